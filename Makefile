@@ -1,0 +1,117 @@
+# make            what there is
+# make demo       from a clone to a second-round model
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+HARDWARE ?= cpu
+VENV ?= .venv
+KILLS ?= 100
+DEMO ?= config/demo.yaml
+
+BIN := $(CURDIR)/$(VENV)/bin
+READY := $(VENV)/.ready-$(HARDWARE)
+
+# Programs of the environment first, the package importable, nothing sent to anyone. Snakemake bounds the threads of
+# its jobs; everything else gets one, because threads on busy cores wait for each other.
+export PATH := $(BIN):$(PATH)
+export PYTHONPATH := $(CURDIR)/scripts
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM := false
+export HF_HUB_DISABLE_TELEMETRY := 1
+export VLLM_NO_USAGE_STATS := 1
+
+.PHONY: help
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.* ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do
+	printf '  make %-15s %s\n' "$$name" "$$text"
+	done
+	echo "  variables: HARDWARE=cpu|gpu  VENV=.venv  PYTHON=python3  DEMO=config/demo.yaml  KILLS=100"
+
+.PHONY: env
+env: $(READY) ## the environment, from envs/$(HARDWARE).lock into .venv
+$(READY): envs/$(HARDWARE).lock envs/install.sh
+	@rm -f $(VENV)/.ready-*
+	envs/install.sh $(HARDWARE) $(VENV)
+	touch $@
+
+.PHONY: light
+light: .venv-light/.ready ## only what `snakemake -n` and a cluster's login node need, into .venv-light
+.venv-light/.ready: envs/light.lock envs/install.sh
+	@envs/install.sh light .venv-light
+	touch $@
+
+.PHONY: lock
+lock: ## upgrade: write envs/*.lock anew from envs/*.in
+	@envs/lock.sh
+
+# A driver that was killed leaves its lock behind. It is removed only when no Snakemake works in this folder: one
+# started by make holds the flock (its jobs do not inherit it), one started by hand shows in /proc.
+.PHONY: demo
+demo: env ## two rounds of SmolLM2-135M-Instruct on the CPU; call it again after an interruption
+	@mkdir -p .snakemake
+	exec 9>.snakemake/make.flock
+	flock --nonblock 9 || { echo "demo: another make demo is at work in this folder; wait for it" >&2; exit 1; }
+	if [ -n "$$(ls -A .snakemake/locks 2>/dev/null)" ]; then
+	for process in /proc/[0-9]*; do
+	if [ "$$(readlink "$$process/cwd" 2>/dev/null)" = "$(CURDIR)" ] &&
+	tr '\0' '\n' <"$$process/cmdline" 2>/dev/null | grep -qE '(^|/)snakemake$$'; then
+	echo "demo: Snakemake is at work in this folder (process $${process##*/}); wait for it or stop it" >&2
+	exit 1
+	fi
+	done
+	snakemake --configfile $(DEMO) --unlock --quiet all
+	fi
+	HF_HUB_OFFLINE=1 snakemake --configfile $(DEMO)
+	for run in $$(python -c 'import sys, yaml; print(*yaml.safe_load(open(sys.argv[1]))["runs"])' $(DEMO)); do
+	echo
+	cat "results/$$run/summary.txt"
+	done
+
+PYTEST := python -m pytest
+
+.PHONY: test
+test: env lint ## lint, and the tiers unit, workflow and real
+	@$(PYTEST) tests/unit tests/workflow tests/real
+
+.PHONY: test-unit
+test-unit: env ## pure functions (seconds)
+	@$(PYTEST) tests/unit
+
+.PHONY: test-workflow
+test-workflow: env ## the whole graph on the fake engine (minutes)
+	@$(PYTEST) tests/workflow
+
+.PHONY: test-real
+test-real: env ## real weights: engines, training, one short round (minutes)
+	@$(PYTEST) tests/real
+
+.PHONY: test-faults
+test-faults: env ## what can break, broken on purpose; KILLS=100 kills
+	@KILLS=$(KILLS) $(PYTEST) tests/faults
+
+.PHONY: test-slurm
+test-slurm: env ## on a SLURM cluster of its own (installs Debian's SLURM: root)
+	@$(PYTEST) tests/slurm
+
+.PHONY: lint
+lint: env ## ruff, snakefmt, snakemake --lint
+	@ruff check .
+	ruff format --check .
+	snakefmt --check --compact-diff Snakefile rules
+	snakemake --lint
+
+.PHONY: format
+format: env ## format Python and Snakemake files
+	@ruff format .
+	ruff check --fix .
+	snakefmt Snakefile rules
+
+.PHONY: config
+config: env ## config/schema.json, config/defaults.yaml, docs/config.md from the settings' classes
+	@python -m isheep.config.generate
+
+.PHONY: clean
+clean: ## remove results, logs, converted models and Snakemake's notes (not the environment)
+	@rm -rf results logs models .snakemake

@@ -1,0 +1,41 @@
+# Iterative self-alignment of language models: from seed tasks and a base model to iter_T, round after round.
+# Read this first, then rules/common.smk (how rounds are joined), then one rules/*.smk per group of stages.
+from snakemake.utils import min_version
+
+min_version("9.8")
+
+if not config:
+
+    configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"  # settings, checked; the graph's functions
+include: "rules/models.smk"  # fetch_model, identify_model
+include: "rules/prompts.smk"  # generate_prompts
+include: "rules/outputs.smk"  # generate_outputs, filter_outputs
+include: "rules/assess.smk"  # assess_outputs, select_data
+include: "rules/train.smk"  # train_adapter, merge_model
+include: "rules/summary.smk"  # freeze_config, summarise_run
+
+
+localrules:
+    all,
+    freeze_config,
+    summarise_run,
+
+
+wildcard_constraints:
+    run=r"[A-Za-z0-9][A-Za-z0-9_-]*",
+    i=r"\d+",
+    shard=r"\d+",
+    count=r"\d+",
+
+
+rule all:
+    default_target: True
+    input:
+        graph.targets(),
+
+
+onsuccess:
+    print_summaries()

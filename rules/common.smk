@@ -1,0 +1,190 @@
+# The graph's only functions: each asks isheep.graph, which knows nothing of Snakemake.
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from isheep.check import check
+from isheep.config import load
+from isheep.config.resources import Need
+from isheep.errors import UserError
+from isheep.graph import Graph, base_folder
+from isheep.provenance import code_digest
+
+ROOT = Path(workflow.basedir)
+PYTHON_ENVIRONMENT = "../envs/cpu.yaml"
+GATHERING = Need(gpus=0, cpus=1, mem_gib=4, minutes=30)
+
+try:
+    graph = Graph(
+        load(config, ROOT, ", ".join(map(str, workflow.configfiles)) or "config"), ROOT
+    )
+    check(graph)
+except UserError as error:
+    raise WorkflowError(str(error))
+
+
+def result(stage, offset=0):
+    """Input function: the result of a stage in this round (or `offset` rounds away)."""
+    return lambda wildcards: graph.result(
+        wildcards.run, stage, int(wildcards.i) + offset
+    )
+
+
+def seeds_file(wildcards):
+    """Input function: the seed tasks."""
+    return graph.config.runs[wildcards.run].seeds.path
+
+
+def meta_prompt_file(wildcards):
+    """Input function: the text before the list of tasks."""
+    return graph.config.runs[wildcards.run].prompts.meta_prompt
+
+
+def earlier_prompts(wildcards):
+    """Input function: the prompts of earlier rounds, when new ones are compared with them."""
+    stages = graph.upstream(wildcards.run, "generate_prompts", int(wildcards.i))
+    return [
+        graph.result(wildcards.run, *stage)
+        for stage in stages
+        if stage[0] == "generate_prompts"
+    ]
+
+
+def current(wildcards):
+    """Which model works in this round: iter_i."""
+    return int(wildcards.i)
+
+
+def judge(wildcards):
+    """Which model assesses in this round: the base, or iter_i."""
+    return graph.judge_of(wildcards.run, int(wildcards.i))
+
+
+def start(wildcards):
+    """Which model the training of iter_i starts from: the base, or iter_{i-1}."""
+    return graph.start_of(wildcards.run, int(wildcards.i))
+
+
+def identity(which):
+    """Input function: the identity of a model."""
+    return lambda wildcards: graph.identity(wildcards.run, which(wildcards))
+
+
+def model(which):
+    """Input function: the folder of a model; nothing for the fake engine's base."""
+    return lambda wildcards: graph.model_folder(wildcards.run, which(wildcards)) or []
+
+
+def model_folder(which):
+    """Params function: the folder of a model."""
+    return lambda wildcards: graph.model_folder(wildcards.run, which(wildcards))
+
+
+def files(stage):
+    """Input function: the user's files that a stage reads."""
+    return lambda wildcards: graph.files(wildcards.run, stage)
+
+
+def settings(stage):
+    """Params function: the settings that decide what a stage makes; a change re-runs it."""
+    return lambda wildcards: graph.settings(wildcards.run, stage)
+
+
+def shards(stage):
+    """Input function: the markers of a stage's shard jobs."""
+    return lambda wildcards: graph.shards(wildcards.run, stage, int(wildcards.i))
+
+
+def code(stage):
+    """Digest of the code behind a stage: Snakemake does not see imported modules."""
+    return code_digest(f"{stage}.py")
+
+
+def need(wildcards, attempt, kind, gathers):
+    """What a job asks for. One that only gathers its shards' results needs no engine, or else it is tried again."""
+    if gathers and attempt == 1 and graph.shards(wildcards.run, gathers, int(wildcards.i)):
+        return GATHERING
+    return graph.config.runs[wildcards.run].resources.at(kind, attempt)
+
+
+def cpus(kind, gathers=None):
+    """Threads of a model stage; `gathers` is the stage whose shards it may gather."""
+    return lambda wildcards, attempt: need(wildcards, attempt, kind, gathers).cpus
+
+
+def gpus(kind, gathers=None):
+    """GPUs of a model stage."""
+    return lambda wildcards, attempt: need(wildcards, attempt, kind, gathers).gpus
+
+
+def memory(kind, gathers=None):
+    """Memory of a model stage in MB (MiB for SLURM), doubled at each retry."""
+    return lambda wildcards, attempt: int(need(wildcards, attempt, kind, gathers).mem_gib * 1024)
+
+
+def minutes(kind, gathers=None):
+    """Run time of a model stage in minutes, doubled at each retry."""
+    return lambda wildcards, attempt: need(wildcards, attempt, kind, gathers).minutes
+
+
+def model_source(wildcards):
+    """Params function: where a base model comes from."""
+    run = graph.base_sources()[f"models/{wildcards.model}"]
+    return run.model.model_dump(include={"hub", "revision", "gguf"})
+
+
+def base_model_folder(wildcards):
+    """Params function: the folder of a run's base model; None for the fake engine's."""
+    return base_folder(graph.config.runs[wildcards.run])
+
+
+def base_model(wildcards):
+    """Input function: the folder of a run's base model."""
+    return base_model_folder(wildcards) or []
+
+
+def resolved(wildcards):
+    """Params function: all settings of a run."""
+    return graph.config.runs[wildcards.run].model_dump(mode="json")
+
+
+def rounds(wildcards):
+    """Params function: how many rounds a run has."""
+    return graph.config.runs[wildcards.run].rounds
+
+
+def beside(stage, name, first=0):
+    """Input function: a file that a stage writes beside its result, in every round."""
+    return lambda wildcards: [
+        str(Path(graph.result(wildcards.run, stage, i)).with_name(name))
+        for i in range(first, rounds(wildcards) + first)
+    ]
+
+
+def funnels(wildcards):
+    """Input function: the funnels of every stage in every round."""
+    stages = {
+        "generate_prompts": "prompts",
+        "generate_outputs": "outputs",
+        "filter_outputs": "filtered",
+        "assess_outputs": "evaluated",
+        "select_data": "selected",
+    }
+    return [
+        file
+        for stage, name in stages.items()
+        for file in beside(stage, f"{name}.funnel.json")(wildcards)
+    ]
+
+
+discriminations = beside("assess_outputs", "discrimination.json")
+trainings = beside("train_adapter", "training.json", first=1)
+mergings = beside("merge_model", "merging.json", first=1)
+
+
+def print_summaries():
+    for run in graph.config.runs:
+        summary = Path("results") / run / "summary.txt"
+        if summary.exists():
+            print(summary.read_text())

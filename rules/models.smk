@@ -1,0 +1,42 @@
+# Models: base models that the workflow fetches or converts itself, and the hash by which every stage knows iter_0.
+
+
+rule fetch_model:
+    output:
+        model=directory("models/{model}"),
+    log:
+        "logs/models/fetch_model/{model}.log",
+    benchmark:
+        "logs/models/fetch_model/{model}.benchmark.tsv"
+    wildcard_constraints:
+        model=r"[^/]+",
+    conda:
+        PYTHON_ENVIRONMENT
+    threads: 2
+    params:
+        source=model_source,
+    script:
+        "../scripts/fetch_model.py"
+
+
+rule identify_model:
+    input:
+        model=base_model,
+    output:
+        identity="results/{run}/iter_0/identity.json",
+        record="results/{run}/iter_0/records/identify_model.json",
+    log:
+        "logs/{run}/iter_0/identify_model.log",
+    benchmark:
+        "logs/{run}/iter_0/identify_model.benchmark.tsv"
+    resources:
+        mem_mb=memory("merge"),
+        runtime=minutes("merge"),
+    conda:
+        PYTHON_ENVIRONMENT
+    params:
+        settings=settings("identify_model"),
+        model_folder=base_model_folder,
+        code=code("identify_model"),
+    script:
+        "../scripts/identify_model.py"

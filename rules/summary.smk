@@ -1,0 +1,33 @@
+# Summary: the settings as resolved, and the funnel of every round as a table.
+
+
+rule freeze_config:
+    output:
+        config="results/{run}/config.yaml",
+    log:
+        "logs/{run}/freeze_config.log",
+    conda:
+        PYTHON_ENVIRONMENT
+    params:
+        settings=resolved,
+    script:
+        "../scripts/freeze_config.py"
+
+
+rule summarise_run:
+    input:
+        funnels=funnels,
+        discriminations=discriminations,
+        trainings=trainings,
+        mergings=mergings,
+    output:
+        summary="results/{run}/summary.txt",
+    log:
+        "logs/{run}/summarise_run.log",
+    conda:
+        PYTHON_ENVIRONMENT
+    params:
+        rounds=rounds,
+        code=code("summarise_run"),
+    script:
+        "../scripts/summarise_run.py"

@@ -1,0 +1,24 @@
+"""Rule assess_outputs: every assessor's scores for every row, and how well each tells matched from shuffled pairs."""
+
+import logging
+
+from isheep import model_job
+from isheep.assess import discrimination, stage
+from isheep.assess.plan import plan
+from isheep.records import read_rows, write_json, write_rows
+
+with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
+    todo = plan(this.run, this.template, this.params.judge, this.round, list(read_rows(this.input.filtered)))
+    dispatcher.complete(stage.completions(todo.asked, todo.assessors))
+    dispatcher.score(stage.scorings(todo.asked, todo.assessors))
+    rows, rejected, funnel = stage.assess_rows(todo.rows, todo.assessors, dispatcher.result, this.round)
+    warn_below = this.run.assess.discrimination.warn_below
+    measured = discrimination.discrimination(todo.pairs, todo.assessors, dispatcher.result, warn_below)
+    for line in discrimination.warnings(measured):
+        logging.getLogger("isheep").warning(line)
+
+    write_json(this.output.discrimination, measured)
+    write_rows(this.output.rejected, rejected)
+    write_json(this.output.funnel, funnel.record(len(rows), len(rejected)))
+    this.keep_shard_count()
+    write_rows(this.output.rows, rows)

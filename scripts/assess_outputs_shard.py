@@ -1,0 +1,14 @@
+"""Rule assess_outputs_shard: the scores of every n-th row; the results stay in the stage's journal."""
+
+from isheep import model_job
+from isheep.assess import stage
+from isheep.assess.plan import plan
+from isheep.records import read_rows, write_json
+
+with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
+    shard, count = this.shard
+    todo = plan(this.run, this.template, this.params.judge, this.round, list(read_rows(this.input.filtered)))
+    asked = todo.asked[shard::count]
+    dispatcher.complete(stage.completions(asked, todo.assessors))
+    dispatcher.score(stage.scorings(asked, todo.assessors))
+    write_json(this.output.done, {"rows": len(asked)})

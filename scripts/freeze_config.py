@@ -1,0 +1,9 @@
+"""Rule freeze_config: the run's settings as resolved, every default written out."""
+
+import yaml
+from isheep import job
+from isheep.records import publish
+
+with job.of(snakemake) as this, publish(this.output.config) as temporary:
+    text = yaml.safe_dump(this.params.settings, sort_keys=False, allow_unicode=True, width=120)
+    temporary.write_text(text, encoding="utf-8")

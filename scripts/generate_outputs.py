@@ -1,0 +1,15 @@
+"""Rule generate_outputs: the model answers every prompt once."""
+
+from isheep import model_job
+from isheep.records import read_rows, write_json, write_rows
+from isheep.synthesis import outputs
+
+with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
+    prompts = list(read_rows(this.input.prompts))
+    template = this.template if this.knows_template(this.round) else None
+    dispatcher.complete(outputs.requests(prompts, this.run.outputs, template, this.run.seed, this.round))
+    rows, funnel = outputs.answer(prompts, dispatcher.result, this.round)
+
+    write_json(this.output.funnel, funnel.record(len(rows), 0, **outputs.token_counts(rows)))
+    this.keep_shard_count()
+    write_rows(this.output.rows, rows)

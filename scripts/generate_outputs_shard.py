@@ -1,0 +1,12 @@
+"""Rule generate_outputs_shard: the model answers every n-th prompt; the results stay in the stage's journal."""
+
+from isheep import model_job
+from isheep.records import read_rows, write_json
+from isheep.synthesis import outputs
+
+with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
+    shard, count = this.shard
+    prompts = list(read_rows(this.input.prompts))[shard::count]
+    template = this.template if this.knows_template(this.round) else None
+    dispatcher.complete(outputs.requests(prompts, this.run.outputs, template, this.run.seed, this.round))
+    write_json(this.output.done, {"requests": len(prompts)})

@@ -1,0 +1,44 @@
+"""What every assessor does, and the few things that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from isheep.engines.base import Completion, Request, Score, ScoreRequest
+from isheep.records import Row
+
+Result = Callable[[str], Completion | Score]
+"""Gives the result of a finished request by its id (`Dispatcher.result`)."""
+
+
+class Assessor(Protocol):
+    """Adds columns to a row. Its requests have the ids `{row id}/{name}` or `{row id}/{name}/{part}`.
+
+    `columns` are the names it adds, in their fixed order; the first is the score, whose column has the assessor's name.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+
+    def completions(self, row: Row) -> Sequence[Request]:
+        """Return the completions that the row needs."""
+
+    def scorings(self, row: Row) -> Sequence[ScoreRequest]:
+        """Return the continuations that the row needs scored."""
+
+    def columns_of(self, row: Row, result: Result) -> dict[str, float | int | str | None]:
+        """Return the columns of a row from the results of its requests; the score is None where there is none."""
+
+
+def gap(before: str) -> str:
+    """Return what separates a text from what stands before it: a space, unless that ends in white space already.
+
+    A continuation is tokenised apart from its prompt, so the space that a reader expects has to be its own.
+    """
+    return "" if before[-1:].isspace() else " "
+
+
+def significant(value: float) -> float:
+    """Return a score rounded to six significant digits: what lies beyond is float noise."""
+    return float(f"{value:.6g}")

@@ -1,0 +1,56 @@
+"""What stage assess_outputs has to ask: every row, and the shuffled pairs that test the assessors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from isheep.assess.base import Assessor
+from isheep.assess.discrimination import sample_pairs
+from isheep.assess.stage import STAGE, build
+from isheep.config.run import Run
+from isheep.dispatch import draw_seed
+from isheep.engines.base import Template
+from isheep.records import Row
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Rows to assess, pairs (row, shuffled copy) drawn from them, and who assesses."""
+
+    rows: Sequence[Row]
+    pairs: Sequence[tuple[Row, Row]]
+    assessors: Sequence[Assessor]
+
+    @property
+    def asked(self) -> list[Row]:
+        """Everything that gets scores: the rows, then the shuffled copies."""
+        return [*self.rows, *(shuffled for _, shuffled in self.pairs)]
+
+
+def plan(run: Run, template: Template, judge: int, round_number: int, rows: Sequence[Row]) -> Plan:
+    """Return what to ask in a round.
+
+    Parameters
+    ----------
+    run
+        The run's settings.
+    template
+        The assessing model's chat template.
+    judge
+        Which iteration assesses; a base model (0) that knows no template is addressed plainly.
+    round_number
+        Decides, with the run's seed, which pairs are drawn.
+    rows
+        The filtered rows.
+    """
+    plain = run.outputs.plain if judge == 0 and not run.model.chat else None
+    fields = rows[0].keys() if rows else ()
+
+    def seed_for(request: str) -> int:
+        return draw_seed(run.seed, STAGE, round_number, request)
+
+    assessors = build(run.assess, template, plain, seed_for, Path(), fields)
+    pairs = sample_pairs(rows, run.assess.discrimination.pairs, seed_for("discrimination"))
+    return Plan(rows, pairs, assessors)

@@ -1,0 +1,73 @@
+"""Rubric templates, and the pair under judgement put into them so that it cannot speak for the judge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from isheep.chat import ZERO_WIDTH_SPACE, neutralise
+from isheep.errors import Problems, UserError
+from isheep.records import digest
+
+PLACEHOLDER = re.compile(r"\{(instruction|output)\}")
+FENCE = "[["
+_LOOKALIKE = re.compile(r"\[(?=\s*\[\s*(?:begin|end)\b)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """A rubric: `body` with the placeholders {instruction} and {output}, and `cue`, after which the score stands."""
+
+    body: str
+    cue: str
+
+    def fill(self, instruction: str, output: str, control_tokens: Iterable[str]) -> str:
+        """Return the body with the pair in it, each text between a pair of fences that it cannot close.
+
+        The fences carry a code from the hash of both texts, so that it is known to neither; what looks like a fence
+        inside a text is broken, and so is every control token. Both are filled in at once: braces stay text.
+        """
+        texts = {"instruction": instruction, "output": output}
+        for name, text in texts.items():
+            texts[name] = _LOOKALIKE.sub(f"[{ZERO_WIDTH_SPACE}", neutralise(text, control_tokens))
+        code = _code(texts)
+        return PLACEHOLDER.sub(lambda match: _fence(match[1], texts[match[1]], code), self.body)
+
+
+def _code(texts: dict[str, str]) -> str:
+    """Return eight hex digits that follow from the texts and occur in neither."""
+    codes = (digest([texts["instruction"], texts["output"], salt])[:8] for salt in count())
+    return next(code for code in codes if not any(code in text for text in texts.values()))
+
+
+def _fence(name: str, text: str, code: str) -> str:
+    return f"{FENCE}begin {name} {code}]]\n{text}\n{FENCE}end {name} {code}]]"
+
+
+def read_rubric(path: str | Path) -> Rubric:
+    """Return the rubric of a template file; its last line is the cue.
+
+    Raises
+    ------
+    UserError
+        The file is missing, or lists all that is wrong with it.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UserError(f"{path}: cannot read the rubric ({reason}); set assess.assessors.rubric to a file") from None
+    body, _, cue = text.removesuffix("\n").rpartition("\n")
+    problems = Problems(str(path))
+    for name in ("instruction", "output"):
+        if (found := PLACEHOLDER.findall(body).count(name)) != 1:
+            problems.add(f"{{{name}}}", f"must stand once above the last line, stands there {found} times")
+    if not cue.strip():
+        problems.add("last line", "is empty; write the cue after which the score stands, like Score:")
+    if PLACEHOLDER.search(cue):
+        problems.add("last line", "is the cue after which the score stands; it may hold no placeholder")
+    problems.raise_if_any()
+    return Rubric(body.rstrip(), cue)

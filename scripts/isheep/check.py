@@ -1,0 +1,70 @@
+"""What can be wrong before any model is loaded: checked while the graph is built, reported in one message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from isheep.config.run import Run
+from isheep.errors import Problems, UserError
+from isheep.graph import DECIDES, Graph, base_folder
+from isheep.models import check_folder
+from isheep.rules.registry import resolve
+from isheep.seeds import read_seeds
+
+
+def check(graph: Graph) -> None:
+    """Check every run's rules, seeds, template files and base model.
+
+    Raises
+    ------
+    UserError
+        Lists every problem of every run, with its key, file or line.
+    """
+    problems = Problems("before anything runs")
+    for name, run in graph.config.runs.items():
+        files = {file for stage in DECIDES for file in graph.files(name, stage)} - {run.seeds.path}
+        for test in (
+            lambda run=run: resolve("prompts", run.prompts.rules),
+            lambda run=run: resolve("outputs", run.outputs.rules),
+            lambda run=run: _check_seeds(run),
+            *(lambda file=file: _check_text(file) for file in sorted(files)),
+            lambda run=run: _check_model(run),
+        ):
+            _note(problems, f"runs.{name}", test)
+    problems.raise_if_any()
+
+
+def _note(problems: Problems, place: str, test: Callable[[], object]) -> None:
+    try:
+        test()
+    except UserError as error:
+        problems.add(place, str(error))
+
+
+def _check_seeds(run: Run) -> None:
+    count = len(read_seeds(run.seeds.path))
+    if run.prompts.shots > count:
+        raise UserError(f"prompts.shots: {run.prompts.shots} seeds to show, but {run.seeds.path} has {count}")
+
+
+def _check_text(file: str) -> None:
+    try:
+        Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}; paths start at the folder where snakemake is called") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: not UTF-8 text (byte {error.start})") from None
+
+
+def _check_model(run: Run) -> None:
+    if run.engine.name == "fake":
+        return
+    folder = base_folder(run)
+    if folder is None:
+        raise UserError(
+            "model: no base model; give model.path (a folder), model.hub (an id) or preset (a file in config/models/)"
+        )
+    made_here = run.model.hub or run.model.gguf
+    if not made_here or Path(folder).exists():
+        check_folder(Path(folder), run.model, run.engine.context_length)

@@ -1,0 +1,43 @@
+"""Section `engine`: what runs the model when it writes and judges."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from isheep.config.model import Dtype
+from isheep.config.section import Section
+
+
+class Misbehaviour(Section):
+    """Ways in which the fake engine goes wrong on demand, each the share of requests (0-1) that it hits."""
+
+    empty: float = Field(0.0, ge=0, le=1, description="Completions without any text.")
+    endless: float = Field(0.0, ge=0, le=1, description="Completions that repeat one phrase up to the token limit.")
+    garbage: float = Field(0.0, ge=0, le=1, description="Completions in no known format (control tokens, HTML, NULs).")
+    duplicate: float = Field(0.0, ge=0, le=1, description="Completions that are the same for every such request.")
+    crash_after: int | None = Field(None, ge=0, description="Die (as if killed) after this many results of a process.")
+    delay_ms: float = Field(0.0, ge=0, description="Time spent on each result, in milliseconds.")
+
+
+class Engine(Section):
+    """The engine and its limits. With float32 every text depends on its own request alone; see docs/engines.md."""
+
+    name: Literal["vllm", "transformers", "fake"] = Field("vllm", description="Which engine.")
+    dtype: Dtype = Field("float32", description="Number format of weights and activations. float32 keeps equal bytes.")
+    context_length: int = Field(2048, ge=64, description="Longest prompt plus completion, in tokens.")
+    max_num_seqs: int = Field(64, ge=1, description="vllm: requests decoded together.")
+    prefix_caching: bool = Field(True, description="vllm: reuse the attention cache of shared prompt beginnings.")
+    chunked_prefill: bool = Field(
+        False, description="vllm: split long prompts over steps; on CPU this fails together with per-request seeds."
+    )
+    enforce_eager: bool = Field(True, description="vllm: no compilation and no CUDA graphs; faster start.")
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="vllm on GPU: share of memory to take.")
+    cpu_cache_gib: float = Field(1.0, gt=0, description="vllm on CPU: memory for the attention cache, in GiB.")
+    tensor_parallel: int | Literal["gpus"] = Field(
+        "gpus", description="vllm: GPUs that share one model; `gpus` takes all that the job was given (1 on CPU)."
+    )
+    batch_invariant: bool = Field(False, description="vllm on GPU: kernels whose results do not depend on the batch.")
+    batch_size: int = Field(1, ge=1, description="transformers: requests a batch; 1 keeps equal bytes.")
+    misbehave: Misbehaviour = Field(Misbehaviour(), description="fake: what goes wrong, for tests.")

@@ -1,0 +1,55 @@
+"""A run: everything that decides its results, and what its jobs ask for."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from isheep.config.engine import Engine
+from isheep.config.model import Model
+from isheep.config.resources import Resources
+from isheep.config.section import Section
+from isheep.config.stages import Assess, Outputs, Prompts, Quantile, Seeds, Select, Threshold, TopK
+from isheep.config.train import Merge, Train
+
+
+class Run(Section):
+    """One experiment, resolved: defaults < model preset < recipe < the run's own keys."""
+
+    seed: int = Field(0, ge=0, description="Every random draw of the run follows from it.")
+    rounds: int = Field(3, ge=1, le=100, description="Rounds T; the last model is iter_T.")
+    model: Model = Field(Model(), description="The base model.")
+    engine: Engine = Field(Engine(), description="What runs the model.")
+    seeds: Seeds = Field(Seeds(), description="The seed tasks.")
+    prompts: Prompts = Field(Prompts(), description="Stage generate_prompts.")
+    outputs: Outputs = Field(Outputs(), description="Stages generate_outputs and filter_outputs.")
+    assess: Assess = Field(Assess(), description="Stage assess_outputs.")
+    select: Select = Field(Threshold(), description="Stage select_data.")
+    train: Train = Field(Train(), description="Stage train_adapter.")
+    merge: Merge = Field(Merge(), description="Stage merge_model.")
+    resources: Resources = Field(Resources(), description="What jobs ask for; decides no result.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Run:
+        columns = {assessor.name: assessor for assessor in self.assess.assessors}
+        wanted: dict[str, float | None] = {}
+        if isinstance(self.select, Threshold):
+            wanted = dict(self.select.above)
+        elif isinstance(self.select, Quantile | TopK):
+            wanted = {self.select.column: None}
+        for column, value in wanted.items():
+            if column not in columns:
+                have = ", ".join(columns) or "none"
+                raise ValueError(f"select: no assessor makes the column {column!r} (assess.assessors makes: {have})")
+            if value is not None and columns[column].kind == "judge" and not 0 <= value < 10:
+                raise ValueError(f"select: {column} above {value} can never be met or says nothing: scores are 1 to 10")
+        for stage, sampling in (("prompts", self.prompts.sampling), ("outputs", self.outputs.sampling)):
+            if sampling.max_tokens >= self.engine.context_length:
+                raise ValueError(
+                    f"{stage}.sampling.max_tokens ({sampling.max_tokens}) leaves no room for a prompt in "
+                    f"engine.context_length ({self.engine.context_length})"
+                )
+        if (self.train.trainer == "fake") != (self.engine.name == "fake"):
+            raise ValueError("train.trainer and engine.name: the fake engine and the fake trainer go together")
+        if self.train.batch_size % self.train.micro_batch_size:
+            raise ValueError("train.batch_size must be a multiple of train.micro_batch_size")
+        return self

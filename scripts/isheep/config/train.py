@@ -1,0 +1,54 @@
+"""Sections `train` and `merge`: LoRA fine-tuning on the selected rows, and folding the adapter in."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from isheep.config.model import Dtype
+from isheep.config.section import Section
+
+
+class Lora(Section):
+    """The adapter. The paper: rank 8, alpha 16, dropout 0.05, all linear layers (isheep.md 2.2)."""
+
+    rank: int = Field(8, ge=1, description="Rank of the update.")
+    alpha: int = Field(16, ge=1, description="Scale of the update (divided by the rank).")
+    dropout: float = Field(0.05, ge=0, lt=1, description="Dropout on the adapter's input.")
+    target_modules: str | tuple[str, ...] = Field("all-linear", description="Layers that get an adapter.")
+
+
+class Train(Section):
+    """Stage train_adapter. The defaults are the paper's (isheep.md 2.2) without its cap of 3,000 rows."""
+
+    trainer: Literal["trl", "fake"] = Field("trl", description="trl trains; fake makes an adapter from a hash (tests).")
+    start_from: Literal["base", "previous"] = Field("base", description="Train iter_0 (One_base) or iter_i (One_last).")
+    lora: Lora = Field(Lora(), description="The adapter.")
+    epochs: float = Field(2.0, gt=0, description="Passes over the training rows.")
+    learning_rate: float = Field(5e-5, gt=0, description="Peak learning rate.")
+    schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="Learning-rate schedule.")
+    warmup_steps: int = Field(20, ge=0, description="Steps of linear warm-up; cut to a tenth of a short training.")
+    weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Gradient clipping.")
+    batch_size: int = Field(16, ge=1, description="Rows a step, over all processes.")
+    micro_batch_size: int = Field(1, ge=1, description="Rows a forward pass of one process.")
+    max_length: int = Field(1024, ge=16, description="Longest row, in tokens; longer ones are cut at the end.")
+    order: Literal["shuffled", "file"] = Field("shuffled", description="Order of rows; `file` is sequential.")
+    dtype: Dtype = Field("float32", description="Number format while training.")
+    heldout_share: float = Field(0.1, ge=0, lt=1, description="Share of selected rows kept out to report their loss.")
+    processes: int | Literal["gpus"] = Field(1, description="Training processes; `gpus` is one for each GPU given.")
+    zero_stage: Literal[0, 2, 3] = Field(0, description="DeepSpeed ZeRO stage; 0 trains without DeepSpeed.")
+    checkpoint_steps: int = Field(100, ge=1, description="Steps between checkpoints to resume from.")
+    gradient_checkpointing: bool = Field(False, description="Recompute activations to save memory.")
+    max_loss: float = Field(20.0, gt=0, description="Training loss (nats a token) above which training has diverged.")
+
+
+class Merge(Section):
+    """Stage merge_model: the adapter folded into the weights, and checked on real prompts."""
+
+    dtype: Dtype = Field("float32", description="Number format of the merged weights.")
+    tolerance: float = Field(1e-3, gt=0, description="Largest difference allowed between merged and adapter logits.")
+    probe_prompts: int = Field(8, ge=1, description="Prompts of d_i on which the two are compared.")
+    probe_tokens: int = Field(256, ge=1, description="New tokens within which a probe answer should stop by itself.")
+    max_shard_gib: float = Field(5.0, gt=0, description="Largest file of the merged model, in GiB.")

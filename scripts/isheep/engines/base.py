@@ -1,0 +1,110 @@
+"""What every engine does: complete many requests, score continuations, say how long a context may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Text for the model.
+
+    `add_special_tokens` is true for plain text (the tokenizer puts its own start token in front) and false for text
+    that a chat template rendered (the template wrote every special token itself).
+    """
+
+    text: str
+    add_special_tokens: bool
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to draw a completion. `temperature` 0 is greedy; `max_tokens` counts new tokens; `stop` cuts the text."""
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One completion to make. `id` is unique within a stage; `seed` alone decides what is drawn."""
+
+    id: str
+    prompt: Prompt
+    sampling: Sampling
+    seed: int
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a request gave.
+
+    finish_reason: "stop" (end-of-turn token, or a stop string, which `stop_reason` then names), "length" (the limit of
+    new tokens or of the context was reached) or "context" (the prompt alone leaves no room: nothing was generated).
+    Token counts are in tokens of the model's tokenizer.
+    """
+
+    id: str
+    text: str
+    finish_reason: str
+    stop_reason: str | None
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """Ask for the log-likelihood of each continuation after the prompt.
+
+    Prompt and continuation are tokenised apart and joined as token ids, so that a continuation's tokens do not depend
+    on the prompt. Continuations are never given special tokens by the tokenizer, but control tokens written in a
+    continuation (an end of turn) are read as such.
+    """
+
+    id: str
+    prompt: Prompt
+    continuations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Sums of log-probabilities (natural log) and token counts, one per continuation, in the order asked.
+
+    Both are empty when prompt and longest continuation do not fit the context together.
+    """
+
+    id: str
+    log_likelihoods: tuple[float, ...]
+    tokens: tuple[int, ...]
+
+
+@runtime_checkable
+class Template(Protocol):
+    """How the model is addressed; the same object serves generating, judging and training."""
+
+    control_tokens: tuple[str, ...]
+    end_of_turn: str
+
+    def render(self, messages: list[dict[str, str]]) -> Prompt:
+        """Return the conversation up to where the assistant starts to write."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Runs one model. Results come as they finish, in any order; what a request gives depends on it alone."""
+
+    context_length: int
+    template: Template
+
+    def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yield a completion for every request, as they finish; requests are drawn lazily."""
+
+    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[Score]:
+        """Yield the log-likelihoods for every request, as they finish."""
+
+    def close(self) -> None:
+        """Free the memory and the processes of the model."""

@@ -1,0 +1,40 @@
+"""The one exception whose text is written for the person who runs the workflow."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """A mistake or a state that the user can mend.
+
+    The message is one paragraph: where (file and line, or key), what is wrong, what to type.
+    Scripts print it without a traceback.
+    """
+
+
+class Problems:
+    """Collect several user-facing problems and raise them together.
+
+    Example
+    -------
+    >>> problems = Problems("config/config.yaml")
+    >>> problems.add("runs.demo.rounds", "must be at least 1, is 0")
+    >>> problems.raise_if_any()
+    Traceback (most recent call last):
+    ...
+    isheep.errors.UserError: config/config.yaml: 1 problem
+      runs.demo.rounds: must be at least 1, is 0
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.found: list[str] = []
+
+    def add(self, place: str, what: str) -> None:
+        """Note one problem at `place` (a key, or a line)."""
+        self.found.append(f"{place}: {what}")
+
+    def raise_if_any(self) -> None:
+        """Raise one UserError that lists everything found; do nothing when nothing was."""
+        if self.found:
+            count = f"{len(self.found)} problem" + ("s" if len(self.found) > 1 else "")
+            raise UserError("\n  ".join([f"{self.where}: {count}", *self.found]))

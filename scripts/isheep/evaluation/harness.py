@@ -1,0 +1,201 @@
+"""Any lm-eval task by name, on a folder with a merged model; results without time stamps, host names and paths."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from isheep.errors import UserError
+from isheep.evaluation.base import Metric
+from isheep.records import Row
+
+logger = logging.getLogger(__name__)
+STABLE = ("versions", "n-shot", "n-samples", "higher_is_better", "task_hashes")
+
+
+def evaluate(
+    tasks: Sequence[str],
+    model: Path,
+    backend: Literal["hf", "vllm", "dummy"] = "hf",
+    model_args: Mapping[str, Any] | None = None,
+    include_path: Path | None = None,
+    num_fewshot: int | None = None,
+    limit: int | None = None,
+    batch_size: int | str = 1,
+    device: str | None = None,
+    chat: bool = False,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Run lm-eval tasks and return their results, the same for the same inputs.
+
+    Parameters
+    ----------
+    tasks
+        Names of tasks or groups that lm-eval knows, or that a YAML file in `include_path` defines.
+    model
+        Folder of the merged model.
+    backend
+        lm-eval's model class: transformers, vLLM, or its random dummy (tests).
+    model_args
+        Further arguments of that class (dtype, max_model_len, ...).
+    include_path
+        Folder of own task files, for tasks whose data is local.
+    num_fewshot, limit
+        Examples shown, and documents a task; what the tasks define, and all, when not given.
+    batch_size, device
+        As lm-eval takes them.
+    chat
+        Ask through the tokenizer's chat template.
+    seed
+        Decides the examples shown and every other draw.
+
+    Returns
+    -------
+    dict
+        `tasks`: name -> metric -> {value, stderr}; `samples`: name -> rows {"id", "doc_hash", metric: value};
+        `settings`; versions, shots and sample counts as lm-eval reports them.
+
+    Raises
+    ------
+    UserError
+        Unknown task, missing data, a task that runs generated code, or a model that does not load.
+    """
+    try:
+        from lm_eval import simple_evaluate
+        from lm_eval.tasks import TaskManager
+    except ImportError as error:
+        raise UserError(f"evaluation.harness needs the package {error.name}; install the environment") from None
+
+    manager = TaskManager(include_path=str(include_path) if include_path else None)
+    _check_tasks(manager, tasks)
+    arguments = {"pretrained": str(model), **(model_args or {})}
+    try:
+        raw = simple_evaluate(
+            model=backend,
+            model_args=arguments,
+            tasks=list(tasks),
+            task_manager=manager,
+            num_fewshot=num_fewshot,
+            limit=limit,
+            batch_size=batch_size,
+            device=device,
+            apply_chat_template=chat,
+            log_samples=True,
+            random_seed=seed,
+            numpy_random_seed=seed,
+            torch_random_seed=seed,
+            fewshot_random_seed=seed,
+        )
+    except (OSError, ValueError) as error:
+        raise UserError(f"evaluation.harness: lm-eval cannot evaluate {model} ({_first_line(error)})") from None
+    if raw is None:
+        raise UserError("evaluation.harness: lm-eval gave no result; run it in one process")
+    settings = {"backend": backend, "num_fewshot": num_fewshot, "limit": limit, "chat": chat, "seed": seed}
+    return stable(raw, settings)
+
+
+def _check_tasks(manager: Any, tasks: Sequence[str]) -> None:
+    """Load the tasks and their data before any model, and refuse what would run generated code outside the sandbox."""
+    known = set(manager.all_tasks)
+    unknown = [task for task in tasks if task not in known]
+    if unknown or not tasks:
+        raise UserError(
+            f"evaluation.harness.tasks: lm-eval has no task {', '.join(unknown) or '(none given)'}; "
+            "`lm-eval ls tasks` lists them, and include_path adds own ones"
+        )
+    for name in tasks:
+        try:
+            loaded = manager.load([name])["tasks"]
+        except Exception as error:  # task files and data loaders raise whatever they like
+            raise UserError(
+                f"evaluation.harness: the task {name} does not load ({_first_line(error)}); without a network its data "
+                "must be local: write a task file that includes it with own data_files, and set include_path"
+            ) from None
+        unsafe = sorted(key for key, task in loaded.items() if getattr(task, "UNSAFE_CODE", False))
+        if unsafe:
+            raise UserError(
+                f"evaluation.harness: {', '.join(unsafe)} would run generated code without a sandbox; "
+                "use the benchmarks humaneval, humaneval_plus and mbpp instead"
+            )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}"
+
+
+def stable(raw: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of lm-eval's results depends on model, tasks and settings alone, in a fixed order."""
+    return {
+        "lm_eval_version": raw.get("lm_eval_version") or _version(),
+        "settings": dict(settings),
+        "tasks": {name: _metrics(raw["results"][name]) for name in sorted(raw["results"])},
+        **{key.replace("-", "_"): _plain(raw[key]) for key in STABLE if key in raw},
+        "samples": {name: _samples(rows) for name, rows in sorted((raw.get("samples") or {}).items())},
+    }
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("lm_eval")
+
+
+def _metrics(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return {"metric,filter": {"value", "stderr"}}; what is not a number (lm-eval writes "N/A") is None."""
+    names = [name for name in results if "," in name and not name.split(",")[0].endswith("_stderr")]
+    found = {}
+    for name in sorted(names):
+        metric, _, rest = name.partition(",")
+        found[name] = {"value": _number(results[name]), "stderr": _number(results.get(f"{metric}_stderr,{rest}"))}
+    return found
+
+
+def _samples(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Return per document its id and what it scored; a document has a row for each filter."""
+    found = []
+    for row in sorted(rows, key=lambda row: (row["doc_id"], str(row.get("filter")))):
+        scores = {name: _number(row[name]) for name in row.get("metrics") or [] if name in row}
+        base = {"id": str(row["doc_id"]), "filter": str(row.get("filter", "none")), "doc_hash": row.get("doc_hash")}
+        found.append(base | {name: value for name, value in scores.items() if value is not None})
+    return found
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return float(value)
+    numeric = isinstance(value, int | float) or type(value).__module__ == "numpy"
+    if not numeric or getattr(value, "ndim", 0):
+        return None
+    return float(value) if math.isfinite(float(value)) else None
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it, keys in order."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+def metrics(results: Mapping[str, Any]) -> dict[str, Metric]:
+    """Return the results as metrics; those that are means over documents carry them, for intervals and differences."""
+    found = {}
+    for task, values in results["tasks"].items():
+        better = results.get("higher_is_better", {}).get(task, {})
+        for key, entry in values.items():
+            name, _, filter = key.partition(",")
+            rows = [row for row in results["samples"].get(task, []) if row["filter"] == filter and name in row]
+            terms = {row["id"]: (row[name], 1.0) for row in rows}
+            mean = sum(above for above, _ in terms.values()) / len(terms) if terms else None
+            if mean is None or entry["value"] is None or not math.isclose(mean, entry["value"], abs_tol=1e-9):
+                terms = {}
+            direction = {True: "higher", False: "lower"}.get(better.get(name), "")
+            count = len(rows) or results.get("n_samples", {}).get(task, {}).get("effective", 0)
+            label = f"{task}_{name}" if filter == "none" else f"{task}_{name}_{filter}"
+            found[label] = Metric(entry["value"], count, "lm-eval", direction, terms)
+    return found

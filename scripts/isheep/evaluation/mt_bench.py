@@ -1,0 +1,138 @@
+"""MT-Bench style: two turns answered, each graded by a judge (Zheng et al. 2023, arXiv 2306.05685, section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from isheep.engines.base import Sampling
+from isheep.errors import UserError
+from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, Turn, ratio
+from isheep.evaluation.files import load_items, read, strings, take
+from isheep.evaluation.judge import Method, rating, read_rating
+from isheep.records import Row
+
+TEMPERATURES = {"writing": 0.7, "roleplay": 0.7, "stem": 0.1, "humanities": 0.1}
+LONG_WORDS = 300
+
+
+@dataclass(frozen=True)
+class MtBench(Benchmark):
+    """Questions of one or two turns by category; the grades are the local judge's, from 1 to 10.
+
+    Parameters
+    ----------
+    references
+        File of right answers (question_id, choices[0].turns); without it the questions' own `reference`, if any.
+    method
+        How the judge is asked and read.
+    """
+
+    name: str = "mt_bench"
+    references: Path | None = None
+    method: Method = "text"
+    max_tokens: int = 1024
+
+    def load(self, path: Path, limit: int | None = None) -> list[Item]:
+        """Return the questions of a file with question_id, category and turns."""
+        known = dict(_reference(place, row) for place, row in read(self.references)) if self.references else {}
+
+        def make(place: str, row: Row) -> Item:
+            id = str(take(place, row, "question_id", (int, str)))
+            turns = strings(place, row, "turns")
+            if not turns:
+                raise UserError(f"{place}: 'turns' is empty")
+            own = row.get("reference") if not self.references else None
+            right = known.get(id) or (own if isinstance(own, list) and all(isinstance(one, str) for one in own) else [])
+            return Item(id, {"category": take(place, row, "category", str), "turns": turns, "references": right})
+
+        return load_items(path, make, limit)
+
+    def requests(self, item: Item, answers: Answers) -> list[Ask]:
+        """Return the first turn that is unanswered; when all are answered, the judge's grades that are missing."""
+        turns: list[Turn] = []
+        for number, text in enumerate(item.fields["turns"], start=1):
+            turns.append({"role": "user", "content": text})
+            if f"turn-{number}" not in answers:
+                sampling = Sampling(TEMPERATURES.get(item.fields["category"], 0.0), 1.0, self.max_tokens)
+                return [Ask(f"turn-{number}", tuple(turns), sampling=sampling)]
+            turns.append({"role": "assistant", "content": answers[f"turn-{number}"].text})
+        said = [(user["content"], model["content"]) for user, model in zip(turns[::2], turns[1::2], strict=True)]
+        asks = [
+            rating(f"judge-{number}", said[:number], item.fields["references"][:number], self.method)
+            for number in range(1, len(said) + 1)
+        ]
+        return [ask for ask in asks if ask.key not in answers]
+
+    def score(self, item: Item, answers: Answers) -> Row:
+        """Return grade (None when unread) and length in words of every turn."""
+        numbers = range(1, len(item.fields["turns"]) + 1)
+        return {
+            "category": item.fields["category"],
+            "grades": [read_rating(answers[f"judge-{number}"]) for number in numbers],
+            "words": [len(answers[f"turn-{number}"].text.split()) for number in numbers],
+        }
+
+    def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
+        """Return the mean grade over all read turns, per turn, what was not read, and what length alone explains.
+
+        `length_only_score` grades by words alone, rising from 1 to 10 at 300 words. The rank correlation of grades
+        with words has no interval.
+        """
+        metrics = {"local_judge_score": ratio(_grades(rows, None), "1-10")}
+        for turn in range(max((len(row["grades"]) for row in rows), default=0)):
+            metrics[f"local_judge_score_turn_{turn + 1}"] = ratio(_grades(rows, turn), "1-10")
+        unread = ((row["id"], row["grades"].count(None), len(row["grades"])) for row in rows)
+        metrics["local_judge_parse_failures"] = ratio(unread, better="lower")
+        by_length = ((row["id"], sum(length_grade(words) for words in row["words"]), len(row["words"])) for row in rows)
+        metrics["length_only_score"] = ratio(by_length, "1-10", "")
+        pairs = [
+            (grade, words)
+            for row in rows
+            for grade, words in zip(row["grades"], row["words"], strict=True)
+            if grade is not None
+        ]
+        metrics["local_judge_length_correlation"] = Metric(rank_correlation(pairs), len(pairs), "Spearman's rho", "")
+        metrics["mt_bench_words"] = ratio(((row["id"], sum(row["words"]), len(row["words"])) for row in rows), "words", "")
+        return metrics
+
+    def groups(self, rows: Sequence[Row]) -> dict[str, dict[str, Metric]]:
+        """Return the mean grade per category."""
+        categories = sorted({row["category"] for row in rows})
+        return {
+            name: {"local_judge_score": ratio(_grades([row for row in rows if row["category"] == name], None), "1-10")}
+            for name in categories
+        }
+
+
+def _reference(place: str, row: Row) -> tuple[str, list[str]]:
+    try:
+        turns = row["choices"][0]["turns"]
+    except (KeyError, IndexError, TypeError):
+        raise UserError(f"{place}: a reference needs question_id and choices[0].turns") from None
+    return str(take(place, row, "question_id", (int, str))), strings(place, {"turns": turns}, "turns")
+
+
+def _grades(rows: Sequence[Row], turn: int | None) -> list[tuple[str, float, float]]:
+    """Return for every row the sum and the number of its read grades, of one turn or of all."""
+    terms = []
+    for row in rows:
+        chosen = row["grades"] if turn is None else row["grades"][turn : turn + 1]
+        read_ones = [grade for grade in chosen if grade is not None]
+        terms.append((row["id"], sum(read_ones), len(read_ones)))
+    return terms
+
+
+def length_grade(words: int) -> float:
+    """Return the grade of a judge that looks at nothing but the number of words."""
+    return 1 + 9 * min(words, LONG_WORDS) / LONG_WORDS
+
+
+def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float | None:
+    """Return Spearman's rank correlation; None for fewer than three pairs or where one side never varies."""
+    if len(pairs) < 3 or any(len(set(side)) < 2 for side in zip(*pairs, strict=True)):
+        return None
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(*zip(*pairs, strict=True)).statistic)

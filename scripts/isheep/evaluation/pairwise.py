@@ -1,0 +1,159 @@
+"""AlpacaEval style: is the model's answer better than a rival's to the same prompt? (Li et al. 2023).
+
+Shown in both orders. The rival is a file's reference outputs or another model's answers, the base model's say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from isheep.chat import join, user
+from isheep.engines.base import Sampling
+from isheep.errors import UserError
+from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio
+from isheep.evaluation.files import load_items, take
+from isheep.evaluation.judge import Method, comparison, read_choice
+from isheep.records import Row
+
+
+@dataclass(frozen=True)
+class Pairwise(Benchmark):
+    """Win rate against a rival by the local judge.
+
+    Parameters
+    ----------
+    rivals
+        The rival's answers by item id; without them the file's own outputs.
+    method
+        How the judge is asked and read; "likelihood" gives probabilities instead of verdicts, as AlpacaEval 2 does.
+    """
+
+    name: str = "pairwise"
+    rivals: Mapping[str, str] | None = None
+    method: Method = "text"
+    max_tokens: int = 1024
+
+    def load(self, path: Path, limit: int | None = None) -> list[Item]:
+        """Return the prompts of a file, each with the rival's answer.
+
+        Rows have instruction (with input) and output, as AlpacaEval's and Self-Instruct's files do, or question_id and
+        turns, of which the first is the prompt.
+        """
+
+        def make(place: str, row: Row) -> Item:
+            id, prompt, output = _prompt(place, row)
+            rival = output if self.rivals is None else self.rivals.get(id)
+            if rival is None:
+                raise UserError(f"{place}: no rival's answer to {id}; the file needs `output`, or a rival must be named")
+            return Item(id, {"prompt": prompt, "rival": rival})
+
+        return load_items(path, make, limit)
+
+    def requests(self, item: Item, answers: Answers) -> list[Ask]:
+        """Return the prompt; once it is answered, the judge's two comparisons."""
+        if "answer" not in answers:
+            return [Ask("answer", tuple(user(item.fields["prompt"])), sampling=Sampling(0.0, 1.0, self.max_tokens))]
+        asks = both_orders("judge", item.fields["prompt"], answers["answer"].text, item.fields["rival"], self.method)
+        return [ask for ask in asks if ask.key not in answers]
+
+    def score(self, item: Item, answers: Answers) -> Row:
+        """Return what both orders say together, and what length alone would say."""
+        words, rival_words = (len(text.split()) for text in (answers["answer"].text, item.fields["rival"]))
+        by_length = 0.5 if words == rival_words else float(words > rival_words)
+        verdict = read_both("judge", answers)
+        win = verdict["win"]
+        decided = win is not None and win != 0.5 and by_length != 0.5
+        return {
+            **verdict,
+            "words": words,
+            "rival_words": rival_words,
+            "length_win": by_length,
+            "as_length": float((win > 0.5) == (by_length > 0.5)) if decided else None,
+        }
+
+    def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
+        """Return the win rate, the judge's position bias and consistency, what it left unread, and length's part."""
+        judged = [row for row in rows if row["win"] is not None]
+        same_length = at_equal_length([row["win"] for row in judged], [row["words"] - row["rival_words"] for row in judged])
+        return {
+            "local_judge_win_rate": mean(rows, "win"),
+            "local_judge_win_rate_at_equal_length": Metric(same_length, len(judged), "share"),
+            "local_judge_first_shown": mean(rows, "first_shown", better=""),
+            "local_judge_consistency": mean(rows, "consistent"),
+            "local_judge_parse_failures": ratio(((row["id"], row["unread"], 2) for row in rows), better="lower"),
+            "length_only_win_rate": mean(rows, "length_win", better=""),
+            "local_judge_as_length": mean(rows, "as_length", better=""),
+            "pairwise_words": mean(rows, "words", "words", ""),
+        }
+
+
+def _prompt(place: str, row: Row) -> tuple[str, str, str | None]:
+    """Return id, prompt and output (None when the row has none)."""
+    if "turns" in row:
+        turns = take(place, row, "turns", list)
+        return str(take(place, row, "question_id", (int, str))), take(place, {"turns[0]": (turns or [None])[0]}, "turns[0]", str), None
+    instruction, source = take(place, row, "instruction", str), row
+    if isinstance(row.get("instances"), list) and row["instances"] and isinstance(row["instances"][0], dict):
+        source = row["instances"][0]
+    prompt = join(instruction, take(place, source, "input", str, ""))
+    id = next((str(row[key]) for key in ("id", "question_id") if row.get(key) is not None), prompt)
+    return id, prompt, take(place, source, "output", str, None)
+
+
+def both_orders(key: str, request: str, ours: str, theirs: str, method: Method) -> tuple[Ask, Ask]:
+    """Return two comparisons: ours shown first (`key-ab`), and second (`key-ba`)."""
+    return (
+        comparison(f"{key}-ab", request, ours, theirs, method),
+        comparison(f"{key}-ba", request, theirs, ours, method),
+    )
+
+
+def read_both(key: str, answers: Answers) -> Row:
+    """Return what two comparisons say together.
+
+    win: mean preference for ours (0-1), None unless both were read. first_shown: mean preference for what stood first
+    (0.5 without position bias). consistent: whether both orders prefer the same side. unread: replies without verdict.
+    """
+    first, second = (read_choice(answers[f"{key}-{order}"]) for order in ("ab", "ba"))
+    if first is None or second is None:
+        return {"win": None, "first_shown": None, "consistent": None, "unread": (first is None) + (second is None)}
+    sides = {(value > 0.5) - (value < 0.5) for value in (first, 1 - second)}
+    return {
+        "win": (first + 1 - second) / 2,
+        "first_shown": (first + second) / 2,
+        "consistent": float(len(sides) == 1),
+        "unread": 0,
+    }
+
+
+def at_equal_length(wins: Sequence[float], differences: Sequence[int]) -> float | None:
+    """Return the win rate that a logistic model predicts where both answers are equally long.
+
+    logit p(win) = a + b tanh(d / sd(d)), d in words; sigmoid(a) is returned. The length term of length-controlled
+    AlpacaEval (Dubois et al. 2024, arXiv 2404.04475) without its terms for instructions, so not that number.
+
+    Parameters
+    ----------
+    wins
+        Preferences, 0-1; kept within 0.01-0.99 so that the fit is finite.
+    differences
+        Words of ours minus words of theirs.
+    """
+    import numpy as np
+
+    if not wins:
+        return None
+    target, raw = np.clip(np.array(wins, float), 0.01, 0.99), np.array(differences, float)
+    length = np.tanh(raw / raw.std()) if raw.std() else np.zeros_like(raw)
+    design = np.stack([np.ones_like(length), length], axis=1)[:, : 2 if length.std() else 1]
+    weights = np.zeros(design.shape[1])
+    for _ in range(100):
+        predicted = 1 / (1 + np.exp(-design @ weights))
+        curvature = design.T @ (design * (predicted * (1 - predicted))[:, None]) + 1e-9 * np.eye(len(weights))
+        step = np.linalg.solve(curvature, design.T @ (target - predicted))
+        weights += np.clip(step, -1, 1)
+        if np.abs(step).max() < 1e-10:
+            break
+    return float(1 / (1 + np.exp(-weights[0])))

@@ -1,0 +1,75 @@
+"""A job of a stage that asks a model: its journal, its engine, its shard of the requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from isheep import engines, graph, job
+from isheep.dispatch import Dispatcher
+from isheep.engines.base import Template
+from isheep.journal import Journal
+from isheep.provenance import code_digest
+from isheep.records import digest, read_json
+
+
+class ModelJob(job.Job):
+    """A job that sends requests to an engine and keeps their results in a journal."""
+
+    @property
+    def shard(self) -> tuple[int, int]:
+        """Which shard (from 0) it is, and the number of shards; (0, 1) when one job does it all."""
+        wildcards = self.wildcards
+        return (int(wildcards.shard) - 1, int(wildcards.count)) if hasattr(wildcards, "shard") else (0, 1)
+
+    @contextmanager
+    def dispatcher(self) -> Iterator[Dispatcher]:
+        """Open the journal of this job; the engine follows when a request is not in it."""
+        run = self.run
+        identity = read_json(self.input.identity)["sha256"]
+        fingerprint = digest(
+            {
+                "model": identity,
+                "engine": graph.deciding(run, "engine"),
+                "addressed": graph.deciding(run, "model"),
+                "code": code_digest("isheep/engines", "isheep/chat.py"),
+            }
+        )
+        shard, count = self.shard
+        writer = "stage" if count == 1 else f"shard-{shard + 1}-of-{count}"
+        with Journal(self.work_folder(fingerprint), fingerprint, writer) as journal:
+            dispatcher = Dispatcher(
+                journal,
+                lambda: engines.load(run.engine, run.model, self.model_folder, identity, self.threads, self.gpus),
+            )
+            try:
+                yield dispatcher
+            finally:
+                dispatcher.close()
+
+    @cached_property
+    def template(self) -> Template:
+        """How the model is addressed; read without opening the engine."""
+        return engines.load_template(self.run.engine, self.run.model, self.model_folder)
+
+    def knows_template(self, round_number: int) -> bool:
+        """Whether iter_{round_number} was trained on the chat template; a plain base model was not."""
+        return self.run.model.chat or round_number > 0
+
+    def keep_shard_count(self) -> None:
+        """Note how many shards made this stage's result, so that another count never repeats it."""
+        count = max(len(self.input.get("shards", [])), 1)
+        file = Path(graph.shard_count_file(self.wildcards.run, self.stage, self.round))
+        if count > 1:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{count}\n")
+        else:
+            file.unlink(missing_ok=True)
+
+
+def of(snakemake: Any) -> AbstractContextManager[ModelJob]:
+    """Run a model stage's script; as `job.of`."""
+    return job.of(snakemake, ModelJob)

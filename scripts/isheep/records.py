@@ -1,0 +1,121 @@
+"""Rows and files: the one JSON encoding, the one hash function, the one way to publish a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from isheep.errors import UserError
+
+Row = dict[str, Any]
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def encode(value: Any) -> str:
+    """Return `value` as one line of JSON: UTF-8 kept readable, keys in their own order, no NaN.
+
+    Lone surrogates, which JSON allows and UTF-8 does not, are replaced by U+FFFD.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
+    return SURROGATE.sub("\ufffd", text)
+
+
+def digest(value: Any) -> str:
+    """Return the sha256 (64 hex digits) of a JSON value; the order of keys does not matter."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_file(path: str | Path) -> str:
+    """Return the sha256 (64 hex digits) of a file's bytes, read in a stream."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def read_rows(path: str | Path) -> Iterator[Row]:
+    """Yield the rows of a JSON Lines file, one object a line.
+
+    Raises
+    ------
+    UserError
+        A line is not a JSON object; the message names file and line.
+    """
+    with open(path, encoding="utf-8-sig") as handle:
+        for number, line in enumerate(handle, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise UserError(f"{path}:{number}: not a line of JSON ({error.msg}); mend or delete the line") from None
+            if not isinstance(row, dict):
+                raise UserError(f"{path}:{number}: expected a JSON object, found {type(row).__name__}")
+            yield row
+
+
+@contextmanager
+def publish(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it onto `path` when the block ends well.
+
+    Works for a file or a folder. A failed block leaves the old `path` as it was and no temporary behind.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _remove(temporary)
+    try:
+        yield temporary
+        _sync(temporary)
+        if temporary.is_dir() and path.exists():
+            _remove(path)
+        os.replace(temporary, path)
+    finally:
+        _remove(temporary)
+
+
+def _sync(path: Path) -> None:
+    for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_rows(path: str | Path, rows: Iterable[Row]) -> int:
+    """Write rows as JSON Lines, whole or not at all; return how many."""
+    count = 0
+    with publish(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
+        for row in rows:
+            handle.write(encode(row) + "\n")
+            count += 1
+    return count
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write one JSON document with two-space indents, whole or not at all."""
+    with publish(path) as temporary:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2)
+        temporary.write_text(SURROGATE.sub("\ufffd", text) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Return the JSON document in a file; raise UserError naming the file when it is not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}:{error.lineno}: not JSON ({error.msg})") from None

@@ -1,0 +1,92 @@
+"""Stages generate_outputs and filter_outputs: every prompt answered once, broken answers dropped by rule."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from isheep import chat
+from isheep.config.stages import Outputs, Plain
+from isheep.dispatch import draw_seed
+from isheep.engines.base import Completion, Prompt, Request, Sampling, Template
+from isheep.funnel import Funnel
+from isheep.records import Row
+from isheep.rules.registry import Rule, first_broken
+
+STAGE = "generate_outputs"
+
+
+def render(row: Row, template: Template | None, plain: Plain) -> Prompt:
+    """Return what the model is shown for a row: by its chat template, or plainly when it was trained on none.
+
+    Parameters
+    ----------
+    row
+        Has instruction and input.
+    template
+        The chat template, or None for a base model in round 0.
+    plain
+        The format for that case.
+    """
+    if template is None:
+        return chat.render_plain(plain, row["instruction"], row["input"])
+    return template.render(chat.user(chat.join(row["instruction"], row["input"])))
+
+
+def requests(
+    rows: Iterable[Row], settings: Outputs, template: Template | None, run_seed: int, round_number: int
+) -> Iterator[Request]:
+    """Yield the request for one answer to each row, zero-shot (paper 3.1)."""
+    sampling = settings.sampling
+    drawn = Sampling(
+        sampling.temperature, sampling.top_p, sampling.max_tokens, settings.plain.stop if template is None else ()
+    )
+    for row in rows:
+        prompt = render(row, template, settings.plain)
+        yield Request(row["id"], prompt, drawn, draw_seed(run_seed, STAGE, round_number, row["id"]))
+
+
+def token_counts(rows: Iterable[Row]) -> dict[str, int]:
+    """Return the tokens that answering took, and how many answers ended for which reason."""
+    rows = list(rows)
+    reasons = Counter(row["finish_reason"] for row in rows)
+    return {
+        "prompt_tokens": sum(row["prompt_tokens"] for row in rows),
+        "completion_tokens": sum(row["output_tokens"] for row in rows),
+        **{f"finished_by_{reason}": count for reason, count in sorted(reasons.items())},
+    }
+
+
+def answer(rows: Iterable[Row], completion: Callable[[str], Completion], round_number: int) -> tuple[list[Row], Funnel]:
+    """Return the rows with their outputs, and the funnel; blanks around a completion are not part of its output."""
+    answered = []
+    funnel = Funnel(STAGE, round_number)
+    for row in rows:
+        done = completion(row["id"])
+        funnel.count(None)
+        answered.append(
+            {
+                **row,
+                "output": done.text.strip(),
+                "finish_reason": done.finish_reason,
+                "stop_reason": done.stop_reason,
+                "prompt_tokens": done.prompt_tokens,
+                "output_tokens": done.completion_tokens,
+            }
+        )
+    return answered, funnel
+
+
+def filter_rows(rows: Iterable[Row], rules: Sequence[Rule], round_number: int) -> tuple[list[Row], list[Row], Funnel]:
+    """Return the rows that no rule drops, the others with the first rule that drops each, and the funnel."""
+    kept: list[Row] = []
+    rejected: list[Row] = []
+    funnel = Funnel("filter_outputs", round_number)
+    for row in rows:
+        rule = first_broken(rules, row)
+        funnel.count(rule)
+        if rule is None:
+            kept.append(row)
+        else:
+            rejected.append({**row, "rule": rule})
+    return kept, rejected, funnel

@@ -1,0 +1,110 @@
+"""Is this adapter worth merging? And is there room for the merged model?"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from isheep.errors import UserError
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+RETRAIN = "delete the adapter's folder and train again"
+
+
+def check_adapter(folder: str | Path) -> dict[str, Any]:
+    """Return the tensor and parameter counts of a good adapter.
+
+    Under ZeRO-3 a trainer can save weights that were never gathered (files of a few dozen bytes, tensors without
+    elements), and a run that never stepped leaves every `lora_B` at its initial zero.
+
+    Raises
+    ------
+    UserError
+        A file is missing or unreadable, there is no tensor or one without elements, a value is not finite, or every
+        `lora_B` is zero. The message names the file and the remedy.
+    """
+    path = Path(folder) / ADAPTER_WEIGHTS
+    for file in (path, path.with_name(ADAPTER_CONFIG)):
+        if not file.is_file():
+            raise UserError(f"{file}: missing, so this is no adapter; {RETRAIN}")
+    tensors = parameters = 0
+    moved = False
+    for name, values in _tensors(path):
+        tensors += 1
+        parameters += values.size
+        if not values.size:
+            raise UserError(f"{path}: {name} holds nothing; weights were saved before they were gathered; {RETRAIN}")
+        # One pass: NaN and inf both survive into the extremes.
+        low, high = float(values.min()), float(values.max())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise UserError(f"{path}: {name} has values that are not finite; lower train.learning_rate and {RETRAIN}")
+        moved = moved or ("lora_B" in name and (low != 0 or high != 0))
+    if not tensors:
+        raise UserError(f"{path}: holds no tensor ({path.stat().st_size} bytes); {RETRAIN}")
+    if not moved:
+        raise UserError(
+            f"{path}: every lora_B is zero, so the adapter changes nothing; raise train.learning_rate or train.epochs "
+            f"and {RETRAIN}"
+        )
+    return {"tensors": tensors, "parameters": parameters}
+
+
+def _tensors(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield name and numpy array of every tensor; bfloat16, which numpy lacks, comes as float32."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = list(file.keys())
+            plain = all(file.get_slice(name).get_dtype() != "BF16" for name in names)
+            if plain:
+                for name in names:
+                    yield name, file.get_tensor(name)
+        if not plain:
+            with safe_open(path, framework="pt") as file:
+                for name in names:
+                    yield name, file.get_tensor(name).float().numpy()
+    except SafetensorError as error:
+        raise UserError(f"{path}: damaged ({error}); {RETRAIN}") from None
+
+
+def check_free_space(model_folder: str | Path, out: str | Path, dtype: str) -> None:
+    """Raise UserError when the disk of `out` has no room for the weights of `model_folder` written as `dtype`."""
+    parameters = count_parameters(model_folder)
+    needed = parameters * BYTES[dtype]
+    folder = Path(out).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        gib = 2**30
+        raise UserError(
+            f"{out}: no space left for the merged model: it needs {needed / gib:.2f} GiB ({parameters / 1e6:.1f} M "
+            f"parameters in {dtype}), {free / gib:.2f} GiB are free; free some, or set merge.dtype: bfloat16"
+        )
+
+
+def count_parameters(model_folder: str | Path) -> int:
+    """Return the number of weights in a model folder, read from the headers of its safetensors files.
+
+    Raises
+    ------
+    UserError
+        A file is damaged.
+    """
+    total = 0
+    for path in sorted(Path(model_folder).glob("*.safetensors")):
+        with open(path, "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            try:
+                header = json.loads(file.read(size))
+            except ValueError:
+                raise UserError(f"{path}: not a safetensors file; fetch or merge the model again") from None
+        total += sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    return total

@@ -1,0 +1,67 @@
+"""Rows to token ids: the one place that decides what the model is trained on."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from isheep import chat
+from isheep.records import Row
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A row as token ids. `cut` is true when the row was longer than allowed and lost its end."""
+
+    prompt: list[int]
+    answer: list[int]
+    cut: bool
+
+    @property
+    def input_ids(self) -> list[int]:
+        """Prompt, answer and end of turn."""
+        return self.prompt + self.answer
+
+    @property
+    def labels(self) -> list[int]:
+        """The same ids with the prompt's left out of the loss."""
+        return [IGNORED] * len(self.prompt) + self.answer
+
+
+def encode_row(template: chat.ChatTemplate, row: Row, max_length: int) -> Encoded:
+    """Return a row as the model meets it when it generates: the rendered prompt, then the answer and its end of turn.
+
+    Prompt and answer are tokenised apart and joined as ids, as in every engine, so that the prompt's ids do not
+    depend on the answer. Control tokens inside instruction, input and output are neutralised: the end of turn that is
+    trained is always the one added here. A row that was cut has no end of turn, so nobody learns to stop there.
+
+    Parameters
+    ----------
+    template
+        The template object that generation uses.
+    row
+        Has `instruction`, `input` and `output`.
+    max_length
+        Longest row, in tokens.
+    """
+    tokenizer = template.tokenizer
+    rendered = template.render(chat.user(chat.join(row["instruction"], row["input"])))
+    prompt = tokenizer(rendered.text, add_special_tokens=rendered.add_special_tokens)["input_ids"]
+    answer = tokenizer(chat.neutralise(row["output"], template.control_tokens), add_special_tokens=False)["input_ids"]
+    answer = [*answer, tokenizer.convert_tokens_to_ids(template.end_of_turn)]
+    room = max(0, max_length - len(prompt))
+    return Encoded(prompt[:max_length], answer[:room], cut=len(answer) > room)
+
+
+def split_heldout(rows: list[Any], share: float, seed: int) -> tuple[list[Any], list[Any]]:
+    """Return (rows to train on, rows kept out), both in file order; the share is rounded down.
+
+    The rows kept out are drawn at random: rows may be sorted by score, so neither end of the file is like the rest.
+    """
+    count = int(len(rows) * share)
+    kept_out = set(random.Random(seed).sample(range(len(rows)), count))
+    train = [row for index, row in enumerate(rows) if index not in kept_out]
+    return train, [rows[index] for index in sorted(kept_out)]

@@ -1,0 +1,141 @@
+"""Start a training in as many processes as the settings ask for."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import isheep
+from isheep.config.model import Model
+from isheep.config.train import Train
+from isheep.errors import UserError
+from isheep.records import read_json, read_rows, write_json
+from isheep.training import sft
+
+logger = logging.getLogger(__name__)
+PR_SET_PDEATHSIG = 1
+
+
+def launch(
+    settings: Train,
+    model: Model,
+    model_folder: Path,
+    rows_file: Path,
+    out: Path,
+    work: Path,
+    seed: int,
+    threads: int,
+    gpus: int,
+) -> dict[str, Any]:
+    """Train in this process, or under torchrun when several processes or DeepSpeed are asked for; return the report.
+
+    Parameters
+    ----------
+    rows_file
+        Selected rows, JSON Lines.
+    threads
+        CPU threads of the job, shared out among the processes.
+    gpus
+        GPUs that the job was given.
+    settings, model, model_folder, out, work, seed
+        As for `sft.train`.
+
+    Raises
+    ------
+    UserError
+        As for `sft.train`, or the GPUs are not those asked for.
+    RuntimeError
+        A training process failed in a way that is nobody's setting; the message holds its last line.
+    """
+    processes = count_processes(settings, gpus)
+    sft.check_batch(settings, processes)
+    check_gpus(processes, gpus)
+    if processes == 1 and not settings.zero_stage:
+        return sft.train(settings, model, model_folder, list(read_rows(rows_file)), out, work, seed, threads)
+
+    each = max(1, threads // processes)
+    spec = {
+        "settings": settings.model_dump(mode="json"),
+        "model": model.model_dump(mode="json"),
+        "model_folder": str(model_folder),
+        "rows": str(rows_file),
+        "out": str(out),
+        "work": str(work),
+        "seed": seed,
+        "threads": each,
+    }
+    write_json(work / "spec.json", spec)
+    for name in (sft.REPORT, sft.ERROR):
+        (work / name).unlink(missing_ok=True)
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command += ["-m", "isheep.training.sft", str(work / "spec.json")]
+    code, last = _run([sys.executable, *command], rank_environment(each, gpus))
+    if (work / sft.ERROR).exists():
+        raise UserError(read_json(work / sft.ERROR))
+    if code or not (work / sft.REPORT).exists():
+        raise RuntimeError(f"training in {processes} processes ended with exit status {code}: {last}")
+    return read_json(work / sft.REPORT)
+
+
+def count_processes(settings: Train, gpus: int) -> int:
+    """Return the number of training processes; `gpus` in the settings is one for each GPU, or one on the CPU."""
+    return max(1, gpus) if settings.processes == "gpus" else settings.processes
+
+
+def check_gpus(processes: int, gpus: int) -> None:
+    """Raise UserError unless torch sees exactly the GPUs that the job was given, one for each process."""
+    import torch
+
+    seen = torch.cuda.device_count()
+    if seen != gpus:
+        raise UserError(
+            f"the job was given {gpus} GPUs, torch sees {seen}: set the rule's `gpu` resource to what it uses, or "
+            "CUDA_VISIBLE_DEVICES to what it was given"
+        )
+    if gpus and processes != gpus:
+        raise UserError(f"train.processes is {processes} but the job was given {gpus} GPUs; set train.processes: gpus")
+
+
+def rank_environment(threads: int, gpus: int) -> dict[str, str]:
+    """Return the environment of the training processes.
+
+    DeepSpeed loads its checkpoints with unpickling allowed; torch is told to refuse it wherever it is asked.
+    """
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(isheep.__file__).parents[1]), os.environ.get("PYTHONPATH")])),
+        "OMP_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "false",
+        "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
+    }
+    return environment if gpus else environment | {"DS_ACCELERATOR": "cpu"}
+
+
+def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Run a command, log its output line by line; return its exit status and last line."""
+    last = ""
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        preexec_fn=end_with_parent,  # noqa: PLW1509 - one call of prctl, no locks
+    ) as process:
+        for line in process.stdout:
+            if line.strip():
+                last = line.strip()
+                logger.info("%s", last)
+    return process.returncode, last
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process when its parent dies (Linux), so that a killed job leaves no orphans."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

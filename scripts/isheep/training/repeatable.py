@@ -1,0 +1,25 @@
+"""Equal bytes from equal trainings, whatever the number of threads."""
+
+from __future__ import annotations
+
+import os
+
+
+def make_repeatable(threads: int) -> None:
+    """Bound torch's CPU threads, and keep their number from changing a single bit; call before the first computation.
+
+    A matrix product sums in another order with another number of threads unless MKL is told not to (`MKL_CBWR`, read
+    at its first call). On GPUs, torch is told to prefer deterministic kernels.
+
+    Parameters
+    ----------
+    threads
+        CPU threads of this process.
+    """
+    os.environ.setdefault("MKL_CBWR", "AVX2,STRICT")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    torch.set_num_threads(threads)
+    if torch.cuda.is_available():
+        torch.use_deterministic_algorithms(True, warn_only=True)

@@ -1,0 +1,23 @@
+"""Rule merge_model: adapter and model become iter_i, checked on real prompts of the data that trained it."""
+
+from pathlib import Path
+
+from isheep import job, models
+from isheep.records import read_rows, write_json
+from isheep.training import fake, merge
+
+with job.of(snakemake) as this:
+    fold = fake.merge if this.run.train.trainer == "fake" else merge.merge
+    report = fold(
+        this.run.merge,
+        this.run.model,
+        this.model_folder,
+        Path(this.input.adapter),
+        Path(this.output.model),
+        list(read_rows(this.input.selected)),
+        this.run.seed,
+        this.threads,
+    )
+    this.log_timing(report.pop("timing", {}))
+    write_json(this.output.report, report)
+    write_json(this.output.identity, models.identity(Path(this.output.model)))

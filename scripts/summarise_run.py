@@ -1,0 +1,16 @@
+"""Rule summarise_run: the funnel of every round as a table, the assessors' discrimination, the models' paths."""
+
+from isheep import job
+from isheep.records import publish, read_json
+from isheep.summary import write_summary
+
+with job.of(snakemake) as this, publish(this.output.summary) as temporary:
+    text = write_summary(
+        this.wildcards.run,
+        [read_json(file) for file in this.input.funnels],
+        [read_json(file) for file in this.input.discriminations],
+        [read_json(file) for file in this.input.trainings],
+        [read_json(file) for file in this.input.mergings],
+        [str(file).replace("merging.json", "model") for file in this.input.mergings],
+    )
+    temporary.write_text(text, encoding="utf-8")

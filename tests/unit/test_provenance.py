@@ -1,0 +1,41 @@
+"""The code digest sees what a stage imports, however deep, and nothing else."""
+
+import shutil
+
+import pytest
+
+from isheep import provenance
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    shutil.copytree(provenance.PACKAGE.parent, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "scripts" / "isheep")
+
+    def digest_after(edited: str | None, stage: str) -> str:
+        if edited:
+            file = tmp_path / "scripts" / edited
+            file.write_text(file.read_text() + "\n# edited\n")
+        provenance._digest_source.cache_clear()
+        provenance._imports.cache_clear()
+        return provenance.code_digest(stage)
+
+    yield digest_after
+    provenance._digest_source.cache_clear()
+    provenance._imports.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("edited", "stage", "changes"),
+    [
+        ("isheep/dedup.py", "generate_prompts.py", True),
+        ("isheep/dedup.py", "filter_outputs.py", False),
+        ("isheep/select.py", "select_data.py", True),
+        ("isheep/engines/fake.py", "generate_outputs.py", True),
+        ("isheep/config/train.py", "train_adapter.py", False),
+        ("generate_prompts.py", "generate_prompts.py", True),
+    ],
+)
+def test_an_edit_changes_the_digest_of_the_stages_it_affects(copy, edited, stage, changes):
+    before = copy(None, stage)
+    assert (copy(edited, stage) != before) is changes

@@ -30,7 +30,7 @@ help: ## this list
 	echo "  variables: HARDWARE=cpu|gpu  VENV=.venv  PYTHON=python3  DEMO=config/demo.yaml  KILLS=100"
 
 .PHONY: env
-env: $(READY) ## the environment, from envs/$(HARDWARE).lock into .venv
+env: $(READY) ## the environment, envs/cpu.lock installed into .venv
 $(READY): envs/$(HARDWARE).lock envs/install.sh
 	@rm -f $(VENV)/.ready-*
 	envs/install.sh $(HARDWARE) $(VENV)
@@ -63,10 +63,11 @@ demo: env ## two rounds of SmolLM2-135M-Instruct on the CPU; call it again after
 	done
 	snakemake --configfile $(DEMO) --unlock --quiet all
 	fi
-	HF_HUB_OFFLINE=1 snakemake --configfile $(DEMO)
+	touch .snakemake/make.flock
+	snakemake --configfile $(DEMO)
+	# Snakemake shows the summary when it has done something; show it when there was nothing to do, too.
 	for run in $$(python -c 'import sys, yaml; print(*yaml.safe_load(open(sys.argv[1]))["runs"])' $(DEMO)); do
-	echo
-	cat "results/$$run/summary.txt"
+	[ "results/$$run/summary.txt" -nt .snakemake/make.flock ] || { echo; cat "results/$$run/summary.txt"; }
 	done
 
 PYTEST := python -m pytest

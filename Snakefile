@@ -16,6 +16,7 @@ include: "rules/outputs.smk"  # generate_outputs, filter_outputs
 include: "rules/assess.smk"  # assess_outputs, select_data
 include: "rules/train.smk"  # train_adapter, merge_model
 include: "rules/summary.smk"  # freeze_config, summarise_run
+include: "rules/proof.smk"  # gather_manifest, verify, reproduce, publish, archive
 
 
 localrules:
@@ -28,13 +29,17 @@ wildcard_constraints:
     run=r"[A-Za-z0-9][A-Za-z0-9_-]*",
     i=r"\d+",
     shard=r"\d+",
-    count=r"\d+",
+    shards=r"\d+",
 
 
 rule all:
     default_target: True
     input:
         graph.targets(),
+
+
+onstart:
+    end_jobs_of_killed_driver()
 
 
 onsuccess:

@@ -36,7 +36,8 @@ fi
 "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' ||
     say "note: the locks were made and tested with Python 3.11, this is $("$venv/bin/python" --version)"
 
-pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input --log "$venv/install.log" "$@"; }
+pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
+quiet_pip() { PIP_PROGRESS_BAR=off pip -qq --log "$venv/install.log" "$@"; }
 
 reachable() {
     [ -n "$1" ] && timeout 15 "$venv/bin/python" - "$1/torch/" 2>/dev/null <<'PROBE'
@@ -45,44 +46,42 @@ urllib.request.urlopen(urllib.request.Request(sys.argv[1], method="HEAD"), timeo
 PROBE
 }
 
-cuda_of_torch() { "$venv/bin/python" -c 'import torch; print(torch.version.cuda or "none")' 2>/dev/null || echo broken; }
-
 # PyPI's torch for Linux on x86_64 is built for CUDA, so a CPU build is looked for first: in PyTorch's own index, then
 # wherever pip is told to look. --no-deps keeps the CUDA libraries out in any case.
 install_cpu_torch() {
     local wanted
     wanted=$(grep '^torch==' "$lock" | cut -d' ' -f1)
-    if [ "$("$venv/bin/python" -m pip show torch 2>/dev/null | sed -n 's/^Version: //p' | sed 's/+.*//')" = "${wanted#torch==}" ] &&
-        [ "$(cuda_of_torch)" = none ]; then
-        return
-    fi
+    if [ "torch==$(pip show torch 2>/dev/null | sed -n 's/^Version: //p')" = "$wanted+cpu" ]; then return; fi
     if reachable "$torch_index"; then
         say "torch for CPU from $torch_index"
-        pip install --quiet --no-deps --index-url "$torch_index" "$wanted+cpu" && return
+        quiet_pip install --no-deps --index-url "$torch_index" "$wanted+cpu" && return
     fi
     say "PyTorch's index of CPU builds cannot be reached; taking torch from where pip looks"
-    pip install --quiet --no-deps "$wanted+cpu" 2>/dev/null || pip install --quiet --no-deps "$wanted"
+    quiet_pip install --no-deps "$wanted+cpu" 2>/dev/null || quiet_pip install --no-deps "$wanted"
 }
 
 say "$(grep -c '^[a-z0-9]' "$lock") packages from $lock into $venv (a few minutes; details in $venv/install.log)"
 if [ "$kind" = cpu ]; then install_cpu_torch; fi
-pip install --quiet --no-deps -r "$lock"
+quiet_pip install --no-deps -r "$lock"
 
 # What an earlier lock had and this one has not, goes.
-extra=$(comm -23 \
-    <(pip list --format=freeze 2>/dev/null | sed 's/[=@ ].*//' | tr 'A-Z_.' 'a-z--' | sort) \
-    <({ sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' "$lock"; printf 'pip\nsetuptools\n'; } | tr 'A-Z_.' 'a-z--' | sort))
-if [ -n "$extra" ]; then
-    say "removing what the lock does not hold:" $extra
-    pip uninstall --quiet --yes $extra
+normalised() { tr 'A-Z_.' 'a-z--' | sort; }
+mapfile -t extra < <(comm -23 <(pip list --format=freeze 2>/dev/null | sed 's/[=@ ].*//' | normalised) \
+    <({ sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' "$lock"; printf 'pip\nsetuptools\n'; } | normalised))
+if [ ${#extra[@]} -gt 0 ]; then
+    say "removing what the lock does not hold: ${extra[*]}"
+    quiet_pip uninstall --yes "${extra[@]}"
 fi
 
-case $kind:$(if [ "$kind" = light ]; then echo none; else cuda_of_torch; fi) in
+built_for=none
+if [ "$kind" != light ]; then
+    built_for=$("$venv/bin/python" -c 'import torch; print(torch.version.cuda or "none")') || built_for=broken
+fi
+case $kind:$built_for in
 cpu:none | light:none | gpu:[0-9]*) ;;
-cpu:*) fail "torch in $venv is not a CPU build that imports ($(cuda_of_torch)). Where PyTorch's index cannot be reached," \
-    "put the wheel torch-...+cpu from https://download.pytorch.org/whl/cpu into a folder and call" \
-    "PIP_FIND_LINKS=FOLDER make env" ;;
-gpu:*) fail "torch in $venv is not a CUDA build that imports ($(cuda_of_torch)); remove $venv and call this again" \
-    "without PIP_FIND_LINKS or an index that offers CPU builds" ;;
+cpu:*) fail "torch in $venv is no CPU build that imports (CUDA: $built_for). Where PyTorch's index cannot be reached, put" \
+    "the wheel torch-...+cpu of https://download.pytorch.org/whl/cpu into a folder: PIP_FIND_LINKS=FOLDER make env" ;;
+gpu:*) fail "torch in $venv is no CUDA build that imports (CUDA: $built_for); remove $venv and call this again without" \
+    "PIP_FIND_LINKS or an index that offers CPU builds" ;;
 esac
 say "$venv is ready"

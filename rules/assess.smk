@@ -43,11 +43,11 @@ rule assess_outputs_shard:
         identity=identity(judge),
         model=model(judge),
     output:
-        done="results/{run}/d_{i}/.shards/assess_outputs/shard-{shard}-of-{count}.done",
+        done="results/{run}/d_{i}/.shards/assess_outputs/shard-{shard}-of-{shards}.done",
     log:
-        "logs/{run}/d_{i}/assess_outputs_shard/{shard}-of-{count}.log",
+        "logs/{run}/d_{i}/assess_outputs_shard/{shard}-of-{shards}.log",
     benchmark:
-        "logs/{run}/d_{i}/assess_outputs_shard/{shard}-of-{count}.benchmark.tsv"
+        "logs/{run}/d_{i}/assess_outputs_shard/{shard}-of-{shards}.benchmark.tsv"
     conda:
         PYTHON_ENVIRONMENT
     threads: cpus("assess")

@@ -9,13 +9,21 @@ from isheep.config import load
 from isheep.config.resources import Need
 from isheep.errors import UserError
 from isheep.graph import Graph, base_folder
+from isheep.proof.reproduce import prepare
+from isheep.orphans import end_orphans
 from isheep.provenance import code_digest
 
 ROOT = Path(workflow.basedir)
 PYTHON_ENVIRONMENT = "../envs/cpu.yaml"
 GATHERING = Need(gpus=0, cpus=1, mem_gib=4, minutes=30)
 
+reproduction = None
 try:
+    if "manifest" in config:  # that run again, in a folder of its own (docs/reproducibility.md)
+        reproduction = prepare(config, workflow.overwrite_workdir)
+
+        workdir: str(reproduction.folder)
+
     graph = Graph(
         load(config, ROOT, ", ".join(map(str, workflow.configfiles)) or "config"), ROOT
     )
@@ -103,7 +111,11 @@ def code(stage):
 
 def need(wildcards, attempt, kind, gathers):
     """What a job asks for. One that only gathers its shards' results needs no engine, or else it is tried again."""
-    if gathers and attempt == 1 and graph.shards(wildcards.run, gathers, int(wildcards.i)):
+    if (
+        gathers
+        and attempt == 1
+        and graph.shards(wildcards.run, gathers, int(wildcards.i))
+    ):
         return GATHERING
     return graph.config.runs[wildcards.run].resources.at(kind, attempt)
 
@@ -120,7 +132,9 @@ def gpus(kind, gathers=None):
 
 def memory(kind, gathers=None):
     """Memory of a model stage in MB (MiB for SLURM), doubled at each retry."""
-    return lambda wildcards, attempt: int(need(wildcards, attempt, kind, gathers).mem_gib * 1024)
+    return lambda wildcards, attempt: int(
+        need(wildcards, attempt, kind, gathers).mem_gib * 1024
+    )
 
 
 def minutes(kind, gathers=None):
@@ -181,6 +195,59 @@ def funnels(wildcards):
 discriminations = beside("assess_outputs", "discrimination.json")
 trainings = beside("train_adapter", "training.json", first=1)
 mergings = beside("merge_model", "merging.json", first=1)
+
+
+def end_jobs_of_killed_driver():
+    try:
+        end_orphans(Path.cwd(), logger.info)
+    except UserError as error:
+        raise WorkflowError(str(error))
+
+
+def records(wildcards):
+    """Input function: the records of every stage of every round, and of the summary."""
+    made = [
+        graph.record(wildcards.run, *stage) for stage in graph.stages(wildcards.run)
+    ]
+    return [*made, f"results/{wildcards.run}/records/summarise_run.json"]
+
+
+def user_files(wildcards):
+    """Input function: every file of the user's that a stage of the run reads."""
+    stages = {stage for stage, _ in graph.stages(wildcards.run)}
+    return sorted(
+        {file for stage in stages for file in graph.files(wildcards.run, stage)}
+    )
+
+
+def asked_again(wildcards):
+    """Params function: which manifest a reproduction is compared with, and how closely."""
+    asked = reproduction
+    return {"manifest": str(asked.manifest), "run": asked.run, "tolerance": asked.tolerance}
+
+
+def reproduced(wildcards):
+    """Input function: the manifest of the run that was made again."""
+    if reproduction is None:
+        raise WorkflowError("reproduce: say which run, with --config manifest=FILE")
+    return f"results/{reproduction.run}/manifest.json"
+
+
+def published(wildcards):
+    """Input function: a data set of every d_i and a model of every iter_i after the base, of every run."""
+    return [
+        f"results/{run}/published/{name}"
+        for run, settings in graph.config.runs.items()
+        for i in range(settings.rounds)
+        for name in (f"d_{i}", f"iter_{i + 1}")
+    ]
+
+
+def settings_of(section):
+    """Params function: a section of a run as it stands."""
+    return lambda wildcards: getattr(
+        graph.config.runs[wildcards.run], section
+    ).model_dump(mode="json")
 
 
 def print_summaries():

@@ -29,11 +29,11 @@ rule identify_model:
         "logs/{run}/iter_0/identify_model.log",
     benchmark:
         "logs/{run}/iter_0/identify_model.benchmark.tsv"
+    conda:
+        PYTHON_ENVIRONMENT
     resources:
         mem_mb=memory("merge"),
         runtime=minutes("merge"),
-    conda:
-        PYTHON_ENVIRONMENT
     params:
         settings=settings("identify_model"),
         model_folder=base_model_folder,

@@ -40,11 +40,11 @@ rule generate_outputs_shard:
         identity=identity(current),
         model=model(current),
     output:
-        done="results/{run}/d_{i}/.shards/generate_outputs/shard-{shard}-of-{count}.done",
+        done="results/{run}/d_{i}/.shards/generate_outputs/shard-{shard}-of-{shards}.done",
     log:
-        "logs/{run}/d_{i}/generate_outputs_shard/{shard}-of-{count}.log",
+        "logs/{run}/d_{i}/generate_outputs_shard/{shard}-of-{shards}.log",
     benchmark:
-        "logs/{run}/d_{i}/generate_outputs_shard/{shard}-of-{count}.benchmark.tsv"
+        "logs/{run}/d_{i}/generate_outputs_shard/{shard}-of-{shards}.benchmark.tsv"
     conda:
         PYTHON_ENVIRONMENT
     threads: cpus("generate")

@@ -22,6 +22,7 @@ rule summarise_run:
         mergings=mergings,
     output:
         summary="results/{run}/summary.txt",
+        record="results/{run}/records/summarise_run.json",
     log:
         "logs/{run}/summarise_run.log",
     conda:

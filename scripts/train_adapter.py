@@ -26,4 +26,5 @@ with job.of(snakemake) as this:
         this.gpus,
     )
     this.log_timing(report.pop("timing"))
+    this.tokens = {"trained": report["tokens"]}
     write_json(this.output.report, report)

@@ -57,6 +57,16 @@ class Dispatcher:
             return Completion(**found)
         return Score(found["id"], tuple(found["log_likelihoods"]), tuple(found["tokens"]))
 
+    def tokens(self) -> dict[str, int]:
+        """Return the tokens read, written and scored for the requests that were sent, whoever answered them."""
+        results = [self.journal.results[sent] for sent in set(self._digests.values()) if sent in self.journal.results]
+        written = [result for result in results if "text" in result]
+        return {
+            "prompt": sum(result["prompt_tokens"] for result in written),
+            "completion": sum(result["completion_tokens"] for result in written),
+            "scored": sum(sum(result["tokens"]) for result in results if "text" not in result),
+        }
+
     def _missing(self, requests: Iterable[Any]) -> list[Any]:
         asked = list(requests)
         self._digests.update((request.id, digest(asdict(request))) for request in asked)

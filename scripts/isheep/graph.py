@@ -125,6 +125,14 @@ class Graph:
         elif stage == "merge_model":
             yield from [("train_adapter", i), ("select_data", i - 1), self.model_stage(self.start_of(run, i))]
 
+    def stages(self, run: str) -> list[tuple[str, int]]:
+        """Return every stage of a run with its round, in an order in which they can run."""
+        of_round = [stage for stage, result in RESULT.items() if result.startswith("d_")]
+        found = [("identify_model", 0)]
+        for i in range(self.config.runs[run].rounds):
+            found += [*((stage, i) for stage in of_round), ("train_adapter", i + 1), ("merge_model", i + 1)]
+        return found
+
     @staticmethod
     def model_stage(i: int) -> tuple[str, int]:
         """Return the stage that makes iter_i."""
@@ -169,6 +177,10 @@ class Graph:
         """Return the path of a stage's result, in the folder of the run that owns it."""
         return self._place(self._owner(run, stage, i), stage, i)
 
+    def record(self, run: str, stage: str, i: int) -> str:
+        """Return the path of a stage's record, beside its result."""
+        return str(Path(self.result(run, stage, i)).parent / "records" / f"{stage}.json")
+
     # Models --------------------------------------------------------------------------------------------------------
 
     def identity(self, run: str, i: int) -> str:
@@ -207,12 +219,13 @@ class Graph:
         return getattr(self.config.runs[run].resources, kind)
 
     def targets(self) -> list[str]:
-        """Return what `snakemake` makes by default: for every run its last model, its summary, its settings."""
+        """Return what `snakemake` makes by default: for every run its last model, summary, settings, manifest."""
         made = [(run, f"results/{run}") for run in self.config.runs]
         return [
             *(self.identity(run, settings.rounds) for run, settings in self.config.runs.items()),
             *(f"{folder}/summary.txt" for _, folder in made),
             *(f"{folder}/config.yaml" for _, folder in made),
+            *(f"{folder}/manifest.json" for _, folder in made),
         ]
 
 

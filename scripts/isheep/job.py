@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,9 +16,17 @@ from typing import Any, TypeVar
 from isheep import config
 from isheep.config.run import Run
 from isheep.errors import UserError
-from isheep.provenance import digest_artifact, hardware, portable, versions, write_record
+from isheep.provenance import contents_of, digest_artifact, hardware, portable, renamed, versions, write_record
+from isheep.records import digest, read_json
 
 logger = logging.getLogger(__name__)
+# What libraries say of themselves would bury what a stage says: no progress bars, no advice, warnings and errors only.
+QUIET = {
+    "TQDM_DISABLE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+}
 
 
 class Job:
@@ -35,6 +44,7 @@ class Job:
         self.params = snakemake.params
         self.wildcards = snakemake.wildcards
         self.round = int(snakemake.wildcards.get("i", 0))
+        self.tokens: dict[str, int] = {}  # read, written, scored or trained on, for the record
         self.threads: int = snakemake.threads
         self.gpus = int(snakemake.resources.get("gpu", 0))
         self.stage: str = snakemake.params.get("stage", snakemake.rule)
@@ -64,22 +74,29 @@ class Job:
     def write_record(self, started: datetime) -> None:
         """Write beside the artifacts what made them; called last, so that a record vouches for whole outputs."""
         # A model is known by its identity file; markers of shards say nothing about the result.
-        inputs = [file for name, file in self._named(self.input) if name not in ("model", "shards")]
+        files = [file for name, file in self._named(self.input) if name not in ("model", "shards")]
+        names = {file: (portable(file, sha256), sha256) for file, sha256 in zip(files, map(digest_artifact, files))}
         outputs = [file for name, file in self._named(self.output) if name != "record"]
+        contents = {file: contents_of(file) for file in outputs if Path(file).is_dir()}
         made = {
             "stage": self.stage,
             "run": self.wildcards.run,
-            "round": self.round,
+            "round": self.round if hasattr(self.wildcards, "i") else None,
             "seed": self.run.seed,
-            "settings": self.params.settings,
-            "code": self.params.code,
+            "model": read_json(self.input.identity)["sha256"] if self.input.get("identity") else None,
+            "settings": renamed(self.params.get("settings", {}), {file: name for file, (name, _) in names.items()}),
+            "code": self.params.get("code"),
             "versions": versions(),
-            "inputs": {portable(file): digest_artifact(file) for file in inputs},
-            "outputs": {portable(file): digest_artifact(file) for file in outputs},
+            "tokens": self.tokens,
+            "inputs": dict(names.values()),
+            "outputs": {
+                file: digest(contents[file]) if file in contents else digest_artifact(file) for file in outputs
+            },
+            "contents": contents,
         }
         seconds = (datetime.now(UTC) - started).total_seconds()
         observed = {
-            "hardware": {**hardware(), "threads": self.threads, "gpus": self.gpus},
+            "hardware": {**hardware(self.gpus), "threads": self.threads},
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(seconds, 3),
         }
@@ -98,8 +115,14 @@ AnyJob = TypeVar("AnyJob", bound=Job)
 @contextmanager
 def of(snakemake: Any, kind: type[AnyJob] = Job) -> Iterator[AnyJob]:
     """Run a rule's script: log to its file and the terminal; end a user's mistake in one message, no traceback."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    if not snakemake.resources.get("gpu", 0):
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.getLogger("isheep").setLevel(logging.INFO)
     logging.basicConfig(
-        level=logging.INFO,
+        level=logging.WARNING,
         format="%(asctime)s %(name)s: %(message)s",
         datefmt="%H:%M:%S",
         handlers=[logging.FileHandler(snakemake.log[0], encoding="utf-8"), logging.StreamHandler(sys.stderr)],

@@ -23,7 +23,7 @@ class ModelJob(job.Job):
     def shard(self) -> tuple[int, int]:
         """Which shard (from 0) it is, and the number of shards; (0, 1) when one job does it all."""
         wildcards = self.wildcards
-        return (int(wildcards.shard) - 1, int(wildcards.count)) if hasattr(wildcards, "shard") else (0, 1)
+        return (int(wildcards.shard) - 1, int(wildcards.shards)) if hasattr(wildcards, "shard") else (0, 1)
 
     @contextmanager
     def dispatcher(self) -> Iterator[Dispatcher]:
@@ -47,6 +47,7 @@ class ModelJob(job.Job):
             )
             try:
                 yield dispatcher
+                self.tokens = dispatcher.tokens()
             finally:
                 dispatcher.close()
 

@@ -228,9 +228,17 @@ def identity(folder: Path) -> dict[str, Any]:
         `sha256` over the sorted pairs of name and hash, and `files`, name to sha256. README, licences, other copies
         of the weights and Snakemake's own marks do not count.
     """
+    return identity_of({name: digest_file(Path(folder) / name) for name in deciding_files(folder)})
+
+
+def deciding_files(folder: str | Path) -> list[str]:
+    """Return the names of the files of a model folder that its identity covers."""
     folder = Path(folder)
-    names = sorted({*_weights(folder), *_files(folder, DECIDES)})
-    files = {name: digest_file(folder / name) for name in names}
+    return sorted({*_weights(folder), *_files(folder, DECIDES)})
+
+
+def identity_of(files: dict[str, str]) -> dict[str, Any]:
+    """Return the identity of a model with these files (name to sha256)."""
     return {"sha256": digest(sorted(files.items())), "files": files}
 
 

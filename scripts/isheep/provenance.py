@@ -29,12 +29,17 @@ def code_digest(*modules: str) -> str:
     modules
         Paths relative to the folder of scripts, like `generate_prompts.py` or `isheep/engines`.
     """
+    return digest(code_files(*modules))
+
+
+def code_files(*modules: str) -> dict[str, str]:
+    """Return the sha256 of every file behind `code_digest`, by its path relative to the folder of scripts."""
     found: set[Path] = set()
     for module in modules:
         path = PACKAGE.parent / module
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             _follow(file, found)
-    return digest({str(file.relative_to(PACKAGE.parent)): _digest_source(file) for file in sorted(found)})
+    return {str(file.relative_to(PACKAGE.parent)): _digest_source(file) for file in sorted(found)}
 
 
 @cache
@@ -76,22 +81,39 @@ def _module_file(name: str) -> Path | None:
 def digest_artifact(path: str | Path) -> str:
     """Return the sha256 of a file, or of the names and sha256 of a folder's files (hidden ones left out)."""
     path = Path(path)
-    if not path.is_dir():
-        return digest_file(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    inside = {file.relative_to(path).as_posix(): file for file in files}
-    return digest({name: digest_file(file) for name, file in inside.items() if not hidden(name)})
+    return digest(contents_of(path)) if path.is_dir() else digest_file(path)
 
 
-def hidden(name: str) -> bool:
-    """Whether a path below an artifact is bookkeeping (`.snakemake_timestamp`) and not part of it."""
-    return any(part.startswith(".") for part in name.split("/"))
+def contents_of(folder: str | Path) -> dict[str, str]:
+    """Return the sha256 of every file in a folder by its name in it; hidden ones are left out."""
+    return {name: digest_file(file) for name, file in files_in(folder).items()}
 
 
-def portable(path: str | Path) -> str:
-    """Return a path as records name it: relative as it is, absolute by its last part (no machine, no user)."""
+def files_in(folder: str | Path) -> dict[str, Path]:
+    """Return the files in a folder by their names in it, without bookkeeping like `.snakemake_timestamp`."""
+    folder = Path(folder)
+    inside = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if file.is_file()}
+    return {name: file for name, file in inside.items() if not any(part.startswith(".") for part in name.split("/"))}
+
+
+def portable(path: str | Path, sha256: str) -> str:
+    """Return a path as records name it: no machine, no user.
+
+    Relative paths stay as they are. A file outside the folder of the run is named by its last part; the beginning of
+    its sha256 keeps apart those of one name.
+    """
     path = Path(path)
-    return path.name if path.is_absolute() else path.as_posix()
+    outside = path.is_absolute() or ".." in path.parts
+    return f"outside/{sha256[:8]}/{path.name}" if outside else path.as_posix()
+
+
+def renamed(value: Any, names: dict[str, str]) -> Any:
+    """Return settings with every text that is one of the paths in `names` replaced by its name."""
+    if isinstance(value, dict):
+        return {key: renamed(child, names) for key, child in value.items()}
+    if isinstance(value, list):
+        return [renamed(child, names) for child in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 LIBRARIES = (
@@ -109,12 +131,28 @@ def versions() -> dict[str, str]:
     return found
 
 
-def hardware() -> dict[str, str]:
+# What a CPU can do decides which kernels run, and so the last bits of a result.
+CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "sve", "bf16")
+
+
+def hardware(gpus: int) -> dict[str, Any]:
     """Return the kind of machine, as far as results can depend on it: never its name."""
-    model = next(
-        (line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")), platform.machine()
-    )
-    return {"machine": platform.machine(), "cpu": model}
+    described = dict(line.partition(":")[::2] for line in reversed(_cpu_lines()) if ":" in line)
+    described = {key.strip(): value.strip() for key, value in described.items()}
+    flags = described.get("flags", described.get("Features", "")).split()
+    found: dict[str, Any] = {
+        "machine": platform.machine(),
+        "cpu": described.get("model name", platform.machine()),
+        "features": [feature for feature in CPU_FEATURES if feature in flags],
+        "gpus": gpus,
+    }
+    if gpus:
+        import torch
+
+        if torch.cuda.is_available():  # the fake engine is content with fake GPUs
+            found["gpu"] = torch.cuda.get_device_name(0)
+            found["cuda"] = torch.version.cuda
+    return found
 
 
 def _cpu_lines() -> list[str]:
@@ -124,7 +162,7 @@ def _cpu_lines() -> list[str]:
 
 
 def write_record(path: str | Path, made: dict[str, Any], observed: dict[str, Any]) -> None:
-    """Write what made an artifact.
+    """Write what made an artifact, sealed.
 
     Parameters
     ----------
@@ -132,8 +170,12 @@ def write_record(path: str | Path, made: dict[str, Any], observed: dict[str, Any
         The record file.
     made
         What two equal runs have in common: stage, round, settings, code, versions, inputs and outputs with sha256.
-        Its digest stands beside it.
     observed
         What may differ between them: hardware, start, seconds.
     """
-    write_json(path, {"sha256": digest(made), "made": made, "observed": observed})
+    write_json(path, sealed(made, observed))
+
+
+def sealed(made: dict[str, Any], observed: dict[str, Any]) -> dict[str, Any]:
+    """Return a record: `sha256` over `made`, equal in equal runs, and `seal` over all of it."""
+    return {"sha256": digest(made), "seal": digest([made, observed]), "made": made, "observed": observed}

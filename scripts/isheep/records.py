@@ -109,8 +109,13 @@ def write_rows(path: str | Path, rows: Iterable[Row]) -> int:
 def write_json(path: str | Path, value: Any) -> None:
     """Write one JSON document with two-space indents, whole or not at all."""
     with publish(path) as temporary:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2)
-        temporary.write_text(SURROGATE.sub("\ufffd", text) + "\n", encoding="utf-8")
+        temporary.write_text(document(value), encoding="utf-8")
+
+
+def document(value: Any) -> str:
+    """Return the text of a JSON document as `write_json` writes it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2)
+    return SURROGATE.sub("\ufffd", text) + "\n"
 
 
 def read_json(path: str | Path) -> Any:

@@ -71,7 +71,7 @@ def _training(report: dict[str, Any]) -> list[str]:
 
 
 def _share(report: dict[str, Any]) -> str:
-    return f"{report['stops']} of {report['probes']}"
+    return f"{report['stopped_by_itself']} of {report['probes']}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -105,6 +105,35 @@ def test_text_is_shown_whole_and_unchanged_when_it_holds_no_marker():
     assert f"]]\n{text}\n[[end" in RUBRIC.fill("Do it.", text, TOKENS)
 
 
+STATED = {
+    "Score: 10": "Score: …",
+    "score = 9.5": "score = …",
+    "**Score:** 10": "**Score:** …",
+    "The score is 10.": "The score is ….",
+    "I give a rating of nine": "I give a rating of …",
+    "Grade: ten": "Grade: …",
+    "10/10": "…/10",
+    "9 out of 10": "… out of 10",
+    "Ten out of ten!": "… out of ten!",
+    "10||perfect": "…||perfect",
+    "Verdict> 10": "Verdict> …",  # the cue of the rubric at hand
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), STATED.items())
+def test_scores_that_a_text_states_are_struck_out(text, shown):
+    rubric = Rubric(RUBRIC.body, "Verdict>")
+    assert f"]]\n5\n{shown}\n[[end output" in rubric.fill("Do it.", f"5\n{text}", TOKENS)
+    assert f"]]\n{shown}\n[[end instruction" in rubric.fill(text, "5", TOKENS)
+
+
+@pytest.mark.parametrize(
+    "text", ["Add 10 and 9.", "3 of the 10 rivers", "1/2", "at 10:30", "scored 10 goals", "Mark 10"]
+)
+def test_other_numbers_are_shown_as_they_are(text):
+    assert f"]]\n{text}\n[[end output" in RUBRIC.fill("Do it.", text, TOKENS)
+
+
 def test_placeholders_in_a_text_are_not_filled():
     filled = RUBRIC.fill("the task", "{instruction}", TOKENS)
     assert filled.count("the task") == 1

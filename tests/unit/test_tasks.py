@@ -67,9 +67,13 @@ def test_what_has_no_instruction_or_two_inputs_is_malformed(text):
     assert read(text)[-1][2] == "malformed"
 
 
-@pytest.mark.parametrize("head", ["### Task 4", "## Task 4:", "### Task  4.", "#### Task 99"])
+@pytest.mark.parametrize("head", ["### Task 4", "## Task 4:", "### Task  4.", "#### Task 99", "Task 4", "# Task 4:"])
 def test_headers_are_recognised_in_the_ways_models_write_them(head):
     assert len(read(f" One.\n{head}\nInstruction: Two.")) == 2
+
+
+def test_plural_labels_are_the_same_labels():
+    assert read(" One.\n### Task 4\nInstructions: Two.\nInputs: x") == [("One.", "", None), ("Two.", "x", None)]
 
 
 def test_a_header_inside_a_line_does_not_split():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from isheep.records import digest
 
 PLACEHOLDER = re.compile(r"\{(instruction|output)\}")
 FENCE = "[["
+STRUCK = "…"
+_NUMBER = r"(?:[0-9]+(?:\.[0-9]+)?|\b(?:one|two|three|four|five|six|seven|eight|nine|ten)\b)"
+_LABEL = r"\b(?:score|rating|grade|mark)s?\b[\s*_]*(?:[:=]|is\b|of\b)"
 _LOOKALIKE = re.compile(r"\[(?=\s*\[\s*(?:begin|end)\b)", re.IGNORECASE)
 
 
@@ -24,15 +28,23 @@ class Rubric:
     body: str
     cue: str
 
+    @cached_property
+    def _stated(self) -> re.Pattern[str]:
+        labels = rf"(?:{_LABEL}|{re.escape(self.cue.strip())})[\s*_]*"
+        scale = r"(?=\s*/\s*10\b|\s+out\s+of\s+(?:10|ten)\b|\s*\|\|)"
+        return re.compile(rf"({labels}){_NUMBER}|{_NUMBER}{scale}", re.IGNORECASE)
+
     def fill(self, instruction: str, output: str, control_tokens: Iterable[str]) -> str:
         """Return the body with the pair in it, each text between a pair of fences that it cannot close.
 
         The fences carry a code from the hash of both texts, so that it is known to neither; what looks like a fence
-        inside a text is broken, and so is every control token. Both are filled in at once: braces stay text.
+        inside a text is broken, and so is every control token. A score that a text states, behind a label or the cue
+        or on the scale, is struck out: small models copy it. Both are filled in at once: braces stay text.
         """
         texts = {"instruction": instruction, "output": output}
         for name, text in texts.items():
-            texts[name] = _LOOKALIKE.sub(f"[{ZERO_WIDTH_SPACE}", neutralise(text, control_tokens))
+            broken = _LOOKALIKE.sub(f"[{ZERO_WIDTH_SPACE}", neutralise(text, control_tokens))
+            texts[name] = self._stated.sub(lambda match: f"{match[1] or ''}{STRUCK}", broken)
         code = _code(texts)
         return PLACEHOLDER.sub(lambda match: _fence(match[1], texts[match[1]], code), self.body)
 

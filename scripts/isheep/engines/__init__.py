@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
 from isheep.engines.base import Engine, Template
 from isheep.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 
 def load(settings: Settings, model: Model, folder: Path | None, identity: str, threads: int, gpus: int) -> Engine:
@@ -35,10 +38,13 @@ def load(settings: Settings, model: Model, folder: Path | None, identity: str, t
     if settings.name == "fake":
         from isheep.engines.fake import FakeEngine
 
+        # It needs none, but shows on a cluster whether jobs get the GPUs that they ask for.
+        if "SLURM_JOB_ID" in os.environ:
+            _check_gpus(gpus, len(list(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))))
         return FakeEngine(settings, model, identity)
     if folder is None:
         raise UserError(f"engine.name: {settings.name} needs the folder of a model")
-    _check_gpus(gpus)
+    _check_gpus(gpus, _count_gpus())
     if settings.name == "vllm":
         from isheep.engines.vllm import VllmEngine as RealEngine
     else:
@@ -57,16 +63,20 @@ def load_template(settings: Settings, model: Model, folder: Path | None) -> Temp
     return ChatTemplate(load_tokenizer(folder, model), model.system)
 
 
-def _check_gpus(asked: int) -> None:
-    """Raise UserError unless the job sees exactly the GPUs that it asked for."""
+def _count_gpus() -> int:
     import torch
 
     # Counted through the driver's library, not by opening the devices: vLLM may still fork its workers.
-    seen = torch.cuda.device_count()
+    return torch.cuda.device_count()
+
+
+def _check_gpus(asked: int, seen: int) -> None:
+    """Raise UserError unless the job sees exactly the GPUs that it asked for."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    shown = f"CUDA_VISIBLE_DEVICES is {'not set' if visible is None else repr(visible)}"
     if seen != asked:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         raise UserError(
-            f"asked for {asked} GPU{'' if asked == 1 else 's'}, the job sees {seen} (CUDA_VISIBLE_DEVICES is "
-            f"{'not set' if visible is None else repr(visible)}); change the rule's gpu resource in the profile, "
-            "or set CUDA_VISIBLE_DEVICES to the GPUs that the job may use"
+            f"asked for {asked} GPU{'' if asked == 1 else 's'}, the job sees {seen} ({shown}); change `resources` of "
+            "the run, or set CUDA_VISIBLE_DEVICES to the GPUs that the job may use; on a cluster, keep off that node"
         )
+    logger.info("GPUs asked for: %d, seen: %d (%s)", asked, seen, shown)

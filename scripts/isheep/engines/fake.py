@@ -97,7 +97,7 @@ class FakeEngine(AbstractContextManager):
     def _write(self, request: Request) -> Iterator[str]:
         """Yield the text for a request in parts, without end when the request belongs to the endless ones."""
         sampling, misbehave = request.sampling, self._misbehave
-        # As with a real model, limits and stop strings cut the text but do not change it, and a seed needs a temperature.
+        # As with a real model: limits and stop strings cut a text but do not change it, a seed needs a temperature.
         drawn_by = (sampling.temperature, sampling.top_p, request.seed) if sampling.temperature else ()
         draw = Random(self._hash(request.prompt.text, *drawn_by))
         luck = [draw.random() for _ in range(4)]

@@ -126,8 +126,8 @@ def _fill(draw: Random, pattern: str, given: dict[str, str] | None = None) -> st
 def tasks(draw: Random, number: int) -> Iterator[str]:
     """Yield the continuation of a numbered list whose last line is `### Task {number}` and `Instruction:`, in parts.
 
-    About a third of the tasks have an input, one in sixteen is broken (no input line, a number that is out of turn,
-    a line that stops short), and the list ends by itself after a number of tasks that is usually beyond any stop.
+    About a third of the tasks have an input; one in twelve is broken (no input line, an instruction that stops short,
+    two inputs, a number out of turn). One list in ten ends by itself after a few tasks, others go on beyond any stop.
     """
     last = number + (draw.randrange(1, 8) if draw.random() < 0.1 else 40)
     while True:
@@ -140,9 +140,11 @@ def tasks(draw: Random, number: int) -> Iterator[str]:
             yield f" {instruction}\n"
         elif broken == 1:
             yield f" {instruction[: len(instruction) // 9]}\nInput: {input_text}\n"
+        elif broken == 2:
+            yield f" {instruction}\nInput: {input_text}\nInput: {input_text}\n"
         else:
             yield f" {instruction}\nInput: {input_text}\n"
-        number += 2 if broken == 2 else 1
+        number += 2 if broken == 3 else 1
         if number > last:
             return
         yield f"\n### Task {number}\nInstruction:"

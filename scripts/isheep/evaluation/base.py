@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from isheep.config.stages import Plain
 from isheep.engines.base import Completion, Prompt, Request, Sampling, Score, ScoreRequest, Template

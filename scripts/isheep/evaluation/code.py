@@ -17,7 +17,7 @@ from isheep.chat import user
 from isheep.engines.base import Sampling
 from isheep.errors import UserError
 from isheep.evaluation import sandbox
-from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio
+from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, ratio
 from isheep.evaluation.files import load_items, strings, take
 from isheep.evaluation.sandbox import Limits, Outcome
 from isheep.records import Row
@@ -26,9 +26,12 @@ FENCE = re.compile(r"^[ \t]*```[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | r
 STATEMENT = re.compile(r"^(?:from |import |def |class |async def |@)", re.MULTILINE)
 HUMANEVAL_STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint", "\n@", "\n```")
 MBPP_STOPS = ("[DONE]", "\nTask:")
+STOPPED = ("timeout", "memory", "killed")
 MBPP_SHOTS = ("2", "3", "4")
 MBPP_TEST_IDS = range(11, 511)
-HUMANEVAL_CHAT = "Complete this Python function. Answer with the whole function in one code block.\n\n```python\n{}\n```"
+HUMANEVAL_CHAT = (
+    "Complete this Python function. Answer with the whole function in one code block.\n\n```python\n{}\n```"
+)
 MBPP_CHAT = (
     "Write a Python function for this task. Answer with the code in one code block.\n\n{}\n\n"
     "It must pass these tests:\n\n```python\n{}\n```"
@@ -70,7 +73,9 @@ class Code(Benchmark):
         if not self.k or not all(1 <= k <= self.samples for k in self.k):
             raise UserError(f"{self.name}.k: each k of pass@k must be from 1 to samples ({self.samples}), is {self.k}")
         if self.samples > 1 and self.temperature == 0:
-            raise UserError(f"{self.name}.temperature: {self.samples} samples at temperature 0 are all equal; set it to 0.8")
+            raise UserError(
+                f"{self.name}.temperature: {self.samples} samples at temperature 0 are all equal; set it to 0.8"
+            )
 
     def prompt(self, item: Item) -> tuple[str, tuple[str, ...]]:
         """Return what the model is shown and the strings that end a continuation."""
@@ -109,11 +114,8 @@ class Code(Benchmark):
         for k in self.k:
             estimates = ((row["id"], pass_at_k(len(row["passed"]), sum(row["passed"]), k), 1) for row in rows)
             metrics[f"{self.name}_pass@{k}"] = ratio(estimates)
-        shares = [
-            {"id": row["id"], "stopped": sum(status in ("timeout", "memory", "killed") for status in row["status"]) / len(row["status"])}
-            for row in rows
-        ]
-        metrics[f"{self.name}_out_of_bounds"] = mean(shares, "stopped", better="lower")
+        stopped = ((row["id"], sum(map(STOPPED.__contains__, row["status"])), len(row["status"])) for row in rows)
+        metrics[f"{self.name}_out_of_bounds"] = ratio(stopped, better="lower")
         return metrics
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,21 +56,17 @@ def evaluate(
     Returns
     -------
     dict
-        `tasks`: name -> metric -> {value, stderr}; `samples`: name -> rows {"id", "doc_hash", metric: value};
-        `settings`; versions, shots and sample counts as lm-eval reports them.
+        `tasks`: name -> metric -> {value, stderr}; `documents`: name -> how many; `samples`: name -> rows
+        {"id", "filter", "doc_hash", metric: value}; `settings`; versions, shots and counts as lm-eval reports them.
 
     Raises
     ------
     UserError
         Unknown task, missing data, a task that runs generated code, or a model that does not load.
     """
-    try:
-        from lm_eval import simple_evaluate
-        from lm_eval.tasks import TaskManager
-    except ImportError as error:
-        raise UserError(f"evaluation.harness needs the package {error.name}; install the environment") from None
+    manager = _manager(include_path)
+    from lm_eval import simple_evaluate
 
-    manager = TaskManager(include_path=str(include_path) if include_path else None)
     _check_tasks(manager, tasks)
     arguments = {"pretrained": str(model), **(model_args or {})}
     try:
@@ -97,6 +94,16 @@ def evaluate(
     return stable(raw, settings)
 
 
+@cache
+def _manager(include_path: Path | None) -> Any:
+    """Return lm-eval's index of tasks; it parses thousands of files, so once."""
+    try:
+        from lm_eval.tasks import TaskManager
+    except ImportError as error:
+        raise UserError(f"evaluation.harness needs the package {error.name}; install the environment") from None
+    return TaskManager(include_path=str(include_path) if include_path else None)
+
+
 def _check_tasks(manager: Any, tasks: Sequence[str]) -> None:
     """Load the tasks and their data before any model, and refuse what would run generated code outside the sandbox."""
     known = set(manager.all_tasks)
@@ -106,6 +113,7 @@ def _check_tasks(manager: Any, tasks: Sequence[str]) -> None:
             f"evaluation.harness.tasks: lm-eval has no task {', '.join(unknown) or '(none given)'}; "
             "`lm-eval ls tasks` lists them, and include_path adds own ones"
         )
+    _refuse([name for name in tasks if (manager.task_index[name].cfg or {}).get("unsafe_code")])
     for name in tasks:
         try:
             loaded = manager.load([name])["tasks"]
@@ -114,12 +122,15 @@ def _check_tasks(manager: Any, tasks: Sequence[str]) -> None:
                 f"evaluation.harness: the task {name} does not load ({_first_line(error)}); without a network its data "
                 "must be local: write a task file that includes it with own data_files, and set include_path"
             ) from None
-        unsafe = sorted(key for key, task in loaded.items() if getattr(task, "UNSAFE_CODE", False))
-        if unsafe:
-            raise UserError(
-                f"evaluation.harness: {', '.join(unsafe)} would run generated code without a sandbox; "
-                "use the benchmarks humaneval, humaneval_plus and mbpp instead"
-            )
+        _refuse(sorted(key for key, task in loaded.items() if getattr(task, "UNSAFE_CODE", False)))
+
+
+def _refuse(unsafe: Sequence[str]) -> None:
+    if unsafe:
+        raise UserError(
+            f"evaluation.harness: {', '.join(unsafe)} would run generated code without a sandbox; "
+            "use the benchmarks humaneval, humaneval_plus and mbpp instead"
+        )
 
 
 def _first_line(error: Exception) -> str:
@@ -133,6 +144,7 @@ def stable(raw: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any
         "lm_eval_version": raw.get("lm_eval_version") or _version(),
         "settings": dict(settings),
         "tasks": {name: _metrics(raw["results"][name]) for name in sorted(raw["results"])},
+        "documents": {name: int(found.get("sample_len") or 0) for name, found in sorted(raw["results"].items())},
         **{key.replace("-", "_"): _plain(raw[key]) for key in STABLE if key in raw},
         "samples": {name: _samples(rows) for name, rows in sorted((raw.get("samples") or {}).items())},
     }
@@ -195,7 +207,7 @@ def metrics(results: Mapping[str, Any]) -> dict[str, Metric]:
             if mean is None or entry["value"] is None or not math.isclose(mean, entry["value"], abs_tol=1e-9):
                 terms = {}
             direction = {True: "higher", False: "lower"}.get(better.get(name), "")
-            count = len(rows) or results.get("n_samples", {}).get(task, {}).get("effective", 0)
+            count = len(rows) or results["documents"].get(task, 0)
             label = f"{task}_{name}" if filter == "none" else f"{task}_{name}_{filter}"
             found[label] = Metric(entry["value"], count, "lm-eval", direction, terms)
     return found

@@ -60,13 +60,14 @@ class Heldout(Benchmark):
         assert isinstance(likelihood, Score) and isinstance(answer, Completion)
         bits = preferred = None
         if likelihood.log_likelihoods:
+            texts = (item.fields["output"], item.fields["mismatched"])
             right, wrong = (
-                value / len(text.encode())
-                for value, text in zip(likelihood.log_likelihoods, (item.fields["output"], item.fields["mismatched"]), strict=True)
+                value / len(text.encode()) for value, text in zip(likelihood.log_likelihoods, texts, strict=True)
             )
             bits = -likelihood.log_likelihoods[0] / log(2)
             preferred = 0.5 if abs(right - wrong) < 1e-9 else float(right > wrong)
         return {
+            "category": item.fields["category"],
             "too_long": bits is None,
             "bits": bits,
             "bytes": len(item.fields["output"].encode()),
@@ -80,8 +81,9 @@ class Heldout(Benchmark):
     def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
         """Return bits per byte (pooled), preference, stopping, emptiness, repetition and length."""
         fit = [row for row in rows if row["bits"] is not None]
+        bits = ((row["id"], row["bits"], row["bytes"]) for row in fit)
         return {
-            "heldout_bits_per_byte": ratio(((row["id"], row["bits"], row["bytes"]) for row in fit), "bits per byte", "lower"),
+            "heldout_bits_per_byte": ratio(bits, "bits per byte", "lower"),
             "heldout_preference": mean(fit, "preferred"),
             "heldout_too_long": mean(rows, "too_long", better="lower"),
             "heldout_stops": mean(rows, "stopped"),
@@ -89,6 +91,11 @@ class Heldout(Benchmark):
             "heldout_repetition": mean(rows, "repetition", better="lower"),
             "heldout_answer_tokens": mean(rows, "tokens", "tokens", ""),
         }
+
+    def groups(self, rows: Sequence[Row]) -> dict[str, dict[str, Metric]]:
+        """Return the metrics per category, where the file has any."""
+        categories = sorted({row["category"] for row in rows} - {""})
+        return {name: self.summarise([row for row in rows if row["category"] == name]) for name in categories}
 
 
 def pair(place: str, row: Row) -> Item:
@@ -103,7 +110,8 @@ def pair(place: str, row: Row) -> Item:
     if not output.strip():
         raise UserError(f"{place}: the output is blank")
     prompt = join(instruction, take(place, row, "input", str, ""))
-    return Item(str(take(place, {"id": id}, "id", (str, int))), {"prompt": prompt, "output": output})
+    fields = {"prompt": prompt, "output": output, "category": take(place, row, "category", str, "")}
+    return Item(str(take(place, {"id": id}, "id", (str, int))), fields)
 
 
 def mismatched(items: Sequence[Item], item: Item) -> str:

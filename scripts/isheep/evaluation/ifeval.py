@@ -70,7 +70,12 @@ class Ifeval(Benchmark):
         """Return per instruction whether it was followed, strictly and loosely, and whether the prompt was echoed."""
         response = answers["answer"].text
         strict, loose = followed(item, response)
-        return {"instructions": item.fields["instructions"], "strict": strict, "loose": loose, "echo": echoes(item, response)}
+        return {
+            "instructions": item.fields["instructions"],
+            "strict": strict,
+            "loose": loose,
+            "echo": echoes(item, response),
+        }
 
     def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
         """Return the four accuracies (Zhou et al. 2023, section 2) and the share of echoed prompts.
@@ -88,7 +93,9 @@ class Ifeval(Benchmark):
     def groups(self, rows: Sequence[Row]) -> dict[str, dict[str, Metric]]:
         """Return both instruction accuracies for every type of instruction."""
         types = sorted({name for row in rows for name in row["instructions"]})
-        return {name: {f"instruction_{kind}": _of_type(rows, name, kind) for kind in ("strict", "loose")} for name in types}
+        return {
+            name: {f"instruction_{kind}": _of_type(rows, name, kind) for kind in ("strict", "loose")} for name in types
+        }
 
 
 def _of_type(rows: Sequence[Row], name: str, kind: str) -> Metric:

@@ -51,7 +51,8 @@ def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+    # At the ends the formula gives 0 and 1 but for rounding.
+    return Interval(centre - half if successes else 0.0, centre + half if successes < n else 1.0)
 
 
 def bootstrap(terms: Terms, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:

@@ -94,7 +94,9 @@ class MtBench(Benchmark):
             if grade is not None
         ]
         metrics["local_judge_length_correlation"] = Metric(rank_correlation(pairs), len(pairs), "Spearman's rho", "")
-        metrics["mt_bench_words"] = ratio(((row["id"], sum(row["words"]), len(row["words"])) for row in rows), "words", "")
+        metrics["mt_bench_words"] = ratio(
+            ((row["id"], sum(row["words"]), len(row["words"])) for row in rows), "words", ""
+        )
         return metrics
 
     def groups(self, rows: Sequence[Row]) -> dict[str, dict[str, Metric]]:

@@ -1,9 +1,9 @@
 """Enter new namespaces with a bare file system, then run a command: what bubblewrap does, where it is not installed.
 
 Run as a script of its own (`python namespaces.py SETTINGS COMMAND...`), since a process that has threads cannot enter
-a user namespace; imports nothing of the project. SETTINGS is JSON: `mount` (an empty folder that becomes the new root),
-`readable` (paths shown read-only) and `work_mib` (size of /sandbox, the only place to write). Exit status: the command's,
-128 + signal when it was killed, 125 when the kernel does not allow it.
+a user namespace; imports nothing of the project. SETTINGS is JSON: `mount` (an empty folder that becomes the new
+root), `readable` (paths shown read-only) and `work_mib` (size of /sandbox, the only place to write). Exit status: the
+command's, 128 + signal when it was killed, 125 when the kernel does not allow it.
 """
 
 import ctypes

@@ -46,7 +46,9 @@ class Pairwise(Benchmark):
             id, prompt, output = _prompt(place, row)
             rival = output if self.rivals is None else self.rivals.get(id)
             if rival is None:
-                raise UserError(f"{place}: no rival's answer to {id}; the file needs `output`, or a rival must be named")
+                raise UserError(
+                    f"{place}: no rival's answer to {id}; the file needs `output`, or a rival must be named"
+                )
             return Item(id, {"prompt": prompt, "rival": rival})
 
         return load_items(path, make, limit)
@@ -76,7 +78,9 @@ class Pairwise(Benchmark):
     def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
         """Return the win rate, the judge's position bias and consistency, what it left unread, and length's part."""
         judged = [row for row in rows if row["win"] is not None]
-        same_length = at_equal_length([row["win"] for row in judged], [row["words"] - row["rival_words"] for row in judged])
+        same_length = at_equal_length(
+            [row["win"] for row in judged], [row["words"] - row["rival_words"] for row in judged]
+        )
         return {
             "local_judge_win_rate": mean(rows, "win"),
             "local_judge_win_rate_at_equal_length": Metric(same_length, len(judged), "share"),
@@ -93,7 +97,11 @@ def _prompt(place: str, row: Row) -> tuple[str, str, str | None]:
     """Return id, prompt and output (None when the row has none)."""
     if "turns" in row:
         turns = take(place, row, "turns", list)
-        return str(take(place, row, "question_id", (int, str))), take(place, {"turns[0]": (turns or [None])[0]}, "turns[0]", str), None
+        return (
+            str(take(place, row, "question_id", (int, str))),
+            take(place, {"turns[0]": (turns or [None])[0]}, "turns[0]", str),
+            None,
+        )
     instruction, source = take(place, row, "instruction", str), row
     if isinstance(row.get("instances"), list) and row["instances"] and isinstance(row["instances"][0], dict):
         source = row["instances"][0]

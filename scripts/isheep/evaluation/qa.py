@@ -40,8 +40,8 @@ class TriviaQa(Benchmark):
     def load(self, path: Path, limit: int | None = None) -> list[Item]:
         """Return the questions of a file, with all accepted answers.
 
-        Accepts rows of question with aliases (and gold_answer), rows as the hub has them (answer.aliases, answer.value),
-        and TriviaQA's own JSON ({"Data": [...]}).
+        Accepts rows of question with aliases (and gold_answer), rows as the hub has them (answer.aliases,
+        answer.value), and TriviaQA's own JSON ({"Data": [...]}).
         """
         return collect(path, (_trivia(place, row) for place, row in _trivia_rows(Path(path))), limit)
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -45,8 +46,8 @@ class Limits:
     So a busy machine does not turn a right program into a wrong one.
     """
 
-    cpu_s: int = 20
-    wall_s: float = 60.0
+    cpu_s: int = 30
+    wall_s: float = 120.0
     memory_mib: int = 2048
     file_mib: int = 16
     work_mib: int = 64
@@ -138,7 +139,14 @@ def _wrapper(mode: Mode, folder: str, limits: Limits) -> list[str]:
     if mode == "namespaces":
         settings = {"mount": folder, "readable": _readable(), "work_mib": limits.work_mib}
         return [sys.executable, "-I", "-S", str(HERE / "namespaces.py"), json.dumps(settings)]
-    wrapper = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
+    wrapper = [
+        shutil.which("bwrap") or "bwrap",
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+        "--cap-drop",
+        "ALL",
+    ]
     if os.geteuid() == 0:
         # Limits on processes do not hold for root: the child becomes nobody, and needs these two rights to do so.
         wrapper += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
@@ -175,15 +183,13 @@ def _reachable_by_all(path: Path) -> bool:
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill the program and all that stayed in its process group, and wait for it."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
 def _outcome(report: bytes, nonce: str, code: int | None, limits: Limits) -> Outcome:
-    """Judge a run by its report and exit status (None: out of wall time); a signal is -n or, through a wrapper, 128+n."""
+    """Judge a run by report and exit status (None: out of wall time); signal n is -n, or 128+n through a wrapper."""
     if code is None:
         return Outcome("timeout", f"{limits.wall_s:g} s")
     try:

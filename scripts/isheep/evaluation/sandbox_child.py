@@ -1,8 +1,8 @@
 """Run one untrusted program under limits and report how it ended; started by sandbox.py as a script of its own.
 
-Imports nothing of the project. Standard input holds the order (JSON: program, limits, nonce, guard, nobody); standard output
-takes the report (JSON: nonce, status, detail) if the program comes to its end, by itself or by an exception. A program
-that exits, is killed or runs out of time leaves no report.
+Imports nothing of the project. Standard input holds the order (JSON: program, limits, nonce, guard, nobody); standard
+output takes the report (JSON: nonce, status, detail) if the program comes to its end, by itself or by an exception. A
+program that exits at once, is killed or runs out of time leaves no report.
 """
 
 import ctypes
@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import sys
+from contextlib import suppress
 
 NOBODY = 65534
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, SIGKILL = 1, 38, 9
@@ -27,10 +28,8 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
-    try:
+    with suppress(ImportError):
         import numpy  # noqa: F401 - loaded before the limits, which its libraries might not survive
-    except ImportError:
-        pass
     drop_rights(order["nobody"])
     limit(order)
     if order["guard"]:
@@ -42,7 +41,7 @@ def main() -> None:
 
 
 def drop_rights(nobody: bool) -> None:
-    """Become nobody if root; count processes apart from other sandboxes where the kernel allows; die with the parent."""
+    """Become nobody if root, with a count of processes of its own where the kernel allows; die with the parent."""
     libc = ctypes.CDLL(None, use_errno=True)
     if nobody and os.geteuid() == 0:
         os.setgroups([])

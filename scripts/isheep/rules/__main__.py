@@ -27,14 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if asked.rows:
         lines = [
-            (
-                stage,
-                name,
-                row["id"],
-                _short(row["instruction"]),
-                _short(row[stage.removesuffix("s")] if stage == "outputs" else row["input"]),
-            )
-            for stage in STAGES
+            (stage, name, row["id"], _short(row["instruction"]), _short(row[shown]))
+            for stage, shown in zip(STAGES, ("input", "output"), strict=True)
             for row, name in dropped(rows, stage, asked.rows)
         ]
         print(table(("stage", "rule", "row", "instruction", "input or output"), lines))
@@ -44,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _short(text: str, width: int = 70) -> str:
-    line = " ".join(text.split()).replace("|", "\\|")
+    line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 1] + "…"
 
 

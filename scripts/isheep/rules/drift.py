@@ -10,6 +10,9 @@ from isheep.rules.text import phrases
 ANY_LANGUAGE = phrases("alphabet*, bilingual, language, languages, multilingual, translat*, translit*, unicode")
 
 
+ASIDE = re.compile(r"[(\uff08][^()\uff08\uff09]{1,80}[)\uff09]")
+
+
 @dataclass(frozen=True)
 class Script:
     """A writing system, as patterns: a letter, words that name it, a run of letters, and a phrase."""
@@ -76,9 +79,11 @@ SCRIPTS = (
 def drifts(prompt: str, output: str) -> bool:
     """Return True when the output is partly in a script that the prompt does not call for.
 
+    Text in parentheses is left out: a name's own spelling often stands there, as in "Tokyo (東京)".
     Languages that share a script, such as English and French, cannot be told apart this way.
     """
     if output.isascii() or ANY_LANGUAGE.search(prompt):
         return False
+    output = ASIDE.sub("", output)
     letters = sum(map(str.isalpha, output))
     return any(script.fills(output, letters) and not script.called_for(prompt) for script in SCRIPTS)

@@ -38,7 +38,10 @@ def read(path: str | Path) -> list[Row]:
 
 
 def _rows(task: Row, number: int, path: Path) -> Iterator[Row]:
-    for instance in task.get("instances") or [{}]:
+    instances = task.get("instances", [{}])
+    if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
+        raise UserError(f"{path}: the instances of row {number} are not a list of objects")
+    for instance in instances:
         row: Row = {
             "id": f"row {number}",
             "input": "",
@@ -79,9 +82,13 @@ def measure(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
 
 
 def table(header: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
-    """Return a Markdown table."""
-    rows = [header, ["---"] * len(header), *lines]
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+    """Return a Markdown table; bars and angle brackets in its cells are escaped."""
+    rows = [header, ["---"] * len(header), *([_escaped(cell) for cell in line] for line in lines)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _escaped(cell: Any) -> str:
+    return str(cell).replace("|", "\\|").replace("<", "\\<")
 
 
 def rule_table() -> str:

@@ -6,18 +6,20 @@ import re
 
 from isheep.rules.text import phrases
 
+# In "image caption" and "video game" the noun only says of what kind something is: no noun may follow.
+_ALONE = (
+    r"\b(?![ -](?!(?:about|above|and|as|at|attached|below|by|comparing|depicting|describing|explaining|for|from|here"
+    r"|how|illustrating|in|into|is|of|on|or|provided|representing|showing|shown|so|that|then|to|using|where|which|with|you)\b)"
+    r"\w)"
+)
 _SEEN = (
     r"(?:images?|pictures?|photo(?:graph)?s?|screenshots?|video(?: clip)?s?|audio(?: (?:clip|file|recording))?s?"
     r"|recordings?|drawings?|paintings?|illustrations?|animations?|diagrams?|flow ?charts?|infographics?|gifs?"
     r"|(?:bar|line|pie) (?:chart|graph)s?"
-    r"|(?<!mind )(?<!concept )(?<!site )(?<!story )(?<!journey )(?<!empathy )maps?)\b"
-    # "image caption", "video game": the noun only says of what kind the text is.
-    r"(?![ -](?:album|analy\w+|app|book|caption\w*|chat|class\w*|codec|compression|concept|conferenc\w+"
-    r"|data ?(?:base|set)|description|edit\w*|format|frame|gam\w+|generator|idea|marketing|model|name|object|player|processing|production"
-    r"|prompt|recognition|script|series|shoot|slogan|store|streaming|theor\w+|title|url|viewer)s?\b)"
+    r"|(?<!mind )(?<!concept )(?<!site )(?<!story )(?<!journey )(?<!empathy )maps?)"
 )
-_DRAWN = r"(?:charts?|graphs?)\b(?! theor)"
-_FILED = r"(?:files?|attachments?|pdfs?|spreadsheets?)\b(?! (?:extension|format|name|system)s?\b)"
+_DRAWN = r"(?:charts?|graphs?)"
+_FILED = r"(?:files?|attachments?|pdfs?|spreadsheets?)"
 
 # A task that starts here, or after another one, is one that the model is told to do.
 _TOLD = r"(?:^\W*|[.!?;\n][ \t\"'*-]{0,3}|\bplease |\b(?:can|could|will|would) you (?:please )?|\b(?:and|then) )"
@@ -30,16 +32,16 @@ def _pattern(*alternatives: str) -> re.Pattern[str]:
 
 
 SHOWN = _pattern(
-    rf"\b{_THIS} {_ANY}(?:{_SEEN}|{_DRAWN}|{_FILED})",
+    rf"\b{_THIS} {_ANY}(?:{_SEEN}|{_DRAWN}|{_FILED}){_ALONE}",
     rf"\b(?:{_SEEN}|{_DRAWN}|{_FILED}) (?:above|below|attached|provided|shown)\b",
 )
 PERCEIVE = _pattern(
     rf"{_TOLD}(?:listen to|look at|watch|view|examine|observe|study) {_ANY}"
-    rf"(?:{_SEEN}|{_DRAWN}|(?:films?|movies?|music|songs?|tracks?|podcasts?|episodes?)\b)"
+    rf"(?:{_SEEN}|{_DRAWN}|films?|movies?|music|songs?|tracks?|podcasts?|episodes?){_ALONE}"
 )
 MAKE = _pattern(
     rf"{_TOLD}(?:add|attach|create|design|draw|edit|film|find|generate|give|include|insert|make|paint|post|produce|provide"
-    rf"|record|render|send|share|shoot|show|sketch|take|upload) {_ANY}(?:{_SEEN}|graphs?\b)"
+    rf"|record|render|send|share|shoot|show|sketch|take|upload) {_ANY}(?:{_SEEN}|graphs?){_ALONE}"
 )
 DRAW = _pattern(
     rf"{_TOLD}(?:draw|doodle) (?:me )?(?:a|an|the|this|your|some|two|three|four|five) "
@@ -51,7 +53,7 @@ PLOT = _pattern(
     r"(?! (?:\w+ )?(?:assassination|coup|course|crime|escape|heist|murder|novel|path|revenge|robbery|story|twist)\b)"
 )
 SOUND = _pattern(
-    rf"{_TOLD}(?:compose|create|produce) {_ANY}(?:music|melody|symphony|tune)\b",
+    rf"{_TOLD}(?:compose|create|produce) {_ANY}(?:piece of )?(?:music|melody|symphony|tune)\b",
     rf"{_TOLD}(?:hum|perform|play|record|sing) (?:me )?(?:a|an|the|this|your|some) {_ANY}(?:melody|music|song|tune)\b",
 )
 HOW_TO = _pattern(r"\b(?:how|steps|tips|ways) (?:can|could|do|does|for|should|to|would)\b", r"^why\b")

@@ -28,12 +28,13 @@ DIALOGUE = text.phrases(
 )
 TURN = re.compile(r"^[^\w\n]*(?:user|human|assistant|bot)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 QUESTIONS = text.phrases(
-    "ask*, exam*, exercise*, faq*, flash card*, flashcard*, icebreaker*, ice breaker*, interrogative, interview*, joke*",
-    "poll, puzzle*, q&a, quiz*, questions, questionnaire, question and answer, question-answer, riddle*, survey*, test",
-    "tests, trivia",
+    "ask*, exam*, exercise*, faq*, flash card*, flashcard*, icebreaker*, ice breaker*, interrogative, interview*",
+    "joke*, poll, puzzle*, q&a, quiz*, questions, questionnaire, question and answer, question-answer, riddle*",
+    "survey*, test, tests, trivia",
 )
 ONE_QUESTION = re.compile(
-    r"\b(?:compose|create|design|form|formulate|generate|make|pose|suggest|turn|up with|write)\b.{0,80}\bquestion\b",
+    r"\b(?:compose|create|design|form|formulate|generate|make|pose|suggest|turn|up with|write)\b.{0,80}\bquestion\b"
+    r"|\?[\"'\u201d\u00bb]",
     re.IGNORECASE,
 )
 
@@ -41,12 +42,12 @@ CHUNKS = re.compile(r"(?<=[.!?])[\"'\u201d]?\s+|\n+")
 REQUEST = re.compile(
     r"\b(?:please|kindly|(?:can|could|would|will) you(?: please| kindly)?)(?: also)? (?:be more specific|clarify"
     r"|elaborate|enter|include|paste|provide|rephrase|send|share|specify|tell me|upload)\b"
-    r"|\bI(?:'d|'ll| will| would)?(?: also)? need (?:a (?:bit|little) )?(?:additional|further|more|some|the|to (?:know|see))\b"
+    r"|\bI(?:'d|'ll| will| would)?(?: also)? need (?:a (?:bit|little) )?(?:additional|further|more|some|the|to know)\b"
     r"|\bwhat (?:can I|would you like|do you (?:need|want)|is your question)\b|\bhow (?:can|may) I (?:assist|help)\b",
     re.IGNORECASE,
 )
 FILLER = re.compile(
-    r"\W*(?:(?:absolutely|certainly|great|hello|hi|of course|ok|okay|sure|thank you|thanks|yes)\b.{0,40}"
+    r"\W{0,5}(?:(?:absolutely|certainly|great|hello|hi|of course|ok|okay|sure|thank you|thanks|yes)\b.{0,40}"
     r"|(?:I(?:'m| am|'d be| would be) )?(?:afraid|glad|happy|ready|sorry)\b.*"
     r"|.{0,80}\b(?:didn't|doesn't|don't|did not|does not|do not) (?:appear|have|include|see|seem|specify)\b.*)",
     re.IGNORECASE,
@@ -81,8 +82,8 @@ LIST = re.compile(r"\b(?:(?:what|which) .{0,40}\bare|four|five|list|name|outline
 
 KEEPS_TEXT = text.phrases(
     "capital*, case, check, clean, complete, copy, correct, edit, error*, extract, fix, format, grammar, grammatical",
-    "if, improve, lowercase, mistake*, normalis*, normaliz*, proofread, punctuat*, quote, remove, repeat, replace, reverse",
-    "rewrite, say, sort, spell*, strip, translate, typo*, uppercase, verbatim",
+    "if, improve, lowercase, mistake*, normalis*, normaliz*, proofread, punctuat*, quote, remove, repeat",
+    "replace, reverse, rewrite, say, sort, spell*, strip, translate, typo*, uppercase, verbatim",
 )
 REPETITION = text.phrases("lyrics, repeat*, repetit*, times")
 ANNOUNCES = re.compile(r"\w[\"')*]{0,3}:\**\Z")
@@ -177,16 +178,15 @@ def asks_back(row: Row) -> bool:
     """Drop outputs that only ask: for the text to work on, for details, or another question in place of an answer.
 
     Every sentence must be a request to the user, a question or small talk around it; one sentence of substance saves
-    the answer. Exempt are requests where the prompt wants a message written, and questions where it wants questions or
-    its answer may well be one. I-SHEEP drops "do you" anywhere and a paragraph that begins with a question.
+    the answer. Exempt are prompts that want a message or a translation, and questions where the prompt wants questions
+    or its answer may well be one. I-SHEEP drops "do you" anywhere and a paragraph that begins with a question.
     """
     output = text.LIST_MARK.sub("", row["output"]).replace("\u2019", "'")
     kinds = {_kind(chunk.strip()) for chunk in CHUNKS.split(output) if chunk.strip()}
-    if "answer" in kinds:
+    if "answer" in kinds or MESSAGE.search(_prompt(row)):
         return False
-    if "request" in kinds:
-        return not MESSAGE.search(_prompt(row))
-    return "question" in kinds and bool(ANSWERABLE.search(row["instruction"])) and not _wants_questions(_prompt(row))
+    asked = "question" in kinds and ANSWERABLE.search(row["instruction"]) and not _wants_questions(_prompt(row))
+    return "request" in kinds or bool(asked)
 
 
 def _kind(sentence: str) -> str:

@@ -42,7 +42,8 @@ _SLOT = (
 )
 STAND_IN = re.compile(
     rf"[\[<({{]+\s*(?:{_FILL}\b[^\])>}}\n]*|(?:(?:your|the|an?|any|some|user) )?{_SLOT}\s*)[\])>}}]+"
-    rf"|(?:please )?{_FILL} (?:[\w']+ ){{1,6}}(?:here|below)|your {_SLOT}|[.\u2026]{{2,}}|_{{2,}}",
+    rf"|(?:please )?{_FILL} (?:[\w']+ ){{1,6}}(?:here|below)|your {_SLOT}|[.\u2026]{{2,}}|_{{2,}}"
+    r"\.?",
     re.IGNORECASE,
 )
 PLACEHOLDER = re.compile(r"[\[<({]\s*(?:insert|paste)\b[^\])>}\n]{1,60}[\])>}]", re.IGNORECASE)
@@ -57,8 +58,8 @@ _GIVEN = (
     r"|words?)"
 )
 REFERS = re.compile(
-    rf"\b(?:following(?: [\w'-]+){{0,2}}? {_GIVEN}\b|{_GIVEN} (?:above|below)\b)"
-    r"(?! (?:the|a|an|is|are|as|that|which|by)\b)",
+    rf"\bfollowing (?!(?:the|an?|this|your)\b)(?:[\w'-]+ ){{0,2}}?{_GIVEN}\b"
+    rf"|\b(?:each|the|these|this) (?:[\w'-]+ )?{_GIVEN} (?:above|below)\b",
     re.IGNORECASE,
 )
 # Signs that what the instruction refers to stands in the instruction itself.
@@ -130,7 +131,7 @@ def starts_with_punctuation(row: Row) -> bool:
 def too_short(row: Row) -> bool:
     """Drop instructions of fewer than 3 words, or of 1 word when there is an input: fragments rather than tasks.
 
-    Self-Instruct and I-SHEEP want more than 3 words and so lose "Complete the lyrics.". Four letters of a script
+    Self-Instruct and I-SHEEP want more than 3 words and so lose "Finish the poem.". Four letters of a script
     without blanks between words are enough.
     """
     words = row["instruction"].split()
@@ -170,7 +171,7 @@ def placeholder(row: Row) -> bool:
     """
     if ABOUT_PLACEHOLDERS.search(row["instruction"]):
         return False
-    return bool(STAND_IN.fullmatch(row["input"].strip(" \t\n\"'."))) or any(map(PLACEHOLDER.search, _fields(row)))
+    return bool(STAND_IN.fullmatch(row["input"].strip(" \t\n\"'"))) or any(map(PLACEHOLDER.search, _fields(row)))
 
 
 @prompt_rule("input_repeats_instruction", sets=("default",))

@@ -118,5 +118,10 @@ def first_broken(rules: Iterable[Rule], row: Row) -> str | None:
 
 
 def describe() -> list[tuple[Stage, str, tuple[str, ...], str]]:
-    """Return stage, name, sets and description of every rule, in the order of registration."""
-    return [(rule.stage, rule.name, rule.sets, rule.description) for stage in _rules for rule in _rules[stage].values()]
+    """Return stage, name, sets and description of every rule: by stage, then by set, then in order of registration."""
+    rules = [rule for stage in _rules for rule in sorted(_rules[stage].values(), key=_set_order)]
+    return [(rule.stage, rule.name, rule.sets, rule.description) for rule in rules]
+
+
+def _set_order(rule: Rule) -> list[int]:
+    return [SETS.index(name) for name in rule.sets or ("none",)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
+from operator import eq
 
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Letters of scripts without blanks between words (Thai, Lao, Burmese, Khmer, Chinese, Japanese), as a class."""
@@ -40,6 +41,7 @@ LETTERS = re.compile(r"([^\W\d_])\1{39}|([^\W\d_]{2,8}?)\2{19}")
 _WORD = re.compile(r"\w+")
 _TOKEN = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 _LONGEST_CYCLE = 64
+_LOOP_LETTERS = 30
 
 
 def fold(text: str) -> str:
@@ -73,12 +75,16 @@ def loops(text: str) -> bool:
         return True
     tokens = _TOKEN.findall(LIST_MARK.sub("", text.casefold()))
     letters = [0, *accumulate(sum(map(str.isalpha, token)) for token in tokens)]
+    if letters[-1] < _LOOP_LETTERS:
+        return False
     for period in range(1, min(_LONGEST_CYCLE, len(tokens) // 5) + 1):
         needed = min(10 * period, max(5 * period, 30)) - period
+        if sum(map(eq, tokens, tokens[period:])) < needed:
+            continue
         run = 0
         for here in range(period, len(tokens)):
             run = run + 1 if tokens[here] == tokens[here - period] else 0
-            if run >= needed and letters[here + 1] - letters[here + 1 - run - period] >= 30:
+            if run >= needed and letters[here + 1] - letters[here + 1 - run - period] >= _LOOP_LETTERS:
                 return True
     triples = list(zip(tokens, tokens[1:], tokens[2:], strict=False))
     return len(tokens) >= 200 and 6 * len(set(triples)) < len(triples)

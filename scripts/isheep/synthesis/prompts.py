@@ -190,7 +190,8 @@ def next_wave(maker: PromptMaker, collected: Collected) -> int:
         return 0
     per_request = max(len(collected.rows) / max(collected.requests, 1), 0.25)
     more = math.ceil(1.1 * (maker.settings.rows - len(collected.rows)) / per_request)
-    return min(maker.most_requests, collected.requests + max(more, 1))
+    # A handful decoded together takes hardly longer than one: rather some too many than another wave.
+    return min(maker.most_requests, collected.requests + max(more, 4, first_wave(maker) // 8))
 
 
 def gather(

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from isheep.seeds import Seed
 
 NO_INPUT = "<noinput>"
-HEADER = re.compile(r"^#{2,4}[ \t]*Task[ \t]+\d+[ \t]*[.:]?[ \t]*$", re.MULTILINE)
+HEADER = re.compile(r"^(?:#{1,6}[ \t]*)?Task[ \t]+\d+[ \t]*[.:]?[ \t]*$", re.MULTILINE)
 # The model may go on and answer the task itself: the format has no such field, so the task ends there.
 ANSWER = re.compile(r"^(?:Output|Answer|Response)[ \t]*:", re.MULTILINE)
-INSTRUCTION = re.compile(r"\A\s*Instruction:[ \t]*")
-INPUT = re.compile(r"^Input:[ \t]*", re.MULTILINE)
+INSTRUCTION = re.compile(r"\A\s*Instructions?[ \t]*:[ \t]*")
+INPUT = re.compile(r"^Inputs?[ \t]*:[ \t]*", re.MULTILINE)
 
 
 def header(number: int) -> str:

@@ -28,3 +28,23 @@ def zero_config(stage: int) -> dict[str, Any]:
         "gradient_accumulation_steps": "auto",
         "gradient_clipping": "auto",
     }
+
+
+def join_processes(cpu: bool) -> None:
+    """Join the training processes; call before the model is loaded, which ZeRO-3 does in shards.
+
+    On the CPU, DeepSpeed would compile a communication kernel at its first start; that takes a compiler and minutes,
+    and gloo does the same work. Its checkpoints hold a few objects of its own beside tensors; torch, which refuses to
+    unpickle anything else (see `launch.rank_environment`), is told of those.
+    """
+    import deepspeed
+    import torch
+    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
+    from deepspeed.runtime.zero.config import ZeroStageEnum
+    from deepspeed.utils.tensor_fragment import fragment_address
+
+    torch.serialization.add_safe_globals([DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address])
+
+    if cpu:
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed("gloo" if cpu else "nccl")

@@ -65,7 +65,7 @@ def merge(
         temporary.mkdir()
         _save(temporary / "model.safetensors", drawn, ("model.layer.weight",))
         write_json(temporary / "config.json", {"architectures": ["Fake"], "model_type": "fake"})
-    return {"probes": min(settings.probe_prompts, len(rows)), "stops": min(settings.probe_prompts, len(rows))}
+    return {"probes": min(settings.probe_prompts, len(rows)), "stopped_by_itself": min(settings.probe_prompts, len(rows))}
 
 
 def _save(path: Path, drawn: str, names: tuple[str, ...]) -> None:

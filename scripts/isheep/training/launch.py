@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from isheep.training import sft
 
 logger = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
+ERROR_LINE = re.compile(r"\b\w*(?:Error|Exception)\b: .*")
 
 
 def launch(
@@ -51,7 +53,7 @@ def launch(
     UserError
         As for `sft.train`, or the GPUs are not those asked for.
     RuntimeError
-        A training process failed in a way that is nobody's setting; the message holds its last line.
+        A training process failed in a way that is nobody's setting; the message holds its error line.
     """
     processes = count_processes(settings, gpus)
     sft.check_batch(settings, processes)
@@ -75,11 +77,11 @@ def launch(
         (work / name).unlink(missing_ok=True)
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command += ["-m", "isheep.training.sft", str(work / "spec.json")]
-    code, last = _run([sys.executable, *command], rank_environment(each, gpus))
+    code, error = _run([sys.executable, *command], rank_environment(each, gpus))
     if (work / sft.ERROR).exists():
         raise UserError(read_json(work / sft.ERROR))
     if code or not (work / sft.REPORT).exists():
-        raise RuntimeError(f"training in {processes} processes ended with exit status {code}: {last}")
+        raise RuntimeError(f"training in {processes} processes ended with exit status {code}: {error}")
     return read_json(work / sft.REPORT)
 
 
@@ -117,8 +119,8 @@ def rank_environment(threads: int, gpus: int) -> dict[str, str]:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
-    """Run a command, log its output line by line; return its exit status and last line."""
-    last = ""
+    """Run a command, log its output line by line; return its exit status and the first error named in it."""
+    error = ""
     with subprocess.Popen(
         command,
         env=environment,
@@ -129,10 +131,11 @@ def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
         preexec_fn=end_with_parent,  # noqa: PLW1509 - one call of prctl, no locks
     ) as process:
         for line in process.stdout:
-            if line.strip():
-                last = line.strip()
-                logger.info("%s", last)
-    return process.returncode, last
+            logger.info("%s", line.rstrip())
+            # After a rank's traceback torchrun prints a page of its own, which says nothing more.
+            if match := ERROR_LINE.search(line):
+                error = error or match[0]
+    return process.returncode, error or "no error named"
 
 
 def end_with_parent() -> None:

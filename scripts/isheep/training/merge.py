@@ -1,0 +1,222 @@
+"""Fold an adapter into the weights, and prove on real prompts that the saved model is base plus adapter."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isheep import chat
+from isheep.config.model import Model
+from isheep.config.train import Merge
+from isheep.errors import UserError
+from isheep.records import Row, publish, read_json, write_json
+from isheep.training.checks import check_adapter, check_free_space
+from isheep.training.repeatable import make_repeatable
+from isheep.training.sft import load_model
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What base plus adapter says to one prompt: its greedy answer, and the logits (tokens, vocabulary) before each."""
+
+    prompt: list[int]
+    answer: list[int]
+    logits: Any
+
+    @property
+    def tokens(self) -> list[int]:
+        """Prompt and answer."""
+        return self.prompt + self.answer
+
+
+def merge(
+    settings: Merge,
+    model: Model,
+    model_folder: Path,
+    adapter: Path,
+    out: Path,
+    rows: list[Row],
+    seed: int,
+    threads: int,
+) -> dict[str, Any]:
+    """Publish base plus adapter as a model folder of its own, after checking it, and return the report.
+
+    The sum is made in float32 and rounded once to `settings.dtype`. Greedy answers of base plus adapter are compared
+    with the merged model as read back from disk: the largest difference of their logits must be within
+    `settings.tolerance`, and in float32 every greedy token must be the same (where the two best tokens are nearer to
+    each other than the tolerance, either may win: a tie).
+
+    Parameters
+    ----------
+    settings, model
+        Sections `merge` and `model` of the run.
+    model_folder, adapter
+        The model that the adapter was trained on; the adapter's folder with its tokenizer and chat template.
+    out
+        Folder of the merged model.
+    rows
+        Selected rows; the first `settings.probe_prompts` are the probes.
+    seed
+        Not used: nothing is drawn. There so that every stage is called alike.
+    threads
+        CPU threads.
+
+    Raises
+    ------
+    UserError
+        The adapter is no good, the disk is too small, or the merged model differs from base plus adapter.
+    """
+    from peft import PeftModel
+
+    started = time.monotonic()
+    check_adapter(adapter)
+    check_free_space(model_folder, out, settings.dtype)
+    make_repeatable(threads)
+    tokenizer = chat.load_tokenizer(adapter, model)
+    network = load_model(model_folder, model, "float32").eval()
+    tied = bool(network.config.tie_word_embeddings)
+    network = PeftModel.from_pretrained(network, str(adapter)).eval()
+    probes = probe(network, tokenizer, model, rows[: settings.probe_prompts], settings.probe_tokens)
+    merged = network.merge_and_unload()
+    with publish(out) as temporary:
+        save_merged(merged, tokenizer, temporary, settings)
+        del merged, network
+        gc.collect()
+        report = compare(temporary, model, probes, tokenizer.eos_token_id, tied, settings)
+    return report | {"timing": {"seconds": round(time.monotonic() - started, 1)}}
+
+
+def probe(network: Any, tokenizer: Any, model: Model, rows: list[Row], new_tokens: int) -> list[Probe]:
+    """Return greedy answers of at most `new_tokens` tokens to the prompts of some rows, with their logits."""
+    import torch
+
+    template = chat.ChatTemplate(tokenizer, model.system)
+    prompts = []
+    for row in rows:
+        rendered = template.render(chat.user(chat.join(row["instruction"], row["input"])))
+        prompts.append(tokenizer(rendered.text, add_special_tokens=rendered.add_special_tokens)["input_ids"])
+    if not prompts:
+        return []
+    tokenizer.padding_side = "left"
+    batch = tokenizer.pad({"input_ids": prompts}, return_tensors="pt")
+    with torch.no_grad():
+        written = network.generate(
+            **batch,
+            do_sample=False,
+            max_new_tokens=new_tokens,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    width = batch["input_ids"].shape[1]
+    answers = [_up_to(tokenizer.eos_token_id, ids.tolist()) for ids in written[:, width:]]
+    return [
+        Probe(prompt, answer, _logits(network, prompt, answer)) for prompt, answer in zip(prompts, answers, strict=True)
+    ]
+
+
+def _up_to(end: int, ids: list[int]) -> list[int]:
+    return ids[: ids.index(end) + 1] if end in ids else ids
+
+
+def _logits(network: Any, prompt: list[int], answer: list[int]) -> Any:
+    """Return the logits that chose each token of the answer, float32, shape (answer tokens, vocabulary)."""
+    import torch
+
+    with torch.no_grad():
+        logits = network(torch.tensor([prompt + answer]), logits_to_keep=len(answer) + 1).logits
+    return logits[0, :-1].float()
+
+
+def save_merged(network: Any, tokenizer: Any, folder: Path, settings: Merge) -> None:
+    """Write weights, tokenizer, chat template and generation settings that any library loads; no path of this machine.
+
+    Raises
+    ------
+    UserError
+        The disk is full.
+    """
+    import torch
+
+    network = network.to(getattr(torch, settings.dtype))
+    network.config.eos_token_id = network.generation_config.eos_token_id = _eos(network, tokenizer)
+    network.config.pad_token_id = network.generation_config.pad_token_id = tokenizer.pad_token_id
+    try:
+        network.save_pretrained(folder, max_shard_size=int(settings.max_shard_gib * 2**30))
+        tokenizer.padding_side = "right"
+        tokenizer.save_pretrained(folder)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise UserError(f"{folder.parent}: no space left for the merged model; free some, then start again") from None
+    config = read_json(folder / "config.json")
+    write_json(folder / "config.json", {key: value for key, value in config.items() if not key.endswith("name_or_path")})
+
+
+def _eos(network: Any, tokenizer: Any) -> int | list[int]:
+    """Return the ids that end an answer: those the model had, and the end of turn it was trained on, first."""
+    had = network.generation_config.eos_token_id
+    others = [had] if isinstance(had, int) else had or []
+    ends = [tokenizer.eos_token_id, *(token for token in others if token != tokenizer.eos_token_id)]
+    return ends if len(ends) > 1 else ends[0]
+
+
+def compare(
+    folder: Path, model: Model, probes: list[Probe], end: int, tied: bool, settings: Merge
+) -> dict[str, Any]:
+    """Return how a merged model, read back from disk, agrees with base plus adapter.
+
+    Raises
+    ------
+    UserError
+        Logits differ by more than the tolerance, in float32 a greedy token differs, or tied embeddings came apart.
+    """
+    network = load_model(folder, model, "float32").eval()
+    if tied and network.get_output_embeddings().weight is not network.get_input_embeddings().weight:
+        raise UserError(f"{folder}: input and output embeddings were one and are now two; merge again")
+    largest, tokens, same, ties = 0.0, 0, 0, 0
+    for one in probes:
+        logits = _logits(network, one.prompt, one.answer)
+        largest = max(largest, float((logits - one.logits).abs().max()))
+        best, other = one.logits.argmax(dim=1), logits.argmax(dim=1)
+        margin = (one.logits.max(dim=1).values - one.logits.gather(1, other[:, None])[:, 0])[best != other]
+        tokens += len(one.answer)
+        same += int((best == other).sum())
+        ties += int((margin <= settings.tolerance).sum())
+    stopped = sum(one.answer[-1] == end for one in probes)
+    report = {
+        "dtype": settings.dtype,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "tied_embeddings": tied,
+        "probes": len(probes),
+        "probe_tokens": tokens,
+        "logits_difference": largest,
+        "greedy_tokens_same": same,
+        "greedy_ties": ties,
+        "stopped_by_itself": stopped,
+    }
+    logger.info("merged model against base plus adapter: %s", report)
+    if not largest <= settings.tolerance:
+        raise UserError(
+            f"the merged model differs from base plus adapter: logits by up to {largest:.3g} (merge.tolerance is "
+            f"{settings.tolerance:g}) on {len(probes)} prompts. In float32 that means the wrong base model or a damaged "
+            f"file; rounding to {settings.dtype} alone explains some: then raise merge.tolerance or set merge.dtype: float32"
+        )
+    if settings.dtype == "float32" and same + ties < tokens:
+        raise UserError(
+            f"the merged model answers differently from base plus adapter: {tokens - same - ties} of {tokens} greedy "
+            "tokens; lower merge.tolerance to see by how much, and check that train and merge used the same base model"
+        )
+    if probes and not stopped:
+        logger.warning(
+            "none of %d greedy answers stopped by itself within %d tokens: look at end_of_turn in the training report, "
+            "train on more rows or epochs, or raise merge.probe_tokens",
+            *(len(probes), settings.probe_tokens),
+        )
+    return report

@@ -91,7 +91,7 @@ def train(
         end_of_turn = check_end_of_turn(network, tokenizer)
         trainer = build_trainer(settings, arguments, network, tokenizer, train_rows, heldout)
         arguments.eval_on_start = bool(heldout) and checkpoint is None
-        if checkpoint:
+        if checkpoint and first:
             logger.info("resuming from %s", checkpoint)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if heldout:

@@ -10,7 +10,7 @@ from typing import Any
 from isheep.config.train import Lora, Train
 from isheep.errors import UserError
 from isheep.training.checkpoint import mark_complete
-from isheep.training.deepspeed import zero_config
+from isheep.training.deepspeed import join_processes, zero_config
 from isheep.training.encode import Encoded
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ def trainer_arguments(settings: Train, folder: Path, rows: int, seed: int, proce
     from trl import SFTConfig
 
     cpu = not torch.cuda.is_available()
+    if settings.zero_stage:
+        join_processes(cpu)
     return SFTConfig(
         output_dir=str(folder),
         seed=seed,

@@ -22,7 +22,9 @@ all_idle() { [ "$(sinfo --noheader --Node --format=%N --states=idle | sort --uni
 if [ -s /etc/slurm/slurm.conf ] && ! grep --quiet "^$mark" /etc/slurm/slurm.conf; then
     fail "/etc/slurm/slurm.conf is another cluster's; not touched"
 fi
-if ! command -v slurmctld slurmd slurmdbd munged mariadbd >/dev/null; then
+missing=0
+for program in slurmctld slurmd slurmdbd munged mariadbd; do command -v $program >/dev/null || missing=1; done
+if [ $missing = 1 ]; then
     export DEBIAN_FRONTEND=noninteractive
     apt-get update --quiet=2
     apt-get install --quiet=2 --yes --no-install-recommends \
@@ -34,13 +36,16 @@ if scontrol ping 2>/dev/null | grep --quiet "is UP"; then say "already running";
 mkdir -p "$state"/{run,log,controller,spool,dev,database}
 chmod 755 "$state" "$state"/*
 for i in 0 1; do [ -e "$state/dev/gpu$i" ] || mknod "$state/dev/gpu$i" c 1 3; done
-fill() { sed -e "s#@HOST@#$host#g" -e "s#@STATE@#$state#g" -e "s#@HERE@#$here#g" "$here/$1.in" >"/etc/slurm/$1"; }
+fill() { sed -e "s#@HOST@#$host#g" -e "s#@STATE@#$state#g" "$here/$1.in" >"$2/$1"; } # template, folder
 mkdir -p /etc/slurm /run/slurm
 # The snakemake plugin clears SLURM_CONF for its job steps: no other place than /etc/slurm would be found.
-for file in slurm.conf gres.conf slurmdbd.conf; do fill $file; done
+for file in slurm.conf gres.conf slurmdbd.conf; do fill $file /etc/slurm; done
 chmod 600 /etc/slurm/slurmdbd.conf
+fill task-prolog.sh "$state"
+chmod 755 "$state/task-prolog.sh"
+touch "$state/log/devices" && chmod 666 "$state/log/devices"
 
-if ! munge --no-input | unmunge >/dev/null 2>&1; then
+if ! (munge --no-input | unmunge) >/dev/null 2>&1; then
     install --directory --owner=munge --group=munge --mode=755 /run/munge
     install --directory --owner=munge --group=munge --mode=700 /var/log/munge /var/lib/munge
     runuser --user munge -- munged
@@ -54,10 +59,9 @@ if [ ! -d "$state/database/mysql" ]; then
         --auth-root-authentication-method=socket --auth-root-socket-user=root >"$state/log/database.log" 2>&1
 fi
 install --directory --owner=mysql /run/mysqld
-setsid mariadbd --user=mysql --datadir="$state/database" --pid-file="$state/run/mariadbd.pid" --skip-networking \
+setsid mariadbd --user=mysql --datadir="$state/database" --pid-file="$state/database/mariadbd.pid" --skip-networking \
     --socket=/run/mysqld/mysqld.sock --innodb-buffer-pool-size=64M --innodb-flush-log-at-trx-commit=0 \
     >>"$state/log/database.log" 2>&1 </dev/null &
-chmod 777 "$state/run"
 wait_for 30 mariadb-admin --socket=/run/mysqld/mysqld.sock ping
 slurmdbd
 wait_for 30 sacctmgr --noheader show cluster

@@ -18,5 +18,5 @@ scancel --quiet --user="$(id --user --name)" 2>/dev/null
 for ((i = 0; i < 100; i++)); do [ -z "$(squeue --noheader 2>/dev/null)" ] && break; sleep 0.1; done
 for file in "$state"/run/slurmd.*.pid; do end "$file" & done
 wait
-for daemon in slurmctld slurmdbd mariadbd munged; do end "$state/run/$daemon.pid"; done
+for file in run/slurmctld run/slurmdbd database/mariadbd run/munged; do end "$state/$file.pid"; done
 rm -rf "$state" /etc/slurm/{slurm,gres,slurmdbd}.conf

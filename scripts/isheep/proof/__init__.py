@@ -1,0 +1,1 @@
+"""Proof and hand-over: manifest, verification, reproduction, cards, archives."""

@@ -1,0 +1,120 @@
+"""A run in one file: what the manifest lists, the records, the manifest; the same bytes each time it is packed."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from isheep import models
+from isheep.config.model import Model
+from isheep.config.publish import Publish
+from isheep.config.run import Run
+from isheep.errors import UserError
+from isheep.graph import base_folder
+from isheep.proof import privacy
+from isheep.proof.results import CRATE, MANIFEST, Results
+from isheep.proof.verify import LEFT_OUT, verify
+from isheep.records import digest_file, document, publish
+
+SUMS = "SHA256SUMS"
+README = """Run {run} of an iterative self-alignment workflow, packed with its proof.
+
+results/{run}/manifest.json tells what made every file (sha256 of its hashed part: {sha256}).
+results/{run}/ro-crate-metadata.json is the same as an RO-Crate.
+
+Check the bytes:                       sha256sum --check SHA256SUMS
+Check the chain of what made what:     python -m isheep.proof verify results/{run}     (in the workflow's scripts/)
+Make the run again and compare:        snakemake reproduce --config manifest=results/{run}/manifest.json
+{left_out}"""
+LEVEL = 6  # of gzip
+
+
+def pack(results: Results, out: Path, settings: Publish, base: Path | None, threads: int) -> None:
+    """Write the archive of a run that verifies.
+
+    Parameters
+    ----------
+    results
+        The run.
+    out
+        The file, .tar.gz.
+    settings
+        Section `publish`: whether to pack the base model and the merged models, and to look for what is private.
+    base
+        Folder of the base model.
+    threads
+        Files that are hashed at once.
+
+    Raises
+    ------
+    UserError
+        The run does not verify, the base model is asked for and not there, or something private would be told.
+    """
+    found, stages = verify(results, threads, base)
+    if not found.ok:
+        raise UserError(f"results/{results.run}: does not verify, so it is not packed; first: {found.lines()[0]}")
+    left_out = [] if settings.archive_models else sorted(_merged(stages))
+    files = dict(_files(results, stages, frozenset(left_out)))
+    if settings.archive_base:
+        files.update(_base_files(results, base))
+    if settings.check_private:
+        privacy.check(files.values())
+    told = f"Left out: {', '.join(left_out)}\n" if left_out else ""
+    texts = {"README.txt": README.format(run=results.run, sha256=found.manifest, left_out=told)}
+    if left_out:
+        texts[LEFT_OUT] = document(left_out)
+    texts[SUMS] = "".join(f"{digest_file(path)}  {name}\n" for name, path in sorted(files.items()))
+    with publish(out) as temporary:
+        _write(temporary, results.run, files, texts)
+
+
+def recorded_base(results: Results) -> Path | None:
+    """Return where the base model of a run lies by its manifest; None for the fake engine's."""
+    if results.manifest is None:
+        return None
+    folder = base_folder(Run(model=Model.model_validate(results.manifest["made"]["settings"]["model"])))
+    return results.find(folder) if folder else None
+
+
+def _merged(stages: dict[str, Any]) -> Iterator[str]:
+    return (path for stage in stages.values() if stage["stage"] == "merge_model" for path in stage["contents"])
+
+
+def _files(results: Results, stages: dict[str, Any], left_out: frozenset[str]) -> Iterator[tuple[str, Path]]:
+    """Yield name in the archive and place of everything that the manifest vouches for, and of manifest and crate."""
+    for name in (MANIFEST, CRATE):
+        yield f"results/{results.run}/{name}", results.folder / name
+    for key in results.manifest["made"]["stages"]:
+        stage = stages[key]
+        paths = [stage["record"]]
+        for path in sorted(set(stage["outputs"]) - left_out):
+            paths += [f"{path}/{name}" for name in stage["contents"][path]] if path in stage["contents"] else [path]
+        yield from ((path, results.find(path)) for path in paths)
+
+
+def _base_files(results: Results, base: Path | None) -> dict[str, Path]:
+    if base is None or not base.is_dir():
+        raise UserError("publish.archive_base: the base model's folder is not here")
+    place = recorded_base(results)
+    inside = place.relative_to(results.folder.parent.parent).as_posix()
+    return {f"{inside}/{name}": base / name for name in models.deciding_files(base)}
+
+
+def _write(path: Path, top: str, files: dict[str, Path], texts: dict[str, str]) -> None:
+    """Write a gzipped tar whose bytes follow from names and contents alone."""
+    with (
+        open(path, "wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=LEVEL) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for name in sorted({*files, *texts}):
+            data = texts[name].encode() if name in texts else None
+            entry = tarfile.TarInfo(f"{top}/{name}")  # time 0, owner 0, no names
+            entry.mode = 0o644
+            entry.size = len(data) if data is not None else files[name].stat().st_size
+            with io.BytesIO(data) if data is not None else open(files[name], "rb") as handle:
+                tar.addfile(entry, handle)

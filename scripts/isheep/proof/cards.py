@@ -1,0 +1,136 @@
+"""Dataset and model cards, written from the records: nothing in them that is not in the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from isheep.proof import licences
+from isheep.records import read_json
+
+STAGES = {
+    "generate_prompts": "prompts",
+    "generate_outputs": "outputs",
+    "filter_outputs": "filtered",
+    "assess_outputs": "evaluated",
+    "select_data": "selected",
+}
+Find = Callable[[str], Path]
+
+
+class Facts:
+    """What a manifest tells a card.
+
+    Parameters
+    ----------
+    manifest
+        The sealed manifest.
+    find
+        Where a recorded path lies.
+    """
+
+    def __init__(self, manifest: dict[str, Any], find: Find) -> None:
+        self.made: dict[str, Any] = manifest["made"]
+        self.observed: dict[str, Any] = manifest["observed"]
+        self.settings: dict[str, Any] = self.made["settings"]
+        self._sha256 = manifest["sha256"]
+        self._find = find
+
+    def common(self) -> dict[str, Any]:
+        """Return what both cards tell."""
+        code = self.made["code"]["version"]
+        versions = {name: version for stage in self.made["stages"].values() for name, version in stage["versions"].items()}
+        hardware = {_kind(timing["hardware"]) for timing in self.observed["stages"].values()}
+        return {
+            "run": self.made["run"],
+            "rounds": self.settings["rounds"],
+            "settings": self.settings,
+            "base": base_name(self.settings),
+            "is_fake": self.settings["engine"]["name"] == "fake",
+            "models": self.made["models"],
+            "seeds": {"path": self.settings["seeds"]["path"], **self._seeds()},
+            "manifest": self._sha256,
+            "version": code,
+            "commit": self.observed["commit"],
+            "libraries": versions,
+            "hardware": sorted(hardware),
+        }
+
+    def _seeds(self) -> dict[str, Any]:
+        file = self.made["files"][self.settings["seeds"]["path"]]
+        return {"sha256": file["sha256"]}
+
+    def round(self, i: int) -> dict[str, Any]:
+        """Return the funnel of d_i, its rejections by rule, what assessors could tell, its health and its tokens."""
+        funnels = {stage: self.json(f"d_{i}/{stage}", f"{name}.funnel.json") for stage, name in STAGES.items()}
+        stages = [self.made["stages"][f"d_{i}/{stage}"] for stage in STAGES]
+        timings = [self.observed["stages"][f"d_{i}/{stage}"] for stage in STAGES]
+        return {
+            "i": i,
+            "funnel": funnels,
+            "rejected": [(stage, rule, n) for stage, f in funnels.items() for rule, n in f["rejected"].items()],
+            "discrimination": self.json(f"d_{i}/assess_outputs", "discrimination.json"),
+            "tokens": sum(sum(stage["tokens"].values()) for stage in stages),
+            "seconds": sum(timing["seconds"] for timing in timings),
+        }
+
+    def training(self, i: int) -> dict[str, Any]:
+        """Return the reports of the training and merging of iter_i."""
+        return {
+            "training": self.json(f"iter_{i}/train_adapter", "training.json"),
+            "merging": self.json(f"iter_{i}/merge_model", "merging.json"),
+        }
+
+    def json(self, key: str, name: str) -> Any:
+        """Return a JSON file that a stage made beside its result."""
+        return read_json(self._find(next(path for path in self.made["stages"][key]["outputs"] if path.endswith(f"/{name}"))))
+
+
+def base_name(settings: dict[str, Any]) -> str:
+    """Return what the base model is called: hub id with revision, file of a package, or folder."""
+    model = settings["model"]
+    if model["hub"]:
+        return f"{model['hub']} (revision {model['revision']})"
+    if model["gguf"]:
+        return model["gguf"]
+    return Path(model["path"]).name if model["path"] else "none (fake engine: text from a hash)"
+
+
+def _kind(hardware: dict[str, Any]) -> str:
+    gpus = f", {hardware['gpus']} x {hardware['gpu']}" if hardware["gpus"] else ""
+    return f"{hardware['cpu']} ({hardware['machine']}){gpus}"
+
+
+def render(template: Path, head: dict[str, Any], facts: dict[str, Any]) -> str:
+    """Return a card: its head as YAML, then the template filled in.
+
+    Parameters
+    ----------
+    template
+        A Jinja template; the filter `cell` makes a value safe inside a table.
+    head
+        Keys of the head that the hub and libraries read.
+    facts
+        Names that the template uses; one that is missing is an error.
+    """
+    import yaml
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    environment.filters["cell"] = cell
+    environment.filters["number"] = lambda value: "-" if value is None else f"{value:,.4g}" if value % 1 else f"{value:,.0f}"
+    body = environment.from_string(template.read_text(encoding="utf-8")).render(**facts)
+    return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n\n{body.strip()}\n"
+
+
+def cell(value: Any) -> str:
+    """Return a value as text that cannot leave its cell of a Markdown table, nor become HTML."""
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = " ".join(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
+    return "".join(f"\\{letter}" if letter in "\\`*_|[]" else letter for letter in text)
+
+
+def licence_facts(stated: dict[str, str | None]) -> dict[str, Any]:
+    """Return the licences for the head and for the text; what nobody stated is told as that."""
+    return {"head": licences.header(stated), "told": {what: name or "not stated" for what, name in stated.items()}}

@@ -1,0 +1,128 @@
+"""What a verification found: findings, notes, and how they are told to people and to machines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+KINDS = {
+    "missing_manifest": "the run has no manifest",
+    "edited_manifest": "the manifest was edited",
+    "old_manifest": "a stage was made again after the manifest",
+    "missing_record": "an artifact has no record of what made it",
+    "edited_record": "a record was edited",
+    "missing_artifact": "a file or folder is not there",
+    "changed_artifact": "a file differs from what its stage wrote",
+    "changed_model": "the base model is not the one that the run started from",
+    "broken_link": "a stage read something else than what was recorded as made",
+    "stale_settings": "the settings say something else than those a stage was made with",
+    "stale_file": "a file of the user was changed since a stage read it",
+    "stale_code": "the code of a stage was changed since",
+}
+NAMED = 3  # artifacts of a list that a line names
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    `stage` is its name in the manifest, `artifact` the path as recorded; `downstream` are the artifacts that were
+    made from it, directly or not.
+    """
+
+    kind: str
+    stage: str
+    artifact: str
+    message: str
+    expected: str | None = None
+    found: str | None = None
+    downstream: tuple[str, ...] = ()
+
+    def line(self, run: str) -> str:
+        """Return the finding in one line."""
+        text = f"{run}: {self.kind.replace('_', ' ')}: {self.artifact}: {self.message}"
+        if self.downstream:
+            some = ", ".join(self.downstream[:NAMED])
+            rest = len(self.downstream) - NAMED
+            text += f"; made from it: {some}" + (f" and {rest} more" if rest > 0 else "")
+        return " ".join(text.split())
+
+
+@dataclass
+class Verification:
+    """What was checked in a run, what is wrong with it, and what could not be checked."""
+
+    run: str
+    manifest: str | None
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    checked: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+    def sort(self, stages: dict[str, Any]) -> None:
+        """Put findings into the order in which the run was made, and give each what was made from its artifact."""
+        order = _order(stages)
+        place = {key: index for index, key in enumerate(order)}
+        self.findings.sort(key=lambda finding: (place.get(finding.stage, -1), finding.artifact))
+        self.findings = [
+            replace(finding, downstream=tuple(_downstream(stages, order, finding))) for finding in self.findings
+        ]
+
+    def lines(self) -> list[str]:
+        """Return one line per finding, in order, then one line with the outcome."""
+        found = [finding.line(self.run) for finding in self.findings]
+        found += [f"{self.run}: note: {note}" for note in self.notes]
+        what = f"{self.checked['artifacts']} artifacts, {self.checked['files']} files, {self.checked['bytes']:,} bytes"
+        if self.ok:
+            return [*found, f"{self.run}: verified: {what}; manifest sha256 {self.manifest}"]
+        return [*found, f"{self.run}: NOT verified: {len(self.findings)} findings in {what}; first: {self._first()}"]
+
+    def _first(self) -> str:
+        return f"{self.findings[0].artifact} ({self.findings[0].kind.replace('_', ' ')})"
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it as a JSON value."""
+        return {
+            "run": self.run,
+            "ok": self.ok,
+            "manifest": self.manifest,
+            "checked": self.checked,
+            "findings": [{**asdict(finding), "downstream": list(finding.downstream)} for finding in self.findings],
+            "notes": self.notes,
+        }
+
+
+def _order(stages: dict[str, Any]) -> list[str]:
+    """Return the stages so that each comes after those whose results it read."""
+    made_by = {path: key for key, stage in stages.items() for path in stage["outputs"]}
+    reads = {key: {made_by[path] for path in stage["inputs"] if path in made_by} - {key} for key, stage in stages.items()}
+    try:
+        return list(TopologicalSorter(reads).static_order())
+    except CycleError:  # only an edited record makes one; it has its own finding
+        return list(stages)
+
+
+def _downstream(stages: dict[str, Any], order: list[str], finding: Finding) -> list[str]:
+    """Return the artifacts that were made from a finding's artifact, or from all that its stage made."""
+    stage = stages.get(finding.stage)
+    if stage is None:
+        return []
+    is_output = finding.artifact in stage["outputs"]
+    touched = {finding.artifact} if is_output else set()
+    # A stale stage, a stage without record or with other inputs: all that it made is in doubt.
+    doubtful = list(stage["outputs"]) if not is_output and finding.kind != "edited_record" else []
+    touched.update(doubtful)
+    # A model is known to later stages by its identity.
+    if finding.artifact.endswith("/model"):
+        touched.update(path for path in stage["outputs"] if path.endswith("/identity.json"))
+    found = list(doubtful)
+    for key in order:
+        if key != finding.stage and touched & set(stages[key]["inputs"]):
+            found += [path for path in stages[key]["outputs"] if path not in touched]
+            touched.update(stages[key]["outputs"])
+    return found

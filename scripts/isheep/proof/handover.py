@@ -1,0 +1,137 @@
+"""Published folders: a data set of d_i, a model of iter_i, each with its card and the manifest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from isheep.config.run import Run
+from isheep.errors import UserError
+from isheep.proof import cards, dataset, licences, privacy
+from isheep.proof.results import MANIFEST, Results
+from isheep.provenance import files_in
+from isheep.records import publish, read_json, read_rows
+
+TAGS = ["self-alignment", "i-sheep"]
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+def publish_data(
+    results: Results, run: Run, i: int, selected: Path, adapter: Path, base: Path | None, template: Path, out: Path
+) -> None:
+    """Publish d_i as a folder that `datasets.load_dataset` reads.
+
+    Parameters
+    ----------
+    results, run, i
+        The run with its manifest; its settings; the round.
+    selected, adapter
+        The rows, and the adapter that was trained on them.
+    base
+        Folder of the base model, whose README.md may state its licence.
+    template, out
+        Template of the card; the folder to write.
+
+    Raises
+    ------
+    UserError
+        The manifest is missing, or something private would be told.
+    """
+    facts = _facts(results)
+    rows = list(read_rows(selected))
+    splits, untrained = dataset.split(run, rows, adapter)
+    training = facts.training(i + 1)["training"]
+    counted = (len(splits["train"]), len(splits.get("heldout", [])))
+    if counted != (training["rows"], training["heldout_rows"]):
+        raise RuntimeError(f"d_{i}: split into {counted} rows, but the training reports {training}")
+    stated = {"base model": licences.of_model(run, base), "seed tasks": licences.of_seeds(run)}
+    told = facts.round(i)
+    with publish(out) as folder:
+        folder.mkdir()
+        configs = dataset.write(folder, splits, run)
+        head = {
+            "pretty_name": f"{facts.made['run']} d_{i}",
+            **licences.header(stated),
+            "task_categories": ["text-generation"],
+            "size_categories": [next((name for most, name in SIZES if len(rows) < most), "n>1M")],
+            "tags": ["synthetic", "instruction-tuning", *TAGS],
+            "configs": configs,
+        }
+        more: dict[str, Any] = {
+            "rows": sum(map(len, splits.values())),
+            "splits": {name: len(kept) for name, kept in splits.items()},
+            "untrained": untrained,
+            "selection": selection(facts.settings["select"]),
+            "health": _health(results, i),
+            "licences": cards.licence_facts(stated)["told"],
+        }
+        _finish(folder, results, run, cards.render(template, head, facts.common() | told | more))
+
+
+def publish_model(
+    results: Results, run: Run, i: int, merged: Path, adapter: Path, base: Path | None, template: Path, out: Path
+) -> None:
+    """Publish iter_i as a folder that `from_pretrained` reads; weights are hard links where the disk allows it.
+
+    Parameters are those of `publish_data`; `merged` and `adapter` are the folders of iter_i.
+    """
+    facts = _facts(results)
+    stated = {"base model": licences.of_model(run, base), "seed tasks of the training data": licences.of_seeds(run)}
+    with publish(out) as folder:
+        _copy(merged, folder)
+        _copy(adapter, folder / "adapter")
+        head = {
+            **licences.header({"base model": stated["base model"]}),
+            **({"base_model": run.model.hub} if run.model.hub else {}),
+            "library_name": "transformers",
+            "pipeline_tag": "text-generation",
+            "tags": TAGS,
+        }
+        more = {"i": i, "evaluation": [], "licences": cards.licence_facts(stated)["told"]}
+        _finish(folder, results, run, cards.render(template, head, facts.common() | facts.training(i) | more))
+
+
+def selection(select: dict[str, Any]) -> str:
+    """Return in words how rows were selected."""
+    if select["kind"] == "threshold":
+        return " and ".join(f"{column} above {value}" for column, value in select["above"].items())
+    if select["kind"] == "quantile":
+        return f"the best {select['share']:.0%} by {select['column']}"
+    if select["kind"] == "top_k":
+        return f"the best {select['k']} by {select['column']}"
+    return "every row"
+
+
+def _facts(results: Results) -> cards.Facts:
+    if results.manifest is None:
+        raise UserError(f"results/{results.run}: {results.trouble}; type snakemake")
+    return cards.Facts(results.manifest, results.find)
+
+
+def _health(results: Results, i: int) -> dict[str, Any]:
+    """Return the plain numbers of the round's health report, where there is one."""
+    file = results.folder / f"d_{i}" / "health.json"
+    if not file.is_file():
+        return {}
+    return {name: value for name, value in read_json(file).items() if isinstance(value, int | float | str)}
+
+
+def _copy(source: Path, target: Path) -> None:
+    for name, file in files_in(source).items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix == ".safetensors":
+            try:
+                os.link(file, target / name)
+                continue
+            except OSError:  # another disk, or one without hard links
+                pass
+        shutil.copyfile(file, target / name)
+
+
+def _finish(folder: Path, results: Results, run: Run, card: str) -> None:
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    shutil.copyfile(results.folder / MANIFEST, folder / MANIFEST)
+    if run.publish.check_private:
+        privacy.check(files_in(folder).values())

@@ -1,0 +1,122 @@
+"""The manifest: every record of a run as one graph, with all that is needed to make the run again."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from isheep import __version__
+from isheep.errors import UserError
+from isheep.proof.results import Sealed, read_sealed, stage_key
+from isheep.provenance import code_files, portable, renamed
+from isheep.records import digest_file, read_json
+
+# Sections that may differ between two runs whose results are equal.
+OBSERVED = ("resources", "publish")
+
+
+def gather(run: str, settings: dict[str, Any], records: Iterable[str], files: Iterable[str], root: Path) -> Sealed:
+    """Return what a manifest holds: `made`, equal in equal runs, and `observed`.
+
+    Parameters
+    ----------
+    run, settings
+        The run's name; its resolved settings.
+    records
+        Paths of its records, in the order of the graph.
+    files
+        The user's files that its stages read; their content goes into the manifest.
+    root
+        Folder of the repository.
+
+    Raises
+    ------
+    UserError
+        A record was edited, or a user's file is not the one that a stage read.
+    """
+    sources = {file: digest_file(file) for file in files}
+    names = {file: portable(file, sha256) for file, sha256 in sources.items()}
+    found = {record: read_sealed(Path(record)) for record in records}
+    stages = {stage_key(path): {"record": path, "sha256": one["sha256"], **one["made"]} for path, one in found.items()}
+    contents = {names[file]: {"sha256": sha256, **_content(Path(file))} for file, sha256 in sources.items()}
+    _check_files(stages, contents, {name: file for file, name in names.items()})
+    kept = renamed({key: value for key, value in settings.items() if key not in OBSERVED}, names)
+    if kept["model"]["path"]:
+        kept["model"] = {**kept["model"], "path": portable_folder(kept["model"]["path"])}
+    made = {
+        "format": 1,
+        "run": run,
+        "settings": kept,
+        "files": contents,
+        "models": _models(stages),
+        "code": {"version": __version__, "files": code_files(".")},
+        "stages": stages,
+        "artifacts": artifacts(stages),
+    }
+    observed = {
+        "commit": _commit(root),
+        "seals": {path: one["seal"] for path, one in found.items()},
+        "stages": {stage_key(path): one["observed"] for path, one in found.items()},
+        **{key: settings[key] for key in OBSERVED},
+    }
+    return {"made": made, "observed": observed}
+
+
+def artifacts(stages: dict[str, Any]) -> dict[str, Any]:
+    """Return the graph by artifact: its sha256, which stage made it, which stages read it."""
+    made = {
+        path: {"sha256": sha256, "made_by": key, "used_by": []}
+        for key, stage in stages.items()
+        for path, sha256 in stage["outputs"].items()
+    }
+    for key, stage in stages.items():
+        for path in stage["inputs"]:
+            if path in made:
+                made[path]["used_by"].append(key)
+    return made
+
+
+def portable_folder(path: str) -> str:
+    """Return the path of a base model as a manifest names it: the last part alone when it lies elsewhere."""
+    outside = Path(path).is_absolute() or ".." in Path(path).parts
+    return f"outside/{Path(path).name}" if outside else path
+
+
+def _content(file: Path) -> dict[str, str]:
+    data = file.read_bytes()
+    try:
+        return {"text": data.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
+
+
+def _check_files(stages: dict[str, Any], contents: dict[str, Any], paths: dict[str, str]) -> None:
+    for stage in stages.values():
+        for name, sha256 in stage["inputs"].items():
+            if name in contents and contents[name]["sha256"] != sha256:
+                raise UserError(
+                    f"{paths[name]}: changed since {stage['stage']} read it; put it back, or start the run again"
+                )
+
+
+def _models(stages: dict[str, Any]) -> dict[str, str]:
+    """Return the identity (sha256) of every model of the run."""
+    identities = {
+        f"iter_{stage['round']}": path
+        for stage in stages.values()
+        for path in stage["outputs"]
+        if path.endswith("/identity.json")
+    }
+    return {name: read_json(path)["sha256"] for name, path in identities.items()}
+
+
+def _commit(root: Path) -> str | None:
+    """Return the commit of the repository, with `-dirty` when files were changed; None without git."""
+    with suppress(OSError, subprocess.CalledProcessError):
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() or None
+    return None

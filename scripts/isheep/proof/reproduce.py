@@ -1,0 +1,118 @@
+"""A manifest becomes a folder in which its run is made again: settings, the user's files, the manifest to compare."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from isheep.errors import UserError
+from isheep.proof.results import MANIFEST, Sealed, read_sealed
+from isheep.records import digest_file, publish
+
+KEYS = ("manifest", "model", "tolerance", "trust", "runs", "shards")
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Where a run is made again, after which manifest, and how far numbers may lie apart."""
+
+    folder: Path
+    manifest: Path
+    run: str
+    tolerance: float
+
+
+def prepare(asked: dict[str, Any], folder: Path | None) -> Reproduction:
+    """Lay out the folder of a reproduction, and put the settings of the run into the config.
+
+    Parameters
+    ----------
+    asked
+        The config of `snakemake --config manifest=FILE`: optional are `model` (folder of the base model), `tolerance`
+        and `trust` (accept a manifest that runs a model's own Python files or loads pickles). Afterwards it holds
+        `runs` and, if it was there, `shards`.
+    folder
+        The folder; by default `reproductions/{run}` in the current one.
+
+    Raises
+    ------
+    UserError
+        The manifest is not there, was edited, needs a file or model that is not at hand, or asks for trust.
+    """
+    unknown = sorted(set(asked) - set(KEYS))
+    if unknown:
+        raise UserError(f"--config {unknown[0]}: unknown beside manifest (known: {', '.join(KEYS[1:4])})")
+    path = Path(asked["manifest"]).absolute()
+    if not path.is_file():
+        raise UserError(f"{asked['manifest']}: no such file; with --directory give the whole path of the manifest")
+    made = _check(read_sealed(path), path)["made"]
+    run = made["run"]
+    folder = Path("reproductions", run) if folder is None else Path(folder)
+    if (folder / "results" / run / MANIFEST).resolve() == path.resolve():
+        raise UserError(f"{path}: this is the run itself; make it again in another folder")
+    settings = dict(made["settings"])
+    settings["model"] = _model(made, asked.get("model"), asked.get("trust"))
+    for name, content in made["files"].items():
+        _write(folder, name, content)
+    runs = {"runs": {run: settings}}
+    _replace(folder / "config.yaml", yaml.safe_dump(runs, sort_keys=False, allow_unicode=True).encode())
+    try:
+        tolerance = float(asked.get("tolerance", TOLERANCE))
+    except ValueError:
+        raise UserError(f"--config tolerance={asked['tolerance']}: not a number") from None
+    shards = {"shards": asked["shards"]} if "shards" in asked else {}
+    asked.clear()
+    asked.update({**runs, **shards})
+    return Reproduction(folder, path, run, tolerance)
+
+
+def _check(manifest: Sealed, path: Path) -> Sealed:
+    made = manifest["made"]
+    if made.get("format") != 1:
+        raise UserError(f"{path}: a manifest of format {made.get('format')!r}; this workflow reads format 1")
+    for name in (made["run"], *made["files"]):
+        parts = PurePosixPath(name).parts
+        if PurePosixPath(name).is_absolute() or ".." in parts or not parts or parts[0] == "results":
+            raise UserError(f"{path}: names the file {name!r} outside its folder; it was not made by this workflow")
+    return manifest
+
+
+def _model(made: dict[str, Any], given: str | None, trust: Any) -> dict[str, Any]:
+    """Return the section `model`, with the folder that the user gave for a base model that lay in one."""
+    model = dict(made["settings"]["model"])
+    if (model["trust_remote_code"] or model["allow_pickle"]) and not trust:
+        raise UserError(
+            "the manifest sets model.trust_remote_code or model.allow_pickle, and its model can then run any code here; "
+            "if you trust who made it, add trust=true after --config"
+        )
+    if given:
+        folder = Path(given).absolute()
+        if not folder.is_dir():
+            raise UserError(f"--config model={given}: no such folder")
+        return {**model, "path": str(folder), "hub": None, "gguf": None}
+    if model["path"]:
+        raise UserError(
+            f"the base model was the folder {Path(model['path']).name!r} (identity {made['models']['iter_0'][:12]}); "
+            "say where it is: --config manifest=... model=FOLDER"
+        )
+    return model
+
+
+def _write(folder: Path, name: str, content: dict[str, str]) -> None:
+    data = content["text"].encode() if "text" in content else base64.b64decode(content["base64"])
+    _replace(folder / name, data)
+    if digest_file(folder / name) != content["sha256"]:
+        raise UserError(f"{name}: its content in the manifest is not what the run read; ask for another manifest")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file unless it holds these bytes already: a new time would make Snakemake look at it again."""
+    if path.is_file() and path.read_bytes() == data:
+        return
+    with publish(path) as temporary:
+        temporary.write_bytes(data)

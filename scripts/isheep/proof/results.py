@@ -1,0 +1,113 @@
+"""The folder of a run, wherever it lies now: its manifest, its records, its artifacts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from isheep.errors import UserError
+from isheep.provenance import sealed
+from isheep.records import document
+
+MANIFEST = "manifest.json"
+CRATE = "ro-crate-metadata.json"
+VERIFICATION = "verification.json"
+Sealed = dict[str, Any]
+
+
+class Broken(UserError):
+    """A record or manifest is not what was sealed."""
+
+
+def read_sealed(path: Path) -> Sealed:
+    """Return a record or a manifest, checked byte by byte against its seal.
+
+    Raises
+    ------
+    Broken
+        Not JSON, or any byte of it was changed since it was written.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text)
+        whole = sealed(value["made"], value["observed"])
+    except (ValueError, KeyError, TypeError):
+        raise Broken(f"{path}: not a record of this workflow; make its stage again") from None
+    if value != whole or text != document(value):
+        raise Broken(f"{path}: edited since it was written (its seal does not match)")
+    return value
+
+
+def stage_key(record: str) -> str:
+    """Return the name of a stage in a manifest, like `d_0/generate_prompts`, from the path of its record."""
+    return "/".join(part for part in PurePosixPath(record).with_suffix("").parts[2:] if part != "records")
+
+
+def in_run(recorded: str) -> str:
+    """Return the path of an artifact within the folder of its run; other paths stay as they are."""
+    parts = PurePosixPath(recorded).parts
+    return "/".join(parts[2:]) if parts[0] == "results" else recorded
+
+
+class Results:
+    """A run's folder, which may have been moved or renamed, and the runs beside it.
+
+    Records name artifacts `results/{run}/...`, because runs may share what they have in common.
+
+    Parameters
+    ----------
+    folder
+        `results/{run}` or wherever it went.
+
+    Raises
+    ------
+    UserError
+        There is no such folder, or nothing of this workflow is in it.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder).resolve()
+        if not self.folder.is_dir():
+            raise UserError(f"{folder}: no such folder; give the folder of a run, like results/my-run")
+        self.manifest: Sealed | None = None
+        self.trouble: str | None = None
+        try:
+            self.manifest = read_sealed(self.folder / MANIFEST)
+        except Broken as error:
+            self.trouble = str(error)
+        except FileNotFoundError:
+            self.trouble = "there is no manifest"
+        self.run = self.manifest["made"]["run"] if self.manifest else self._name_in_records() or self.folder.name
+
+    def _name_in_records(self) -> str | None:
+        for file in self.records_here():
+            try:
+                return read_sealed(file)["made"]["run"]
+            except Broken:
+                continue
+        return None
+
+    def records_here(self) -> list[Path]:
+        """Return the record files in the run's own folder."""
+        return sorted([*self.folder.glob("records/*.json"), *self.folder.glob("*/records/*.json")])
+
+    def recorded_path(self, file: Path) -> str:
+        """Return the path by which records call a file of the run."""
+        return f"results/{self.run}/{file.relative_to(self.folder).as_posix()}"
+
+    def find(self, recorded: str) -> Path:
+        """Return where something that records name lies now.
+
+        Raises
+        ------
+        UserError
+            The path leads out of the results: a manifest from elsewhere must not point at other files.
+        """
+        path = PurePosixPath(recorded)
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise UserError(f"{recorded!r} is not the path of an artifact; the manifest was not made by this workflow")
+        if path.parts[0] != "results" or len(path.parts) < 2:
+            return self.folder.parent.parent / path
+        base = self.folder if path.parts[1] == self.run else self.folder.parent / path.parts[1]
+        return base.joinpath(*path.parts[2:])

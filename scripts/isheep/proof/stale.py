@@ -1,0 +1,98 @@
+"""Stages that would come out differently now: their settings, files or code were changed since."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from isheep.graph import Graph
+from isheep.proof.findings import Finding
+from isheep.proof.results import stage_key
+from isheep.provenance import PACKAGE, code_digest, code_files, portable, renamed
+from isheep.records import digest_file
+
+
+def stale(graph: Graph, run: str, stages: dict[str, Any], code: dict[str, str] | None) -> list[Finding]:
+    """Return a finding for every stage of a run that was made with other settings, files or code than there are now.
+
+    Parameters
+    ----------
+    graph, run
+        The settings as they are now; the run's name.
+    stages
+        Its stages as recorded.
+    code
+        Files of the code by the manifest (path: sha256), to name those that changed.
+    """
+    found = []
+    for stage, i in graph.stages(run):
+        record = graph.record(run, stage, i)
+        key = stage_key(record)
+        told = stages.get(key)
+        if told is None:
+            found.append(Finding("missing_record", key, record, "the settings ask for this stage, but it was never run"))
+            continue
+        files = graph.files(run, stage)
+        found += _changed_files(files, key, told)
+        names = {file: portable(file, _digest(file)) for file in files}
+        changes = list(differences(told["settings"], renamed(graph.settings(run, stage), names)))
+        if changes:
+            some = "; ".join(f"{place}: {old!r}, now {new!r}" for place, old, new in changes[:3])
+            rest = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+            found.append(Finding("stale_settings", key, record, f"{stage} was made with {some}{rest}"))
+    return found + stale_code(stages, code)
+
+
+def stale_code(stages: dict[str, Any], code: dict[str, str] | None) -> list[Finding]:
+    """Return a finding for every stage whose code is not the code that is here."""
+    found = []
+    for key, told in stages.items():
+        script = f"{told['stage']}.py"
+        is_here = (PACKAGE.parent / script).is_file()
+        if not is_here or told["code"] in (None, code_digest(script)):
+            continue
+        now = code_files(script)
+        which = sorted(name for name, sha256 in now.items() if code and code.get(name) != sha256)
+        named = ", ".join(f"scripts/{name}" for name in which[:3])
+        named += f" and {len(which) - 3} more" if len(which) > 3 else ""
+        message = f"{told['stage']} was made by other code than there is now{named and f' ({named})'}"
+        found.append(Finding("stale_code", key, told["record"], message, told["code"], code_digest(script)))
+    return found
+
+
+def _changed_files(files: list[str], key: str, told: dict[str, Any]) -> list[Finding]:
+    found = []
+    for file in files:
+        now = _digest(file)
+        same_name = [(name, sha256) for name, sha256 in told["inputs"].items() if Path(name).name == Path(file).name]
+        if now in (sha256 for _, sha256 in same_name):
+            continue
+        name, sha256 = same_name[0] if same_name else (portable(file, now), None)
+        message = f"the file was changed since {told['stage']} read it" if sha256 else f"{told['stage']} did not read it"
+        found.append(Finding("stale_file", key, name, message, sha256, now or None))
+    return found
+
+
+def _digest(file: str) -> str:
+    try:
+        return digest_file(file)
+    except OSError:
+        return ""
+
+
+def differences(old: Any, new: Any, place: str = "") -> Any:
+    """Yield (place, old, new) for every value in which two settings differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from differences(old.get(key), new.get(key), f"{place}.{key}" if place else key)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, pair in enumerate(zip(old, new, strict=True)):
+            yield from differences(*pair, f"{place}[{index}]")
+    elif old != new and not _same_file_elsewhere(old, new):
+        yield place, old, new
+
+
+def _same_file_elsewhere(old: Any, new: Any) -> bool:
+    """Whether two names are of one file outside the run's folder whose content changed: that has its own finding."""
+    names = [value.split("/") for value in (old, new) if isinstance(value, str) and value.startswith("outside/")]
+    return len(names) == 2 and names[0][-1] == names[1][-1]

@@ -1,0 +1,201 @@
+"""Verification: every artifact hashed again, every link checked, the first that differs named, with what follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from isheep import models
+from isheep.errors import UserError
+from isheep.proof.edits import explain
+from isheep.proof.findings import Finding, Verification
+from isheep.proof.hashing import digest_files
+from isheep.proof.manifest import artifacts
+from isheep.proof.results import MANIFEST, Broken, Results, read_sealed, stage_key
+from isheep.provenance import files_in
+from isheep.records import digest, digest_file, read_json
+
+ROWS = ("prompts", "outputs", "filtered", "evaluated", "selected")
+LEFT_OUT = "left-out.json"  # what an archive does not hold, by the archive's own word
+Stages = dict[str, dict[str, Any]]
+
+
+def verify(results: Results, threads: int, base: Path | None = None) -> tuple[Verification, Stages]:
+    """Check a run's manifest, records, artifacts and links; return what was found, and the stages as recorded.
+
+    Parameters
+    ----------
+    results
+        The run.
+    threads
+        Files that are read at once.
+    base
+        Folder of the base model; without it, or when it is not there, its weights are not checked.
+    """
+    found = Verification(results.run, results.manifest["sha256"] if results.manifest else None)
+    stages = _read_records(results, found)
+    left_out = _left_out(results)
+    check = _Check(results, found, stages, left_out)
+    check.outputs(threads)
+    check.links()
+    check.base_model(base, threads)
+    found.sort(stages)
+    return found, stages
+
+
+def _left_out(results: Results) -> frozenset[str]:
+    file = results.folder.parent.parent / LEFT_OUT
+    return frozenset(read_json(file)) if file.is_file() else frozenset()
+
+
+def _read_records(results: Results, found: Verification) -> Stages:
+    """Return every stage as its record tells, or as the manifest does when the record is missing or edited."""
+    listed: Stages = {}
+    if results.manifest:
+        listed = results.manifest["made"]["stages"]
+    else:
+        is_there = (results.folder / MANIFEST).exists()
+        place = f"results/{results.run}/{MANIFEST}"
+        remedy = f"{results.trouble}; type `snakemake {place}`"
+        found.findings.append(Finding("edited_manifest" if is_there else "missing_manifest", "", place, remedy))
+    paths = {stage["record"]: key for key, stage in listed.items()}
+    for file in results.records_here():
+        paths.setdefault(results.recorded_path(file), stage_key(results.recorded_path(file)))
+    stages: Stages = {}
+    for path, key in paths.items():
+        told = listed.get(key)
+        try:
+            record = read_sealed(results.find(path))
+        except FileNotFoundError:
+            found.findings.append(Finding("missing_record", key, path, "there is no such record"))
+        except Broken as error:
+            found.findings.append(Finding("edited_record", key, path, str(error).partition(": ")[2]))
+        else:
+            if told and results.manifest["observed"]["seals"][path] != record["seal"]:
+                message = "made again since the manifest was written; type snakemake to write it anew"
+                found.findings.append(
+                    Finding("old_manifest", key, path, message, told["sha256"], record["sha256"])
+                )
+            told = {"record": path, "sha256": record["sha256"], **record["made"]}
+        if told:
+            stages[key] = told
+    return stages
+
+
+class _Check:
+    """The checks of one run; each adds its findings."""
+
+    def __init__(self, results: Results, found: Verification, stages: Stages, left_out: frozenset[str]) -> None:
+        self.results = results
+        self.found = found
+        self.stages = stages
+        self.left_out = left_out
+
+    def add(self, kind: str, stage: str, artifact: str, message: str, *hashes: str | None) -> None:
+        self.found.findings.append(Finding(kind, stage, artifact, message, *hashes))
+
+    # Artifacts -----------------------------------------------------------------------------------------------------
+
+    def outputs(self, threads: int) -> None:
+        """Hash every output; name the file that differs, and in files of rows the line."""
+        wanted: dict[str, tuple[str, str, str]] = {}  # path: stage, artifact, recorded sha256
+        for key, stage in self.stages.items():
+            for path, sha256 in stage["outputs"].items():
+                if path in self.left_out:
+                    self.found.notes.append(f"{path} was left out of the archive and is not checked")
+                elif path in stage["contents"] and not self.results.find(path).is_dir():
+                    self.add("missing_artifact", key, path, "not there", sha256)
+                elif path in stage["contents"]:
+                    self._list_folder(key, path, stage["contents"][path], sha256)
+                    wanted.update((f"{path}/{name}", (key, path, one)) for name, one in stage["contents"][path].items())
+                else:
+                    wanted[path] = key, path, sha256
+        places = {path: self.results.find(path) for path in wanted}
+        hashes = digest_files(places.values(), threads)
+        for path, (key, artifact, recorded) in wanted.items():
+            now = hashes[places[path]]
+            inside = f"{path.removeprefix(artifact + '/')}: " if path != artifact else ""
+            if now is None:
+                self.add("missing_artifact", key, artifact, f"{inside}not there", recorded)
+            elif now != recorded:
+                where = "" if inside else self._which_row(path, hashes)
+                message = f"{inside}sha256 is {now[:12]}, recorded {recorded[:12]}{where and f' ({where})'}"
+                self.add("changed_artifact", key, artifact, message, recorded, now)
+        there = [place for place, now in hashes.items() if now is not None]
+        self.found.checked = {
+            "records": len(self.stages),
+            "artifacts": len({artifact for _, artifact, _ in wanted.values()}),
+            "files": len(there),
+            "bytes": sum(place.stat().st_size for place in there),
+        }
+
+    def _list_folder(self, key: str, path: str, contents: dict[str, str], sha256: str) -> None:
+        """Find files that a folder should not hold, and a list of files that is not the one that was hashed."""
+        if digest(contents) != sha256:
+            self.add("edited_record", key, path, "the record's list of files does not match its hash", sha256)
+        for name in sorted(set(files_in(self.results.find(path))) - set(contents)):
+            self.add("changed_artifact", key, path, f"{name}: was not there when it was made", sha256)
+
+    def _which_row(self, path: str, hashes: dict[Path, str | None]) -> str:
+        place = self.results.find(path)
+        if place.suffix != ".jsonl" or place.stem not in ROWS:
+            return ""
+        recorded = {
+            self.results.find(output): sha256
+            for stage in self.stages.values()
+            for output, sha256 in stage["outputs"].items()
+        }
+        beside = [place.with_name(f"{name}.jsonl") for name in ROWS if name != place.stem]
+        return explain(place, [file for file in beside if file in recorded and hashes.get(file) == recorded[file]])
+
+    # Links ---------------------------------------------------------------------------------------------------------
+
+    def links(self) -> None:
+        """Check that every stage read what another recorded as made, or what the manifest holds."""
+        made = artifacts(self.stages)
+        files = self.results.manifest["made"]["files"] if self.results.manifest else None
+        place = self.results.folder / MANIFEST
+        manifest = digest_file(place) if place.is_file() else None
+        for key, stage in self.stages.items():
+            for path, sha256 in stage["inputs"].items():
+                if path in made:
+                    expected: str | None = made[path]["sha256"]
+                    whose = f"the {path} that {made[path]['made_by']} records"
+                elif path == f"results/{self.results.run}/{MANIFEST}":
+                    expected, whose = manifest, "the manifest that is there now"
+                elif path.startswith("results/"):
+                    self.add("missing_record", key, path, f"{stage['stage']} read it, but no record says what made it")
+                    continue
+                elif files is None or key not in self.results.manifest["made"]["stages"]:
+                    continue  # nobody to compare with, or a card's template
+                else:
+                    expected = files.get(path, {}).get("sha256")
+                    whose = f"the {path} in the manifest"
+                if sha256 != expected:
+                    message = f"{stage['stage']} did not read {whose}; run it again"
+                    self.add("broken_link", key, path, message, expected, sha256)
+
+    # The base model ------------------------------------------------------------------------------------------------
+
+    def base_model(self, folder: Path | None, threads: int) -> None:
+        """Hash the base model's files and compare them with the identity that the run started from."""
+        for key, stage in self.stages.items():
+            if stage["stage"] != "identify_model":
+                continue
+            place = next(self.results.find(path) for path in stage["outputs"] if path.endswith("/identity.json"))
+            try:
+                files = read_json(place)["files"]
+            except (OSError, UserError, KeyError, TypeError):
+                return  # there is a finding about this file already
+            if not files:
+                return
+            if folder is None or not folder.is_dir():
+                self.found.notes.append("the base model is not here; its weights are not checked")
+                return
+            hashes = digest_files([folder / name for name in {*files, *models.deciding_files(folder)}], threads)
+            now = {path.relative_to(folder).as_posix(): sha256 for path, sha256 in hashes.items() if sha256}
+            for name in sorted(set(files) | set(now)):
+                if files.get(name) != now.get(name):
+                    what = "not there" if name not in now else "new" if name not in files else "other bytes"
+                    message = f"{name}: {what}; the model in this folder is not the one that the run started from"
+                    self.add("changed_model", key, f"{folder.name}/", message, files.get(name), now.get(name))

@@ -1,0 +1,31 @@
+"""Rule verify: every artifact of every run hashed again and checked against its record, its settings and its code."""
+
+from pathlib import Path
+
+from isheep import config, graph, job
+from isheep.errors import UserError
+from isheep.proof.results import VERIFICATION, Results
+from isheep.proof.stale import stale
+from isheep.proof.verify import verify
+from isheep.records import write_json
+
+with job.of(snakemake) as this:
+    now = graph.Graph(config.load(snakemake.config, this.root), this.root)
+    failed = []
+    for run, settings in now.config.runs.items():
+        try:
+            results = Results(f"results/{run}")
+        except UserError as error:
+            print(f"{run}: NOT verified: {error}", flush=True)
+            failed.append(run)
+            continue
+        base = graph.base_folder(settings)
+        found, stages = verify(results, this.threads, Path(base) if base else None)
+        code = results.manifest["made"]["code"]["files"] if results.manifest else None
+        found.findings += stale(now, run, stages, code)
+        found.sort(stages)
+        write_json(results.folder / VERIFICATION, found.document())
+        print(*found.lines(), sep="\n", flush=True)
+        failed += [] if found.ok else [run]
+    if failed:
+        raise UserError(f"not verified: {', '.join(failed)}; results/*/{VERIFICATION} tell all")

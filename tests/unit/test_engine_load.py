@@ -1,0 +1,196 @@
+"""What stops an engine before a model is loaded, and the parts of the real engines that need no model."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from isheep import engines
+from isheep.config.engine import Engine as Settings
+from isheep.config.model import Model
+from isheep.engines import vllm
+from isheep.engines.base import Prompt
+from isheep.engines.tokens import TextStream, encode_continuation, encode_prompt, end_tokens
+from isheep.errors import UserError
+
+
+@pytest.mark.parametrize(("asked", "seen"), [(2, 1), (0, 1), (1, 0)])
+@pytest.mark.parametrize("name", ["vllm", "transformers"])
+def test_another_number_of_gpus_than_asked_for_is_refused(
+    name: str, asked: int, seen: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=SimpleNamespace(device_count=lambda: seen)))
+    with pytest.raises(UserError, match=rf"asked for {asked} GPUs?, the job sees {seen} \(CUDA_VISIBLE_DEVICES"):
+        engines.load(Settings(name=name), Model(), tmp_path, "", threads=1, gpus=asked)
+
+
+def test_a_real_engine_needs_a_folder() -> None:
+    with pytest.raises(UserError, match=r"engine\.name: vllm needs the folder of a model"):
+        engines.load(Settings(name="vllm"), Model(), None, "", threads=1, gpus=0)
+
+
+def test_more_parallel_gpus_than_the_job_has_are_refused() -> None:
+    with pytest.raises(UserError, match=r"engine\.tensor_parallel: 4 GPUs wanted, the job has 2"):
+        vllm._check(Settings(tensor_parallel=4), gpus=2)
+    vllm._check(Settings(tensor_parallel=2), gpus=2)
+    vllm._check(Settings(tensor_parallel=1), gpus=0)
+
+
+def test_chunked_prefill_is_refused_on_a_cpu_only() -> None:
+    with pytest.raises(UserError, match=r"engine\.chunked_prefill: on a CPU"):
+        vllm._check(Settings(chunked_prefill=True), gpus=0)
+    vllm._check(Settings(chunked_prefill=True), gpus=1)
+
+
+def test_batch_invariant_kernels_are_told_to_be_idle_on_a_cpu(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        vllm._check(Settings(batch_invariant=True), gpus=0)
+    assert "engine.batch_invariant has no effect on a CPU" in caplog.text
+
+
+def test_the_environment_of_vllm_follows_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=threads.append))
+    monkeypatch.setattr(os, "environ", {"VLLM_CPU_KVCACHE_SPACE": "40", "HF_HUB_OFFLINE": "0"})
+    vllm._set_environment(Settings(batch_invariant=True), threads=3)
+    assert threads == [3]
+    assert os.environ == {
+        "HF_HUB_OFFLINE": "0",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "OMP_NUM_THREADS": "3",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "VLLM_BATCH_INVARIANT": "1",
+        "VLLM_LOGGING_LEVEL": "WARNING",
+    }
+
+
+def test_the_trie_holds_every_inner_node_by_depth() -> None:
+    assert vllm.trie_levels([[7, 1], [7, 2], [7, 1, 0], [], [9]]) == [{(): {7, 9}}, {(7,): {1, 2}}, {(7, 1): {0}}]
+    assert vllm.trie_levels([[], []]) == []
+
+
+def answer(calls: list[tuple[list[int], dict[str, Any]]]) -> list[Any]:
+    """Outputs of an engine to which token t after any prefix has the log-probability -t / 10."""
+    looks = []
+    for ids, settings in calls:
+        assert (settings["temperature"], settings["max_tokens"]) == (0.0, 1)
+        row = {token: SimpleNamespace(logprob=-token / 10) for token in settings["logprob_token_ids"]}
+        read = [None, *({token: SimpleNamespace(logprob=-token / 10)} for token in ids[1:])]
+        looks.append(SimpleNamespace(outputs=[SimpleNamespace(logprobs=[row])], prompt_logprobs=read))
+    return looks
+
+
+def drive(job: Any) -> tuple[list[int], tuple[float, ...]]:
+    """Run a job against `answer`; return how many calls each of its steps made, and its result."""
+    steps, outputs = [], None
+    while True:
+        try:
+            calls = job.send(outputs)
+        except StopIteration as end:
+            return steps, end.value
+        steps.append(len(calls))
+        outputs = answer(calls)
+
+
+def test_a_walk_over_the_trie_and_a_full_reading_give_the_same_sums() -> None:
+    prompt, continuations = [5, 6], [[7, 1], [7, 2], [7, 1, 3], [], [9]]
+    expected = [-0.8, -0.9, -1.1, 0.0, -0.9]
+    steps, sums = drive(vllm.VllmEngine._walk(prompt, continuations, vllm.trie_levels(continuations)))
+    assert (steps, sums) == ([1, 1, 1], pytest.approx(expected))
+    steps, sums = drive(vllm.VllmEngine._read_through(prompt, continuations))
+    assert (steps, sums) == ([4], pytest.approx(expected))
+
+
+def test_a_dead_engine_is_never_used_again() -> None:
+    engine = vllm.VllmEngine.__new__(vllm.VllmEngine)
+    steps = []
+
+    def step() -> list[Any]:
+        steps.append(1)
+        raise RuntimeError("worker 3 was killed\nTraceback ...")
+
+    engine._engine = SimpleNamespace(step=step)
+    engine._finished, engine._death = {}, None
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"^vLLM died \(worker 3 was killed\); .* type the same command") as error:
+            list(engine._step({}))
+        assert "\n" not in str(error.value)
+    assert len(steps) == 1
+
+
+class Words:
+    """A tokenizer of words, written in Python; its ids are places in a list."""
+
+    vocabulary = ("<s>", "</s>", "one", "two", "three", "\ufffd")
+    bos_token_id: int | None = 0
+    eos_token_id: int | None = 1
+
+    def __call__(self, text: str, add_special_tokens: bool) -> SimpleNamespace:
+        text.encode("utf-8")  # as the libraries do: fails on lone surrogates
+        ids = [self.vocabulary.index(word) for word in text.split() if word in self.vocabulary]
+        return SimpleNamespace(input_ids=[0, *ids] if add_special_tokens else ids)
+
+    def decode(self, ids: list[int], skip_special_tokens: bool) -> str:
+        assert skip_special_tokens
+        return " ".join(self.vocabulary[token] for token in ids if token > 1)
+
+
+def test_an_empty_prompt_starts_from_the_start_token_or_else_the_end_token() -> None:
+    tokenizer = Words()
+    assert encode_prompt(tokenizer, Prompt("one two", False)) == [2, 3]
+    assert encode_prompt(tokenizer, Prompt("one", True)) == [0, 2]
+    assert encode_prompt(tokenizer, Prompt("", False)) == [0]
+    tokenizer.bos_token_id = None
+    assert encode_prompt(tokenizer, Prompt("", False)) == [1]
+    tokenizer.eos_token_id = None
+    with pytest.raises(UserError, match="an empty prompt needs a token to start from"):
+        encode_prompt(tokenizer, Prompt("", False))
+
+
+def test_lone_surrogates_do_not_stop_the_tokenizer() -> None:
+    assert encode_continuation(Words(), "one \ud83d two") == [2, 3]
+    assert encode_prompt(Words(), Prompt("\udc00 one", False)) == [2]
+
+
+def test_the_ends_of_a_completion_come_from_tokenizer_and_model(tmp_path: Any) -> None:
+    assert end_tokens(Words(), tmp_path) == [1]
+    (tmp_path / "config.json").write_text('{"eos_token_id": 9}')
+    assert end_tokens(Words(), tmp_path) == [1, 9]
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": [1, 7]}')
+    assert end_tokens(Words(), tmp_path) == [1, 7, 9]
+
+
+def push(stream: TextStream, tokens: list[int]) -> Iterator[str | None]:
+    return (stream.push(token) for token in tokens)
+
+
+def test_a_stream_stops_at_the_string_that_is_complete_first() -> None:
+    stream = TextStream(Words(), [0], ("three", "two", "e t"))
+    assert list(push(stream, [2, 3])) == [None, "e t"]
+    assert stream.text == "on"
+
+
+def test_a_stream_finds_a_stop_string_once_its_last_token_is_there() -> None:
+    stream = TextStream(Words(), [0], ("one two three",))
+    assert list(push(stream, [4, 2, 3, 4])) == [None, None, None, "one two three"]
+    assert stream.text == "three "
+
+
+def test_a_stream_holds_back_a_character_that_is_not_whole() -> None:
+    stream = TextStream(Words(), [0], ())
+    assert list(push(stream, [2, 5])) == [None, None]
+    assert stream.text.strip() == "one"
+
+
+def test_no_log_probability_is_lost_in_the_sum_of_many() -> None:
+    continuation = [[1] * 10_000]
+    _, sums = drive(vllm.VllmEngine._read_through([0], continuation))
+    assert math.isclose(sums[0], -1000.0, rel_tol=1e-12)

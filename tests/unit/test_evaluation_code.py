@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from math import comb
+from pathlib import Path
+
+import pytest
+
+from isheep.errors import UserError
+from isheep.evaluation.base import Floor, Item, said, score_all
+from isheep.evaluation.code import HumanEval, Mbpp, defines, extract, indented, pass_at_k
+from isheep.evaluation.sandbox import Outcome
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the repository")
+
+HEAD = 'from math import sqrt\n\n\ndef root(x: float) -> float:\n    """Return the square root."""\n'
+TASK = Item(
+    "T/0",
+    {
+        "prompt": HEAD,
+        "entry_point": "root",
+        "canonical_solution": "    return sqrt(x)\n",
+        "test": "def check(candidate):\n    assert candidate(9) == 3\n",
+    },
+)
+SUM = Item(
+    "11",
+    {
+        "text": "Write a function to add.",
+        "code": "def add(a, b):\n    return a + b",
+        "setup": "",
+        "tests": ["assert add(1, 2) == 3", "assert add(0, 0) == 0"],
+        "shots": "SHOTS",
+    },
+)
+
+
+def execute(program, limits=None):
+    """Run a program of this file's own in this process; stands for the sandbox."""
+    try:
+        exec(program, {})
+    except Exception as error:
+        return Outcome("failed", repr(error))
+    return Outcome("passed")
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        "```python\ndef root(x):\n    return sqrt(x)\n```",
+        "Sure!\n\n```python\nfrom math import sqrt\n\ndef root(x):\n    return sqrt(x)\n```\nHope this helps.",
+        "```\nprint(1)\n```\nthen\n```py\ndef root(x):\n    return sqrt(x)\n```",
+        "```python\ndef root(x):\n    return sqrt(x)",
+        "def root(x):\n    return sqrt(x)",
+        "Here is the function.\ndef root(x):\n    return sqrt(x)",
+        "    return sqrt(x)",
+        "return sqrt(x)",
+        "```python\n    return sqrt(x)\n```",
+        "root = sqrt",
+        f"```python\n{HEAD}    return sqrt(x)\n```",
+    ],
+)
+def test_a_chat_answer_becomes_a_program_with_the_heads_imports(completion):
+    row = HumanEval(run=execute).score(TASK, {"sample-0": said(completion)})
+    assert row["passed"] == [True], row["detail"]
+
+
+@pytest.mark.parametrize("completion", ["", "lol", HEAD, "```python\nreturn 2\n```", "I cannot do that, sorry."])
+def test_an_answer_without_the_function_fails(completion):
+    assert HumanEval(run=execute).score(TASK, {"sample-0": said(completion)})["passed"] == [False]
+
+
+def test_a_continuation_is_cut_where_the_next_definition_begins():
+    benchmark = HumanEval(style="continuation", run=execute)
+    (ask,) = benchmark.requests(TASK, {})
+    assert ask.text == HEAD.rstrip() and not ask.turns and "\ndef" in ask.sampling.stop
+    text = "\n    return sqrt(x)\n\n\ndef other(:\n  broken"
+    assert benchmark.score(TASK, {"sample-0": said(text)})["passed"] == [True]
+
+
+def test_extraction_prefers_the_block_that_defines_the_name():
+    assert extract("```\na = 1\n```\n```\ndef f():\n  pass\n```", "f").startswith("def f")
+    assert extract("```\na = 1\n```\n```\nb = 2\n```", "f") == "a = 1\n"
+    assert (
+        defines("async def f(x): ...", "f") and not defines("def fx(): ...", "f") and not defines("  def f(): 1", "f")
+    )
+    assert indented("if a:\n  b\n\nc") == "    if a:\n      b\n\n    c" and indented("\n  a\nb") == "\n  a\nb"
+
+
+def test_mbpp_shows_the_tests_and_runs_them():
+    benchmark = Mbpp(run=execute)
+    (ask,) = benchmark.requests(SUM, {})
+    assert "assert add(1, 2) == 3" in ask.last and ask.sampling.stop == ()
+    assert benchmark.score(SUM, {"sample-0": said("```\ndef add(a, b):\n    return a + b\n```")})["passed"] == [True]
+    assert benchmark.score(SUM, {"sample-0": said("```\ndef add(a, b):\n    return a - b\n```")})["passed"] == [False]
+
+
+def test_mbpp_shows_a_base_model_three_solved_tasks(tmp_path):
+    rows = [
+        {
+            "task_id": number,
+            "text": f"Task {number}",
+            "code": f"def f{number}():\r\n  return {number}",
+            "test_list": [f"assert f{number}() == {number}"],
+            "test_setup_code": "",
+        }
+        for number in (1, 2, 3, 4, 10, 11, 12, 510, 511)
+    ]
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    benchmark = Mbpp(style="continuation", run=execute)
+    items = benchmark.load(path)
+    assert [item.id for item in items] == ["11", "12", "510"] and len(benchmark.load(path, 1)) == 1
+    (ask,) = benchmark.requests(items[0], {})
+    assert [f"Task {number}\n" in ask.text for number in (1, 2, 3, 4, 10, 11)] == [False, True, True, True, False, True]
+    assert ask.text.count("[DONE]") == 3 and "[DONE]" in ask.sampling.stop and "\r" not in ask.text
+    assert benchmark.score(items[0], {"sample-0": said("def f11():\n  return 11\n[DONE]\nmore")})["passed"] == [True]
+    path.write_text("\n".join(json.dumps(row) for row in rows if row["task_id"] != 3))
+    with pytest.raises(UserError, match="tasks 2, 3, 4"):
+        benchmark.load(path)
+
+
+@pytest.mark.parametrize(
+    ("n", "passed", "k"), [(1, 0, 1), (1, 1, 1), (5, 2, 1), (5, 2, 3), (5, 3, 3), (10, 1, 10), (6, 0, 4)]
+)
+def test_pass_at_k_is_the_share_of_draws_with_a_pass(n, passed, k):
+    draws = list(combinations(range(n), k))
+    share = sum(any(one < passed for one in draw) for draw in draws) / len(draws)
+    assert pass_at_k(n, passed, k) == pytest.approx(share)
+
+
+def test_pass_at_k_stays_exact_for_many_samples():
+    assert pass_at_k(1000, 3, 100) == pytest.approx(1 - comb(997, 100) / comb(1000, 100))
+
+
+def test_samples_are_asked_for_with_one_prompt_and_own_keys():
+    benchmark = HumanEval(samples=3, k=(1, 2), temperature=0.8, run=execute)
+    asks = benchmark.requests(TASK, {"sample-1": said("")})
+    assert [ask.key for ask in asks] == ["sample-0", "sample-2"] and asks[0].turns == asks[1].turns
+    texts = {"sample-0": said("return sqrt(x)"), "sample-1": said("lol"), "sample-2": said("lol")}
+    metrics = benchmark.summarise(score_all(benchmark, [TASK], {"T/0": texts}))
+    assert metrics["humaneval_pass@1"].value == pytest.approx(1 / 3)
+    assert metrics["humaneval_pass@2"].value == pytest.approx(2 / 3)
+
+
+def test_programs_that_run_out_of_bounds_are_counted():
+    endless = HumanEval(run=lambda program, limits: Outcome("timeout"))
+    metrics = endless.summarise(score_all(endless, [TASK], {"T/0": {"sample-0": said("x")}}))
+    assert metrics["humaneval_out_of_bounds"].value == 1 and metrics["humaneval_pass@1"].value == 0
+
+
+@pytest.mark.parametrize("settings", [{"k": (2,)}, {"k": ()}, {"k": (0,)}, {"samples": 2}])
+def test_settings_that_contradict_each_other_are_refused(settings):
+    with pytest.raises(UserError, match="humaneval"):
+        HumanEval(**settings)
+
+
+def test_a_task_whose_entry_point_is_no_name_is_refused(tmp_path):
+    row = {"task_id": "a", "prompt": "", "entry_point": "f()", "canonical_solution": "", "test": ""}
+    (tmp_path / "h.jsonl").write_text(json.dumps(row))
+    with pytest.raises(UserError, match=r"h.jsonl:1: entry_point must be a name"):
+        HumanEval().load(tmp_path / "h.jsonl")
+
+
+@needs_data
+def test_the_real_files_load_and_floors_score_nothing():
+    for name in ("HumanEval.jsonl.gz", "HumanEvalPlus-OriginFmt.jsonl.gz"):
+        assert len(HumanEval().load(DATA / name)) == 164
+    assert len(Mbpp().load(DATA / "mbpp.jsonl")) == 500
+    items = HumanEval().load(DATA / "HumanEval.jsonl.gz", 5)
+    for floor in ("empty", "lol", "echo"):
+        benchmark = HumanEval(run=execute)
+        metrics = benchmark.summarise(score_all(Floor(benchmark, floor), items, {}))
+        assert metrics["humaneval_pass@1"].value == 0
+
+
+@needs_data
+def test_canonical_solutions_survive_the_way_through_a_chat_answer():
+    for benchmark, name in ((HumanEval(run=execute), "HumanEval.jsonl.gz"), (Mbpp(run=execute), "mbpp.jsonl")):
+        for item in benchmark.load(DATA / name, 20):
+            code = item.fields.get("code") or item.fields["prompt"] + item.fields["canonical_solution"]
+            row = benchmark.score(item, {"sample-0": said(f"Here:\n```python\n{code}\n```\nDone.")})
+            assert row["passed"] == [True], (item.id, row["detail"])

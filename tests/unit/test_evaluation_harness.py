@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from isheep.errors import UserError
+from isheep.evaluation import harness
+from isheep.evaluation.intervals import table
+
+TASK = """task: own_sums
+dataset_path: json
+dataset_name: null
+dataset_kwargs: {{data_files: {{test: {data}}}}}
+output_type: multiple_choice
+test_split: test
+doc_to_text: "{{{{q}}}}"
+doc_to_choice: "{{{{choices}}}}"
+doc_to_target: "{{{{gold}}}}"
+metric_list:
+  - {{metric: acc, aggregation: mean, higher_is_better: true}}
+metadata: {{version: 1.0}}
+"""
+
+
+# lm-eval reads thousands of task files before it runs the first.
+slow = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("harness")
+    data = tmp_path / "sums.jsonl"
+    rows = [{"q": f"{n}+{n}?", "choices": [str(2 * n), str(2 * n + 1)], "gold": 0} for n in range(1, 6)]
+    data.write_text("\n".join(json.dumps(row) for row in rows))
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    (folder / "sums.yaml").write_text(TASK.format(data=data))
+    return folder
+
+
+def evaluate(tasks, name="own_sums", **settings):
+    return harness.evaluate([name], Path("/none/model"), "dummy", include_path=tasks, **settings)
+
+
+@slow
+def test_an_own_task_gives_the_same_results_twice_without_times_and_paths(tasks):
+    results = evaluate(tasks)
+    assert results == evaluate(tasks)
+    text = json.dumps(results, allow_nan=False)
+    assert str(tasks.parent) not in text and "/none/model" not in text and "date" not in text and "time" not in text
+    assert results["documents"] == {"own_sums": 5} and results["n_shot"] == {"own_sums": 0}
+    assert results["n_samples"]["own_sums"] == {"effective": 5, "original": 5}
+    hits = [row["acc"] for row in results["samples"]["own_sums"]]
+    assert len(hits) == 5 and results["tasks"]["own_sums"]["acc,none"]["value"] == pytest.approx(sum(hits) / 5)
+
+
+@slow
+def test_results_become_metrics_with_intervals(tasks):
+    metrics = harness.metrics(evaluate(tasks, limit=3))
+    metric = metrics["own_sums_acc"]
+    assert (metric.n, metric.better, len(metric.terms)) == (3, "higher", 3)
+    assert 0 <= table(metrics)["own_sums_acc"]["low"] < table(metrics)["own_sums_acc"]["high"] <= 1
+
+
+@slow
+@pytest.mark.parametrize("names", [["no_such_task"], []])
+def test_an_unknown_task_is_one_clear_line(names):
+    with pytest.raises(UserError, match="lm-eval has no task"):
+        harness.evaluate(names, Path("m"), "dummy")
+
+
+@slow
+@pytest.mark.parametrize("name", ["humaneval", "mbpp", "humaneval_instruct"])
+def test_tasks_that_run_generated_code_are_refused(name):
+    with pytest.raises(UserError, match="without a sandbox"):
+        harness.evaluate([name], Path("m"), "dummy")
+
+
+@slow
+def test_a_folder_without_a_model_is_one_clear_line(tasks, tmp_path):
+    with pytest.raises(UserError, match="lm-eval cannot evaluate"):
+        harness.evaluate(["own_sums"], tmp_path / "none", "hf", include_path=tasks, device="cpu")
+
+
+@slow
+def test_missing_data_is_one_clear_line(tasks):
+    (tasks.parent / "sums.jsonl").unlink()
+    with pytest.raises(UserError, match="the task own_sums does not load"):
+        evaluate(tasks)
+
+
+def test_what_is_no_number_becomes_none_and_corpus_metrics_have_no_terms():
+    raw = {
+        "results": {
+            "p": {"alias": "p", "sample_len": 2, "word_perplexity,none": 12.5, "word_perplexity_stderr,none": "N/A"},
+            "g": {"alias": "g", "sample_len": 4, "acc,none": 0.5, "acc_stderr,none": float("nan")},
+        },
+        "samples": {"p": [{"doc_id": n, "metrics": ["word_perplexity"], "word_perplexity": [1, 2]} for n in (1, 0)]},
+        "n-shot": {"p": 0},
+        "date": 1.5,
+        "config": {"model_args": {"pretrained": "/home/x"}},
+    }
+    results = harness.stable(raw, {"backend": "hf"})
+    assert results["tasks"]["p"]["word_perplexity,none"] == {"value": 12.5, "stderr": None}
+    assert results["tasks"]["g"]["acc,none"]["stderr"] is None and "date" not in results and "config" not in results
+    metrics = harness.metrics(results)
+    assert metrics["p_word_perplexity"].terms == {} and metrics["p_word_perplexity"].value == 12.5
+    assert metrics["g_acc"].n == 4

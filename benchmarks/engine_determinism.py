@@ -26,7 +26,7 @@ PREFACE = (
 
 
 def make_requests(engine: Engine, number: int, max_tokens: int) -> list[Request]:
-    """Return requests at temperature 1, top-p 0.95, each with its own seed; they share a beginning of about 250 tokens."""
+    """Return requests at temperature 1, top-p 0.95, each with its own seed, that share a beginning of 290 tokens."""
     sampling = Sampling(1.0, 0.95, max_tokens)
     texts = [f"{PREFACE * 10}Tell me fact {n} about {TOPICS[n % len(TOPICS)]}." for n in range(number)]
     prompts = [engine.template.render([{"role": "user", "content": text}]) for text in texts]
@@ -69,9 +69,8 @@ def main() -> None:
             found = {result.id: result.text for result in results}
             texts = texts or found
             equal = sum(texts[key] == text for key, text in found.items())
-            print(
-                f"{' '.join(options.settings)} threads={options.threads} {name}: {equal}/{len(found)}, {speed:.0f} tok/s"
-            )
+            setup = " ".join([*options.settings, f"threads={options.threads}"])
+            print(f"{setup} {name}: {equal}/{len(found)}, {speed:.0f} tok/s", flush=True)
     if options.reference and not options.reference.exists():
         options.reference.write_text(json.dumps(texts), encoding="utf-8")
 

@@ -37,19 +37,19 @@ def chat(engine: Engine, text: str) -> Prompt:
 
 def sampled(engine: Engine) -> list[Request]:
     """Requests of different length, template and limit, each with its own seed."""
-    requests = [Request(f"chat-{n}", chat(engine, text), draw(10 + 2 * n), 100 + n) for n, text in enumerate(QUESTIONS)]
-    requests += [
-        Request(f"list-{seed}", Prompt(LIST, True), draw(16, stop=("\n### Task 4",)), seed) for seed in range(4)
+    requests = [
+        Request(f"chat-{n}", chat(engine, text), draw(6 + 2 * n), 100 + n) for n, text in enumerate(QUESTIONS[:4])
     ]
-    return requests
+    lists = [Request(f"list-{seed}", Prompt(LIST, True), draw(10, stop=("\n### Task 4",)), seed) for seed in range(3)]
+    return [*requests, *lists]
 
 
 def greedy(engine: Engine) -> list[Request]:
     """Requests at temperature 0 that real engines answer alike."""
-    requests = [Request(f"chat-{n}", chat(engine, text), draw(20, 0.0), 0) for n, text in enumerate(QUESTIONS)]
+    requests = [Request(f"chat-{n}", chat(engine, text), draw(12, 0.0), 0) for n, text in enumerate(QUESTIONS)]
     return [
         *requests,
-        Request("list", Prompt(LIST, True), draw(20, 0.0), 0),
+        Request("list", Prompt(LIST, True), draw(12, 0.0), 0),
         Request("empty", Prompt("", True), draw(8, 0.0), 0),
     ]
 
@@ -115,14 +115,14 @@ class Conformance:
 
     def test_the_seed_decides_what_is_drawn(self, engine: Engine) -> None:
         prompt = chat(engine, QUESTIONS[2])
-        requests = [Request(f"{seed}-{copy}", prompt, draw(), seed) for seed in range(4) for copy in "ab"]
+        requests = [Request(f"{seed}-{copy}", prompt, draw(8), seed) for seed in range(3) for copy in "ab"]
         texts = {key: result.text for key, result in complete(engine, requests).items()}
-        assert all(texts[f"{seed}-a"] == texts[f"{seed}-b"] for seed in range(4))
+        assert all(texts[f"{seed}-a"] == texts[f"{seed}-b"] for seed in range(3))
         assert len(set(texts.values())) > 1
 
     def test_temperature_0_ignores_the_seed(self, engine: Engine) -> None:
         prompt = chat(engine, QUESTIONS[0])
-        requests = [Request(str(seed), prompt, draw(12, 0.0), seed) for seed in range(3)]
+        requests = [Request(str(seed), prompt, draw(6, 0.0), seed) for seed in range(3)]
         assert len({result.text for result in engine.complete(requests)}) == 1
 
     def test_a_stop_string_cuts_the_text_before_it(self, engine: Engine) -> None:

@@ -92,9 +92,9 @@ def test_log_likelihoods_are_those_of_a_plain_forward_pass(vllm: Engine, smollm2
 
 @pytest.mark.parametrize("name", ["transformers", "vllm"])
 def test_draws_follow_the_probabilities(name: str, request: pytest.FixtureRequest) -> None:
-    """The commonest first token of 200 draws against its probability, within four standard deviations."""
+    """The commonest first token of 100 draws against its probability, within four standard deviations."""
     engine: Engine = request.getfixturevalue(name)
-    prompt, number = Prompt("Heads or tails? I say:", True), 200
+    prompt, number = Prompt("Heads or tails? I say:", True), 100
     drawn = complete(engine, [Request(str(seed), prompt, Sampling(1.0, 1.0, 1), seed) for seed in range(number)])
     texts = [result.text for result in drawn.values()]
     commonest = max(sorted(set(texts)), key=texts.count)
@@ -115,7 +115,7 @@ def test_batches_of_the_transformers_engine_keep_to_their_requests(smollm2: Path
     requests = greedy(transformers)
     with load("transformers", smollm2, batch_size=3) as batched:
         assert complete(batched, requests) == complete(transformers, requests)
-        mixed = [*sampled(batched), Request("long", Prompt(" a" * 2 * CONTEXT, True), draw(4), 0)]
+        mixed = [*sampled(batched)[:4], Request("long", Prompt(" a" * 2 * CONTEXT, True), draw(4), 0)]
         found = complete(batched, random.Random(2).sample(mixed, len(mixed)))
         alone = complete(transformers, mixed)
         assert {key: (found[key].prompt_tokens, found[key].finish_reason == "context") for key in found} == {

@@ -15,18 +15,15 @@ ROOT = Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "config" / "evaluation" / "constraints.jsonl"
 
 
-def has_punkt():
+@pytest.fixture
+def punkt():
     import nltk
 
     checkers()
     try:
         nltk.data.find(f"{ifeval.PUNKT}/")
     except LookupError:
-        return False
-    return True
-
-
-needs_punkt = pytest.mark.skipif(not has_punkt(), reason="nltk's punkt_tab is not installed")
+        pytest.skip("nltk's punkt_tab is not installed")
 
 
 def item(*instructions, prompt="Write."):
@@ -183,7 +180,7 @@ def test_the_prompt_is_answered_greedily_once():
     assert Ifeval().requests(item(NO_COMMA), {"answer": said("x")}) == []
 
 
-@needs_punkt
+@pytest.mark.usefixtures("punkt")
 def test_sentences_and_capital_words_are_counted():
     three = ("length_constraints:number_sentences", {"num_sentences": 3, "relation": "at least"})
     assert followed(item(three), "One here. Two, e.g. this. Three!")[0] == [True]
@@ -192,7 +189,7 @@ def test_sentences_and_capital_words_are_counted():
     assert followed(item(capitals), "ONE word")[0] == [True] and followed(item(capitals), "TWO WORDS")[0] == [False]
 
 
-@needs_punkt
+@pytest.mark.usefixtures("punkt")
 def test_the_own_constraints_have_a_floor_of_zero_and_a_ceiling_of_one():
     benchmark = Ifeval(name="constraints")
     items = benchmark.load(CONSTRAINTS)

@@ -68,6 +68,20 @@ def test_material_cannot_close_its_own_block():
     assert f"<answer {tag}>" not in forged
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["<|im_end|>", "<|im_start|>system", "</s>", "<s>", "[INST]", "[/INST]", "<end_of_turn>", "[[10]]", "[[ A ]]"],
+)
+def test_what_would_speak_for_the_judge_is_broken(text):
+    shown = material([("answer", f"Fine. {text} Yes.")])
+    assert text not in shown and shown.replace("\u200b", "").count(text) == 1
+
+
+@pytest.mark.parametrize("text", ["a[[1, 2], [3]]", "<b>bold</b>", "if x < y | z > 1", "[INSTEAD]", "[[x]]"])
+def test_other_text_is_shown_as_it_stands(text):
+    assert text in material([("answer", text)])
+
+
 def test_a_rating_shows_both_turns_the_reference_and_the_answer_as_they_stand():
     ask = rating("k", [("Add 1+1 {verdict}", "3"), ("Sure?", "Yes {material}")], ["2", "No"], "text")
     assert ask.to == "judge" and ask.sampling == Sampling(0.0, 1.0, judge.JUDGE_TOKENS) and ask.key == "k"

@@ -26,18 +26,29 @@ def blocks(ask):
 
 
 def judge_by(grade):
-    """Return a judge that compares and grades by a function of the answer's text."""
+    """Return a judge that compares and grades by a function of the answer's text (and of the request)."""
 
     def reply(ask):
         if ask.to == "model":
             return said(f"model on {ask.last}")
         shown = blocks(ask)
+        *requests, last = shown.items()
         if "answer A" in shown:
-            first, second = grade(shown["answer A"]), grade(shown["answer B"])
+            first, second = (grade(shown[name], shown["request"]) for name in ("answer A", "answer B"))
             return said(f"[[{'C' if first == second else 'A' if first > second else 'B'}]]")
-        return said(f"[[{grade(list(shown.values())[-1])}]]")
+        return said(f"[[{grade(last[1], requests[0][1])}]]")
 
     return reply
+
+
+def knows(items):
+    """Return a grade for answers: 9 for the right answer to the request, else 2."""
+    right = {(item.fields["output"], item.fields["prompt"]) for item in items}
+    return lambda text, request: 9 if (text, request) in right else 2
+
+
+def by_words(text, request):
+    return len(text.split())
 
 
 def run(benchmark, items, reply):
@@ -95,7 +106,7 @@ def test_the_score_is_the_mean_over_read_turns_and_unread_ones_are_counted():
 
 
 def test_no_metric_of_a_local_judge_carries_the_benchmarks_bare_name(questions):
-    rows = run(MtBench(), MtBench().load(questions), judge_by(lambda text: 5))
+    rows = run(MtBench(), MtBench().load(questions), judge_by(lambda text, request: 5))
     assert all(not name.startswith("mt_bench_s") for name in MtBench().summarise(rows))
     assert values(MtBench(), rows)["local_judge_score"] == 5
 
@@ -134,7 +145,7 @@ def pairs(tmp_path, *outputs):
 
 def test_a_fair_judge_gives_the_same_verdict_in_both_orders(tmp_path):
     items = Pairwise().load(pairs(tmp_path, "x", "a much longer answer than the other one is", "model on Do 2."))
-    found = values(Pairwise(), run(Pairwise(), items, judge_by(len)))
+    found = values(Pairwise(), run(Pairwise(), items, judge_by(by_words)))
     assert found["local_judge_win_rate"] == 0.5 and found["local_judge_first_shown"] == 0.5
     assert found["local_judge_consistency"] == 1 and found["local_judge_parse_failures"] == 0
     assert found["length_only_win_rate"] == 0.5 and found["local_judge_as_length"] == 1
@@ -175,7 +186,7 @@ def test_the_floors_of_a_judged_benchmark_are_judged_too(tmp_path):
     items = Pairwise().load(pairs(tmp_path, "right", "better"))
     floor = Floor(Pairwise(), "empty")
     assert {ask.to for item in items for ask in floor.requests(item, {})} == {"judge"}
-    assert values(floor, run(floor, items, judge_by(len)))["local_judge_win_rate"] == 0
+    assert values(floor, run(floor, items, judge_by(by_words)))["local_judge_win_rate"] == 0
 
 
 def test_the_win_rate_at_equal_length_takes_out_what_length_buys():
@@ -206,8 +217,8 @@ def test_each_spoilt_answer_differs_from_the_right_one(items):
 
 @pytest.mark.parametrize("form", ["compare", "rate"])
 def test_a_judge_that_knows_the_right_answers_passes(items, form):
-    benchmark, right = Calibration(form=form), {item.fields["output"] for item in items}
-    rows = run(benchmark, items, judge_by(lambda text: 9 if text in right else 2))
+    benchmark = Calibration(form=form)
+    rows = run(benchmark, items, judge_by(knows(items)))
     metrics = benchmark.summarise(rows)
     assert [metrics[f"calibration_{kind}"].value for kind in KINDS] == [1, 1, 1] and objections(metrics) == []
 
@@ -215,7 +226,7 @@ def test_a_judge_that_knows_the_right_answers_passes(items, form):
 @pytest.mark.parametrize("form", ["compare", "rate"])
 def test_a_judge_that_looks_at_length_alone_fails(items, form):
     benchmark = Calibration(form=form)
-    rows = run(benchmark, items, judge_by(lambda text: min(10, 1 + len(text.split()) // 10)))
+    rows = run(benchmark, items, judge_by(lambda text, request: min(10, 1 + by_words(text, request) // 10)))
     found = objections(benchmark.summarise(rows))
     assert any("shuffled" in line for line in found) and any("length alone" in line for line in found)
 
@@ -233,8 +244,7 @@ def test_a_judge_that_says_always_the_same_or_nothing_fails(items, text, objecti
 
 
 def test_a_judge_that_is_right_but_often_mute_fails(items):
-    right, count = {item.fields["output"] for item in items}, iter(range(10**6))
-    grade = judge_by(lambda text: 9 if text in right else 2)
+    count, grade = iter(range(10**6)), judge_by(knows(items))
     rows = run(Calibration(), items, lambda ask: said("") if next(count) % 5 == 0 else grade(ask))
     assert [line for line in objections(Calibration().summarise(rows)) if "hold no verdict" in line]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import exp
 from typing import Any, Literal
 
-from isheep.chat import user
+from isheep.chat import ZERO_WIDTH_SPACE, user
 from isheep.engines.base import Completion, Sampling, Score
 from isheep.errors import UserError
 from isheep.evaluation.base import Ask
@@ -54,15 +54,22 @@ COMPARE_LIKELIHOOD = "Reply with one letter alone: A if answer A is better, B if
 GRADE = re.compile(r"\[\[\s*(\d{1,2}(?:\.\d+)?)\s*(?:/\s*10)?\s*\]\]")
 CHOICE = re.compile(r"\[\[\s*([ABC])\s*\]\]")
 
+# The first character of what a judge's template or our parser would take for more than text: turn markers of common
+# chat templates (a template of our own engines breaks its own tokens besides), and a verdict in double brackets.
+SPEAKING = re.compile(
+    r"<(?=\||/?s>|(?:start|end)_of_turn>)|\[(?=/?INST\])|\[(?=\[\s*(?:\d{1,2}(?:\.\d+)?(?:\s*/\s*10)?|[ABC])\s*\]\])"
+)
+
 
 def material(parts: Sequence[tuple[str, str]]) -> str:
     """Return named texts, each between lines that the text itself cannot contain.
 
     The tag ends in a hash of all texts: whoever writes one of them cannot know it, and so cannot close the block and
-    speak for the judge.
+    speak for the judge. Turn markers and verdicts inside a text are broken by a zero-width space.
     """
     tag = digest([list(part) for part in parts])[:8]
-    return "\n\n".join(f"<{name} {tag}>\n{text}\n</{name} {tag}>" for name, text in parts)
+    harmless = [(name, SPEAKING.sub(lambda match: match[0] + ZERO_WIDTH_SPACE, text)) for name, text in parts]
+    return "\n\n".join(f"<{name} {tag}>\n{text}\n</{name} {tag}>" for name, text in harmless)
 
 
 def rating(key: str, turns: Sequence[tuple[str, str]], references: Sequence[str], method: Method) -> Ask:

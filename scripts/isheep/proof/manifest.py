@@ -6,7 +6,7 @@ import base64
 import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from isheep import __version__
@@ -106,7 +106,7 @@ def _check_files(stages: dict[str, Any], contents: dict[str, Any], paths: dict[s
 def _models(stages: dict[str, Any]) -> dict[str, str]:
     """Return the identity (sha256) of every model of the run."""
     identities = {
-        f"iter_{stage['round']}": path
+        PurePosixPath(path).parent.name: path
         for stage in stages.values()
         for path in stage["outputs"]
         if path.endswith("/identity.json")

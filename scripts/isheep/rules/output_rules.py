@@ -168,7 +168,7 @@ def _next_turn(output: str) -> bool:
     roles = {"assistant" if match[1].lower() == "assistant" else "user" for match in headers if match[2]}
     return any(
         match.start() > 0
-        and (not match[3].strip(" \t*") or len(roles) == 2 or output[: match.start()].endswith("\n\n"))
+        and (not match[3].strip(" \t*") or len(roles) == 2 or output.endswith("\n\n", 0, match.start()))
         for match in headers
     )
 

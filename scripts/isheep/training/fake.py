@@ -1,48 +1,82 @@
-"""The fake trainer: adapters and models made from hashes, small and quick, for dry runs of the whole graph."""
+"""Training and merging for the fake engine: small arrays drawn from the rows' hash, in a fraction of a second.
+
+Nothing is learned. Folders, checks, errors and reports are those of the real stages, so that the whole graph can be
+driven without a model; every model that a different row went into has other bytes.
+"""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from isheep.config.model import Model
 from isheep.config.train import Merge, Train
-from isheep.records import Row, digest, digest_file, publish, read_rows, write_json
+from isheep.errors import UserError
+from isheep.records import Row, digest, publish, write_json
 from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
+from isheep.training.encode import split_heldout
+from isheep.training.trainer import total_steps
 
-SHAPE = (16, 8)
+WIDTH = 16
+LAYERS = ("layers.0", "layers.1")
+WEIGHTS = "model.safetensors"
 
 
 def train(
     settings: Train,
     model: Model,
     model_folder: Path | None,
-    rows_file: Path,
+    rows: list[Row],
     out: Path,
     work: Path,
     seed: int,
     threads: int,
-    gpus: int,
 ) -> dict[str, Any]:
-    """Publish an adapter drawn from the rows' hash, and return a report like a real one; parameters as in `launch`."""
-    rows = list(read_rows(rows_file))
-    drawn = digest([settings.model_dump(mode="json"), seed, rows])
+    """Publish an adapter made from the hash of rows, settings and seed; return a report like that of `sft.train`.
+
+    Parameters are those of `sft.train`; `model_folder` may be None and `work` stays as it is. The losses are made up.
+
+    Raises
+    ------
+    UserError
+        No row is left to train on.
+    """
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    train_rows, heldout = split_heldout(rows, settings.heldout_share, seed)
+    if not train_rows:
+        raise UserError(f"no row is left to train on ({len(rows)} selected, {len(heldout)} held out): select more rows")
+    draw = np.random.default_rng(int(digest([rows, settings.model_dump(mode="json"), seed]), 16))
+    shapes = {"lora_A": (settings.lora.rank, WIDTH), "lora_B": (WIDTH, settings.lora.rank)}
+    weights = {
+        f"base_model.model.{layer}.{name}.weight": draw.standard_normal(shape, dtype=np.float32)
+        for layer in LAYERS
+        for name, shape in shapes.items()
+    }
     with publish(out) as temporary:
         temporary.mkdir()
-        _save(temporary / ADAPTER_WEIGHTS, drawn, ("base_model.model.layer.lora_A", "base_model.model.layer.lora_B"))
-        write_json(temporary / ADAPTER_CONFIG, {"peft_type": "LORA", "r": settings.lora.rank, "target_modules": "layer"})
-    heldout = int(len(rows) * settings.heldout_share)
-    steps = max(1, round((len(rows) - heldout) * settings.epochs / settings.batch_size))
-    first = 2 + int(drawn[:2], 16) / 256
+        save_file(weights, temporary / ADAPTER_WEIGHTS)
+        config = {"peft_type": "LORA", "base_model_name_or_path": settings.start_from, "r": settings.lora.rank}
+        write_json(temporary / ADAPTER_CONFIG, config | {"lora_alpha": settings.lora.alpha})
+    check_adapter(out)
+
+    words = [len(row["output"].split()) + 1 for row in train_rows]
+    steps = total_steps(len(train_rows), settings)
+    loss = [{"step": step, "loss": 1 + 2 / step + float(draw.random()) / 10} for step in range(1, steps + 1)]
+    before = 3 + float(draw.random())
     return {
-        "rows": len(rows) - heldout,
-        "heldout_rows": heldout,
+        "rows": len(train_rows),
+        "heldout_rows": len(heldout),
         "cut_rows": 0,
         "unanswered_rows": 0,
         "steps": steps,
-        "tokens": sum(row["output_tokens"] for row in rows),
-        "loss": [{"step": step, "loss": round(first * 0.9**step, 4)} for step in range(1, steps + 1)],
-        "heldout": {"before": first, "after": round(first * 0.9**steps, 4), "tokens": 1} if heldout else None,
+        "tokens": sum(words),
+        "answer_tokens_per_epoch": sum(words),
+        "loss": loss,
+        "heldout": {"before": before, "after": before / 2, "tokens": len(heldout)} if heldout else None,
+        "end_of_turn": {"token": None, "id": None, "trained": True, "how": "the fake engine has no vocabulary"},
         "timing": {"seconds": 0.0, "resumed_from_step": None},
     }
 
@@ -57,21 +91,47 @@ def merge(
     seed: int,
     threads: int,
 ) -> dict[str, Any]:
-    """Publish a model drawn from the adapter's and the start model's hashes; parameters as in `merge.merge`."""
+    """Publish a fake model folder: the base's arrays (zeros when it has none) plus the adapter's products.
+
+    Parameters are those of `merge.merge`; `model_folder` may be None. The sum is checked as read back from disk.
+
+    Raises
+    ------
+    UserError
+        The adapter is no good, or the sum is not what was written.
+    """
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
     check_adapter(adapter)
-    start = digest_file(model_folder / "model.safetensors") if model_folder else "base"
-    drawn = digest([start, digest_file(adapter / ADAPTER_WEIGHTS)])
+    lora = load_file(adapter / ADAPTER_WEIGHTS)
+    base_file = model_folder / WEIGHTS if model_folder else None
+    base = load_file(base_file) if base_file and base_file.is_file() else {}
+    merged = {}
+    for layer in LAYERS:
+        name = f"{layer}.weight"
+        product = lora[f"base_model.model.{layer}.lora_B.weight"] @ lora[f"base_model.model.{layer}.lora_A.weight"]
+        merged[name] = base.get(name, np.zeros((WIDTH, WIDTH), dtype=np.float32)) + product
     with publish(out) as temporary:
         temporary.mkdir()
-        _save(temporary / "model.safetensors", drawn, ("model.layer.weight",))
-        write_json(temporary / "config.json", {"architectures": ["Fake"], "model_type": "fake"})
-    return {"probes": min(settings.probe_prompts, len(rows)), "stopped_by_itself": min(settings.probe_prompts, len(rows))}
-
-
-def _save(path: Path, drawn: str, names: tuple[str, ...]) -> None:
-    import numpy as np
-    from safetensors.numpy import save_file
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng(int(drawn, 16))
-    save_file({name: generator.standard_normal(SHAPE, dtype=np.float32) for name in names}, path)
+        save_file(merged, temporary / WEIGHTS)
+        write_json(temporary / "config.json", {"architectures": ["FakeForCausalLM"], "model_type": "fake"})
+        for file in sorted(model_folder.glob("*token*") if model_folder else ()):
+            shutil.copyfile(file, temporary / file.name)
+        written = load_file(temporary / WEIGHTS)
+        difference = max(float(np.abs(written[name] - merged[name]).max()) for name in merged)
+        if difference > settings.tolerance:
+            raise UserError(f"{out}: the merged weights differ from base plus adapter by {difference:.3g}; merge again")
+    probes = min(settings.probe_prompts, len(rows))
+    return {
+        "dtype": settings.dtype,
+        "parameters": sum(array.size for array in merged.values()),
+        "tied_embeddings": False,
+        "probes": probes,
+        "probe_tokens": probes,
+        "logits_difference": difference,
+        "greedy_tokens_same": probes,
+        "greedy_ties": 0,
+        "stopped_by_itself": probes,
+        "timing": {"seconds": 0.0},
+    }

@@ -146,6 +146,7 @@ def save_merged(network: Any, tokenizer: Any, folder: Path, settings: Merge) -> 
 
     network = network.to(getattr(torch, settings.dtype))
     network.config.eos_token_id = network.generation_config.eos_token_id = _eos(network, tokenizer)
+    network.generation_config._from_model_config = False
     network.config.pad_token_id = network.generation_config.pad_token_id = tokenizer.pad_token_id
     try:
         network.save_pretrained(folder, max_shard_size=int(settings.max_shard_gib * 2**30))

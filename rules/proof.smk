@@ -36,7 +36,7 @@ rule verify:
         "logs/verify.log",
     conda:
         PYTHON_ENVIRONMENT
-    threads: workflow.cores
+    threads: 8
     retries: 0
     script:
         "../scripts/verify_run.py"
@@ -119,7 +119,7 @@ rule archive_run:
         "logs/{run}/archive_run.log",
     conda:
         PYTHON_ENVIRONMENT
-    threads: workflow.cores
+    threads: 8
     params:
         base=base_model_folder,
         settings=settings_of("publish"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from isheep import job
 from isheep.records import digest, digest_file, read_json, write_json
-from isheep.training import fake, launch
+from isheep.training.launch import launch
 
 with job.of(snakemake) as this:
     depends_on = {
@@ -13,8 +13,7 @@ with job.of(snakemake) as this:
         "selected": digest_file(this.input.selected),
         "model": read_json(this.input.identity)["sha256"],
     }
-    train = fake.train if this.run.train.trainer == "fake" else launch.launch
-    report = train(
+    report = launch(
         this.run.train,
         this.run.model,
         this.model_folder,

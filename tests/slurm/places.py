@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import yaml
@@ -32,8 +33,6 @@ FIELDS = (
     "End",
     "WorkDir",
 )
-PROMPTS = "results/a/d_0/prompts.jsonl"
-FILTERED = "results/a/d_0/filtered.jsonl"
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,7 @@ class SlurmPlace(Workplace):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.made = datetime.now().isoformat(timespec="seconds")
         for name in ("Snakefile", "config", "envs", "profiles", "rules", "scripts", "slurm"):
             source = REPOSITORY / name
             copy = shutil.copytree if source.is_dir() else shutil.copy
@@ -106,7 +106,7 @@ class SlurmPlace(Workplace):
 
     def records(self) -> list[Record]:
         """Return the jobs of this folder, requeued ones each time, from SLURM's accounting when all have ended."""
-        command = ["sacct", "--allocations", "--duplicates", "--noheader", "--parsable2", "--starttime=now-3hours"]
+        command = ["sacct", "--allocations", "--duplicates", "--noheader", "--parsable2", f"--starttime={self.made}"]
         for _ in range(60):
             lines = subprocess.check_output([*command, f"--format={','.join(FIELDS)}"], text=True).splitlines()
             found = [Record.of(line) for line in lines if line.endswith(f"|{self.folder}")]

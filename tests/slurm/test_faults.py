@@ -9,9 +9,12 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
-from places import FILTERED, PATIENCE, PROMPTS, SlurmPlace, faulty, only_partition
+from places import PATIENCE, SlurmPlace, faulty, only_partition
 
 pytestmark = pytest.mark.timeout(4 * PATIENCE)
+PROMPTS, FILTERED = "results/a/d_0/prompts.jsonl", "results/a/d_0/filtered.jsonl"
+UNTIL_PROMPTS = ("--until", "generate_prompts")
+UNTIL_FILTERED = ("--until", "filter_outputs")
 WAITING = "another process still writes here; waiting for it to end"
 
 
@@ -45,7 +48,7 @@ def of_rule(story: SimpleNamespace, rule: str = "generate_prompts") -> list:
 def time_limit(place, undisturbed):
     place.begin_as(undisturbed)
     place.configure({"a": faulty(delay_ms=9000, minutes=1)})
-    with place.start(PROMPTS, "--retries", "5") as driver:
+    with place.start(*UNTIL_PROMPTS, "--retries", "5") as driver:
         driver.wait()
         return tell(place, driver)
 
@@ -53,7 +56,7 @@ def time_limit(place, undisturbed):
 def cancelled(place, undisturbed):
     place.begin_as(undisturbed)
     place.configure({"a": faulty(delay_ms=1500)})
-    with place.start(PROMPTS) as driver:
+    with place.start(*UNTIL_PROMPTS) as driver:
         job, _ = wait_for_work(driver)
         subprocess.run(["scancel", job], check=True)
         driver.wait()
@@ -64,7 +67,7 @@ def out_of_memory(place, undisturbed):
     place.begin_as(undisturbed)
     # Not even Snakemake fits into 150 MB.
     place.configure({"a": faulty(mem_gib=0.15)})
-    with place.start(PROMPTS, "--retries", "3") as driver:
+    with place.start(*UNTIL_PROMPTS, "--retries", "3") as driver:
         driver.wait()
         return tell(place, driver)
 
@@ -72,7 +75,7 @@ def out_of_memory(place, undisturbed):
 def node_drained(place, undisturbed):
     place.begin_as(undisturbed)
     place.configure({"a": faulty(delay_ms=1500)})
-    with place.start(FILTERED, *only_partition(place, "drain")) as driver:
+    with place.start(*UNTIL_FILTERED, *only_partition(place, "drain")) as driver:
         _, node = wait_for_work(driver)
         scontrol("update", f"nodename={node}", "state=drain", "reason=test")
         try:
@@ -85,7 +88,7 @@ def node_drained(place, undisturbed):
 def node_down(place, undisturbed):
     place.begin_as(undisturbed)
     place.configure({"a": faulty(delay_ms=1500)})
-    with place.start(PROMPTS, *only_partition(place, "down")) as driver:
+    with place.start(*UNTIL_PROMPTS, *only_partition(place, "down")) as driver:
         _, node = wait_for_work(driver)
         scontrol("update", f"nodename={node}", "state=down", "reason=test")
         try:
@@ -98,7 +101,7 @@ def node_down(place, undisturbed):
 def requeued(place, undisturbed):
     place.begin_as(undisturbed)
     place.configure({"a": faulty(delay_ms=1500)})
-    with place.start(PROMPTS) as driver:
+    with place.start(*UNTIL_PROMPTS) as driver:
         job, _ = wait_for_work(driver)
         scontrol("requeue", job)
         driver.wait()
@@ -108,7 +111,7 @@ def requeued(place, undisturbed):
 def driver_killed(place, undisturbed):
     place.begin_as(undisturbed)
     place.configure({"a": faulty(delay_ms=2000)}, shards={"generate_prompts": 2})
-    with place.start(PROMPTS) as first:
+    with place.start(*UNTIL_PROMPTS) as first:
         first.until(lambda: len(place.jobs()) == 2, "both shards run")
         wait_for_work(first, entries=2)
         first.kill()
@@ -117,7 +120,7 @@ def driver_killed(place, undisturbed):
     left = [job for job, _ in place.jobs()]
     place.run("--unlock")
     place.configure({"a": faulty()}, shards={"generate_prompts": 2})
-    with place.start(PROMPTS) as driver:
+    with place.start(*UNTIL_PROMPTS) as driver:
         driver.wait()
         return tell(place, driver, left=left)
 
@@ -125,13 +128,13 @@ def driver_killed(place, undisturbed):
 def unseen_orphan(place, undisturbed):
     place.begin_as(undisturbed)
     place.configure({"a": faulty(delay_ms=2000)})
-    with place.start(PROMPTS) as first:
+    with place.start(*UNTIL_PROMPTS) as first:
         wait_for_work(first, entries=2)
         first.kill()
     place.freeze()
     place.run("--unlock")
     # Without hooks the new driver does not look for jobs of the old one.
-    with place.start(PROMPTS, "--no-hooks") as driver:
+    with place.start(*UNTIL_PROMPTS, "--no-hooks") as driver:
         driver.until(lambda: WAITING in place.logs("**/generate_prompts"), "the new job waits")
         place.freeze(False)
         driver.wait()
@@ -142,18 +145,18 @@ def wrong_gpus(place, undisturbed):
     place.begin_as(undisturbed)
     place.configure({"a": faulty()})
     (place.folder / ".wrong-gpus").write_text("0,1")
-    with place.start(PROMPTS, "--retries", "0") as driver:
+    with place.start(*UNTIL_PROMPTS, "--retries", "0") as driver:
         driver.wait()
-        story = tell(place, driver, log=place.logs("**/generate_prompts"), entries=len(place.entries()))
+        story = tell(place, driver, entries=len(place.entries()))
     (place.folder / ".wrong-gpus").unlink()
-    story.mended = place.run(PROMPTS).wait()
+    story.mended = place.run(*UNTIL_PROMPTS).wait()
     return story
 
 
 def too_many_gpus(place, undisturbed):
     place.begin_as(undisturbed)
     place.configure({"a": faulty(gpus=3)})
-    with place.start(PROMPTS, "--retries", "0") as driver:
+    with place.start(*UNTIL_PROMPTS, "--retries", "0") as driver:
         driver.wait()
         return tell(place, driver)
 
@@ -236,8 +239,8 @@ def test_a_job_waits_for_an_orphan_that_still_writes_and_repeats_nothing(outcome
 @pytest.mark.scenario(of=wrong_gpus)
 def test_a_node_that_shows_other_gpus_than_asked_for_stops_the_job_in_one_line(outcome, undisturbed):
     assert outcome.code == 1
-    assert "asked for 1 GPU, the job sees 2 (CUDA_VISIBLE_DEVICES is '0,1')" in outcome.log
-    assert "Traceback" not in outcome.log and outcome.entries == 0
+    assert "asked for 1 GPU, the job sees 2 (CUDA_VISIBLE_DEVICES is '0,1')" in outcome.text
+    assert "Traceback" not in outcome.text and outcome.entries == 0
     assert outcome.mended == 0
     assert same_prompts(outcome.place, undisturbed)
 

@@ -41,7 +41,7 @@ class Workplace:
         profile = str(REPOSITORY / "profiles" / "default")
         return [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")),
-            *("--profile", profile, "--cores", "2", "--configfile", "config.yaml", *arguments),
+            *("--profile", profile, "--cores", "2", *arguments, "--configfile", "config.yaml"),
         ]
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

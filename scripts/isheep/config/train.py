@@ -48,7 +48,12 @@ class Merge(Section):
     """Stage merge_model: the adapter folded into the weights, and checked on real prompts."""
 
     dtype: Dtype = Field("float32", description="Number format of the merged weights.")
-    tolerance: float = Field(1e-3, gt=0, description="Largest difference allowed between merged and adapter logits.")
+    tolerance: float | None = Field(
+        None,
+        gt=0,
+        description="Largest difference allowed between merged and adapter logits; by default what rounding explains: "
+        "0.001 in float32, 0.25 in float16, 2 in bfloat16.",
+    )
     probe_prompts: int = Field(8, ge=1, description="Prompts of d_i on which the two are compared.")
     probe_tokens: int = Field(256, ge=1, description="New tokens within which a probe answer should stop by itself.")
     max_shard_gib: float = Field(5.0, gt=0, description="Largest file of the merged model, in GiB.")

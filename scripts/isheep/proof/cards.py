@@ -8,6 +8,7 @@ from typing import Any
 
 from isheep.proof import licences
 from isheep.records import read_json
+from isheep.rules import resolve
 
 STAGES = {
     "generate_prompts": "prompts",
@@ -46,6 +47,10 @@ class Facts:
             "run": self.made["run"],
             "rounds": self.settings["rounds"],
             "settings": self.settings,
+            "rules": {
+                stage: [rule.name for rule in resolve(stage, self.settings[stage]["rules"])]
+                for stage in ("prompts", "outputs")
+            },
             "base": base_name(self.settings),
             "is_fake": self.settings["engine"]["name"] == "fake",
             "models": self.made["models"],

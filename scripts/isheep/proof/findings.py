@@ -80,7 +80,8 @@ class Verification:
         what = f"{self.checked['artifacts']} artifacts, {self.checked['files']} files, {self.checked['bytes']:,} bytes"
         if self.ok:
             return [*found, f"{self.run}: verified: {what}; manifest sha256 {self.manifest}"]
-        return [*found, f"{self.run}: NOT verified: {len(self.findings)} findings in {what}; first: {self._first()}"]
+        count = f"{len(self.findings)} finding{'s' if len(self.findings) > 1 else ''}"
+        return [*found, f"{self.run}: NOT verified: {count} in {what}; first: {self._first()}"]
 
     def _first(self) -> str:
         return f"{self.findings[0].artifact} ({self.findings[0].kind.replace('_', ' ')})"

@@ -36,6 +36,7 @@ def verify(results: Results, threads: int, base: Path | None = None) -> tuple[Ve
     stages = _read_records(results, found)
     left_out = _left_out(results)
     check = _Check(results, found, stages, left_out)
+    check.exports()
     check.outputs(threads)
     check.links()
     check.base_model(base, threads)
@@ -93,6 +94,17 @@ class _Check:
 
     def add(self, kind: str, stage: str, artifact: str, message: str, *hashes: str | None) -> None:
         self.found.findings.append(Finding(kind, stage, artifact, message, *hashes))
+
+    def exports(self) -> None:
+        """Check what was written out of the manifest: the RO-Crate."""
+        told = self.results.manifest["observed"]["exports"] if self.results.manifest else {}
+        for name, sha256 in told.items():
+            place, path = self.results.folder / name, f"results/{self.results.run}/{name}"
+            now = digest_file(place) if place.is_file() else None
+            if now is None:
+                self.add("missing_artifact", "", path, "not there", sha256)
+            elif now != sha256:
+                self.add("changed_artifact", "", path, f"sha256 is {now[:12]}, recorded {sha256[:12]}", sha256, now)
 
     # Artifacts -----------------------------------------------------------------------------------------------------
 

@@ -1,11 +1,13 @@
-"""Is this adapter worth merging? And is there room for the merged model?"""
+"""What must hold of an adapter before it is merged, and of the disk before it is written to."""
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from isheep.errors import UserError
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+FULL = 2**20  # bytes
 RETRAIN = "delete the adapter's folder and train again"
 
 
@@ -74,14 +77,36 @@ def _tensors(path: Path) -> Iterator[tuple[str, Any]]:
         raise UserError(f"{path}: damaged ({error}); {RETRAIN}") from None
 
 
+@contextmanager
+def full_disk_named(folder: str | Path) -> Iterator[None]:
+    """Turn whatever a library raises when the disk of `folder` is full into a UserError that says so."""
+    try:
+        yield
+    except Exception as error:
+        said = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+        free = shutil.disk_usage(existing(folder)).free
+        # torch says no more of it than that a write failed.
+        if said or ("write" in str(error) and free < FULL):
+            raise UserError(
+                f"{folder}: no space left on its disk ({free / 2**20:.0f} MiB free); what was finished is kept: free "
+                "some, then start again"
+            ) from None
+        raise
+
+
+def existing(path: str | Path) -> Path:
+    """Return the path, or the nearest folder above it that exists."""
+    path = Path(path).absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
 def check_free_space(model_folder: str | Path, out: str | Path, dtype: str) -> None:
     """Raise UserError when the disk of `out` has no room for the weights of `model_folder` written as `dtype`."""
     parameters = count_parameters(model_folder)
     needed = parameters * BYTES[dtype]
-    folder = Path(out).absolute()
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(existing(out)).free
     if free < needed:
         gib = 2**30
         raise UserError(

@@ -120,7 +120,7 @@ def merge(
             shutil.copyfile(file, temporary / file.name)
         written = load_file(temporary / WEIGHTS)
         difference = max(float(np.abs(written[name] - merged[name]).max()) for name in merged)
-        if difference > settings.tolerance:
+        if difference:
             raise UserError(f"{out}: the merged weights differ from base plus adapter by {difference:.3g}; merge again")
     probes = min(settings.probe_prompts, len(rows))
     return {
@@ -130,6 +130,7 @@ def merge(
         "probes": probes,
         "probe_tokens": probes,
         "logits_difference": difference,
+        "tolerance": 0.0,
         "greedy_tokens_same": probes,
         "greedy_ties": 0,
         "stopped_by_itself": probes,

@@ -17,7 +17,7 @@ from isheep.config.model import Model
 from isheep.config.train import Train
 from isheep.errors import UserError
 from isheep.records import read_json, read_rows, write_json
-from isheep.training import sft
+from isheep.training import fake, sft
 
 logger = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
@@ -55,6 +55,8 @@ def launch(
     RuntimeError
         A training process failed in a way that is nobody's setting; the message holds its error line.
     """
+    if settings.trainer == "fake":
+        return fake.train(settings, model, model_folder, list(read_rows(rows_file)), out, work, seed, threads)
     processes = count_processes(settings, gpus)
     sft.check_batch(settings, processes)
     check_gpus(processes, gpus)
@@ -110,7 +112,7 @@ def rank_environment(threads: int, gpus: int) -> dict[str, str]:
     DeepSpeed loads its checkpoints with unpickling allowed; torch is told to refuse it wherever it is asked.
     """
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(isheep.__file__).parents[1]), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join([str(Path(isheep.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
         "OMP_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": "false",
         "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
@@ -128,7 +130,7 @@ def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        preexec_fn=end_with_parent,  # noqa: PLW1509 - one call of prctl, no locks
+        preexec_fn=end_with_parent,
     ) as process:
         for line in process.stdout:
             logger.info("%s", line.rstrip())

@@ -15,13 +15,14 @@ from isheep import chat
 from isheep.config.model import Model
 from isheep.config.train import Train
 from isheep.errors import UserError
+from isheep.models import longest_context
 from isheep.records import Row, publish, read_json, read_rows, write_json
 from isheep.training.checkpoint import exclusive, find_complete
-from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
+from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter, full_disk_named
 from isheep.training.encode import Encoded, encode_row, split_heldout
 from isheep.training.end_of_turn import check_end_of_turn
 from isheep.training.repeatable import make_repeatable
-from isheep.training.trainer import build_trainer, total_steps, trainer_arguments
+from isheep.training.trainer import build_trainer, trainer_arguments
 
 logger = logging.getLogger(__name__)
 REPORT, ERROR = "report.json", "error.json"
@@ -70,6 +71,7 @@ def train(
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     first = int(os.environ.get("RANK", "0")) == 0
     check_batch(settings, processes)
+    check_length(settings, model_folder)
     make_repeatable(threads)
     tokenizer = chat.load_tokenizer(model_folder, model)
     encoded = encode_rows(chat.ChatTemplate(tokenizer, model.system), rows, settings.max_length)
@@ -83,7 +85,7 @@ def train(
     if settings.dtype == "float16" and arguments.use_cpu:
         raise UserError("train.dtype: float16 trains on GPUs only; set float32 or bfloat16")
 
-    with exclusive(work) if first else nullcontext():
+    with full_disk_named(work), exclusive(work) if first else nullcontext():
         with arguments.main_process_first(desc="looking for a checkpoint"):
             checkpoint = find_complete(work / "checkpoints")
         set_seed(seed)
@@ -127,6 +129,13 @@ def check_batch(settings: Train, processes: int) -> None:
             f"train.batch_size ({settings.batch_size}) must be a multiple of train.micro_batch_size x processes "
             f"({settings.micro_batch_size} x {processes})"
         )
+
+
+def check_length(settings: Train, model_folder: Path) -> None:
+    """Raise UserError when rows may be longer than the model's context."""
+    longest = longest_context(read_json(model_folder / "config.json"))
+    if longest is not None and settings.max_length > longest:
+        raise UserError(f"train.max_length: {settings.max_length} tokens, but {model_folder} was made for {longest}")
 
 
 def encode_rows(template: chat.ChatTemplate, rows: list[Row], max_length: int) -> list[Encoded]:
@@ -203,7 +212,9 @@ def main(spec_file: str) -> int:
     """Run one rank of the training that a spec file describes; rank 0 leaves report or error in the work folder."""
     from torch.distributed import destroy_process_group, is_initialized
 
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    for name in ("isheep", __name__):
+        logging.getLogger(name).setLevel(logging.INFO)
     spec = read_json(spec_file)
     work, first = Path(spec["work"]), os.environ["RANK"] == "0"
     try:

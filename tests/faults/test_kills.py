@@ -1,0 +1,38 @@
+"""Killed at moments drawn by chance and started again: the same bytes, and hardly a request answered twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from harness import ANSWERING, KILLS, KILLS_A_LIFE, draw_kills
+
+LIVES = [(seed, min(KILLS_A_LIFE, KILLS - seed * KILLS_A_LIFE)) for seed in range(-(-KILLS // KILLS_A_LIFE))]
+
+
+@pytest.mark.parametrize(("seed", "count"), LIVES, ids=[f"seed {seed}, {count} kills" for seed, count in LIVES])
+def test_killed_and_started_again_it_ends_as_if_nothing_had_happened(place, undisturbed, seed, count):
+    kills = draw_kills(seed, count)
+    for kill in kills:
+        print(kill)
+        place.kill(kill)
+    place.finish()
+    assert place.hashes() == undisturbed.hashes()
+    assert place.made() == undisturbed.made()
+    assert place.leftovers() == []
+    for stage in ANSWERING:
+        answered, wanted = Counter(place.answered(stage)), Counter(undisturbed.answered(stage))
+        assert set(answered) == set(wanted)
+        assert max(wanted.values()) == 1
+        # The fake engine has one request in flight: a kill costs that one at most.
+        assert answered.total() - wanted.total() <= sum(kill.stage == stage for kill in kills)
+        assert place.entries(stage) <= answered.total()
+    print({stage: len(place.answered(stage)) - len(set(place.answered(stage))) for stage in ANSWERING})
+
+
+def test_the_same_seed_draws_the_same_kills_and_all_of_them_reach_every_stage():
+    assert draw_kills(3, 5) == draw_kills(3, 5) != draw_kills(4, 5)
+    drawn = [kill for seed in range(20) for kill in draw_kills(seed, 5)]
+    assert len({kill.stage for kill in drawn}) == 7
+    assert {kill.moment for kill in drawn} == {"answer", "torn", "line", "publish", "clock", "noted"}
+    assert {kill.whom for kill in drawn} == {"driver", "job", "both"}

@@ -37,7 +37,7 @@ fi
     say "note: the locks were made and tested with Python 3.11, this is $("$venv/bin/python" --version)"
 
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
-quiet_pip() { PIP_PROGRESS_BAR=off pip -qq --log "$venv/install.log" "$@"; }
+quiet_pip() { PIP_PROGRESS_BAR=off pip -qq "$@"; }
 
 reachable() {
     [ -n "$1" ] && timeout 15 "$venv/bin/python" - "$1/torch/" 2>/dev/null <<'PROBE'
@@ -60,7 +60,7 @@ install_cpu_torch() {
     quiet_pip install --no-deps "$wanted+cpu" 2>/dev/null || quiet_pip install --no-deps "$wanted"
 }
 
-say "$(grep -c '^[a-z0-9]' "$lock") packages from $lock into $venv (a few minutes; details in $venv/install.log)"
+say "$(grep -c '^[a-z0-9]' "$lock") packages from $lock into $venv (a few minutes)"
 if [ "$kind" = cpu ]; then install_cpu_torch; fi
 quiet_pip install --no-deps -r "$lock"
 

@@ -17,13 +17,21 @@ ROOT = Path(workflow.basedir)
 PYTHON_ENVIRONMENT = "../envs/cpu.yaml"
 GATHERING = Need(gpus=0, cpus=1, mem_gib=4, minutes=30)
 
-reproduction = None
 try:
-    if "manifest" in config:  # that run again, in a folder of its own (docs/reproducibility.md)
-        reproduction = prepare(config, workflow.overwrite_workdir)
+    # `snakemake reproduce --config manifest=FILE`: that run again, in a folder of its own
+    reproduction = (
+        prepare(config, workflow.overwrite_workdir) if "manifest" in config else None
+    )
+except UserError as error:
+    raise WorkflowError(str(error))
 
-        workdir: str(reproduction.folder)
 
+if reproduction:
+
+    workdir: str(reproduction.folder)
+
+
+try:
     graph = Graph(
         load(config, ROOT, ", ".join(map(str, workflow.configfiles)) or "config"), ROOT
     )
@@ -223,7 +231,11 @@ def user_files(wildcards):
 def asked_again(wildcards):
     """Params function: which manifest a reproduction is compared with, and how closely."""
     asked = reproduction
-    return {"manifest": str(asked.manifest), "run": asked.run, "tolerance": asked.tolerance}
+    return {
+        "manifest": str(asked.manifest),
+        "run": asked.run,
+        "tolerance": asked.tolerance,
+    }
 
 
 def reproduced(wildcards):

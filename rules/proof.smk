@@ -34,10 +34,10 @@ rule gather_manifest:
 rule verify:
     log:
         "logs/verify.log",
+    retries: 0
     conda:
         PYTHON_ENVIRONMENT
     threads: 8
-    retries: 0
     script:
         "../scripts/verify_run.py"
 
@@ -47,11 +47,11 @@ rule reproduce:
         manifest=reproduced,
     log:
         "logs/reproduce.log",
+    retries: 0
     conda:
         PYTHON_ENVIRONMENT
     params:
         reproduction=asked_again,
-    retries: 0
     script:
         "../scripts/reproduce_run.py"
 

@@ -8,4 +8,6 @@ from isheep.proof.results import Results
 
 with job.of(snakemake) as this:
     base = Path(this.params.base) if this.params.base else None
-    archive.pack(Results(Path(this.input.manifest).parent), Path(this.output.archive), this.run.publish, base, this.threads)
+    archive.pack(
+        Results(Path(this.input.manifest).parent), Path(this.output.archive), this.run.publish, base, this.threads
+    )

@@ -1,6 +1,7 @@
 """Rule freeze_config: the run's settings as resolved, every default written out."""
 
 import yaml
+
 from isheep import job
 from isheep.records import publish
 

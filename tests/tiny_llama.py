@@ -60,8 +60,8 @@ def save(folder: Path, seed: int = 0, **changes: Any) -> Path:
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "max_position_embeddings": 256,
-        "eos_token_id": 256,
-        "bos_token_id": 257,
+        "eos_token_id": 257,
+        "bos_token_id": 256,
     }
     LlamaForCausalLM(LlamaConfig(**(shape | changes))).save_pretrained(folder)
     return folder

@@ -75,7 +75,8 @@ class Job:
         """Write beside the artifacts what made them; called last, so that a record vouches for whole outputs."""
         # A model is known by its identity file; markers of shards say nothing about the result.
         files = [file for name, file in self._named(self.input) if name not in ("model", "shards")]
-        names = {file: (portable(file, sha256), sha256) for file, sha256 in zip(files, map(digest_artifact, files))}
+        hashes = {file: digest_artifact(file) for file in files}
+        names = {file: portable(file, sha256) for file, sha256 in hashes.items()}
         outputs = [file for name, file in self._named(self.output) if name != "record"]
         contents = {file: contents_of(file) for file in outputs if Path(file).is_dir()}
         made = {
@@ -84,11 +85,11 @@ class Job:
             "round": self.round if hasattr(self.wildcards, "i") else None,
             "seed": self.run.seed,
             "model": read_json(self.input.identity)["sha256"] if self.input.get("identity") else None,
-            "settings": renamed(self.params.get("settings", {}), {file: name for file, (name, _) in names.items()}),
+            "settings": renamed(self.params.get("settings", {}), names),
             "code": self.params.get("code"),
             "versions": versions(),
             "tokens": self.tokens,
-            "inputs": dict(names.values()),
+            "inputs": {names[file]: sha256 for file, sha256 in hashes.items()},
             "outputs": {
                 file: digest(contents[file]) if file in contents else digest_artifact(file) for file in outputs
             },

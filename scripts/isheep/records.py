@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,12 @@ from isheep.errors import UserError
 
 Row = dict[str, Any]
 SURROGATE = re.compile("[\ud800-\udfff]")
+REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some of your quota",
+    errno.EROFS: "mount it writable or work in another folder",
+    errno.EACCES: "make the folder writable for you",
+}
 
 
 def encode(value: Any) -> str:
@@ -64,20 +72,63 @@ def read_rows(path: str | Path) -> Iterator[Row]:
 def publish(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it onto `path` when the block ends well.
 
-    Works for a file or a folder. A failed block leaves the old `path` as it was and no temporary behind.
+    Works for a file or a folder. A failed block leaves the old `path` as it was and no temporary behind; what a killed
+    one leaves is removed by the next. Two processes that publish the same path (an orphan of a killed driver and its
+    successor, say) take turns.
+
+    Raises
+    ------
+    UserError
+        The disk is full, or the folder cannot be written; the message names `path`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    _remove(temporary)
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        yield temporary
-        _sync(temporary)
-        if temporary.is_dir() and path.exists():
-            _remove(path)
-        os.replace(temporary, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path.with_name(f".{path.name}.lock")):
+            _remove(temporary)
+            try:
+                yield temporary
+                _sync(temporary)
+                if temporary.is_dir() and path.exists():
+                    _remove(path)
+                os.replace(temporary, path)
+            finally:
+                _remove(temporary)
+    except Exception as error:
+        if remedy := _remedy(error):
+            raise UserError(f"{path}: {remedy}, then start again; nothing half-written is left") from None
+        raise
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold a lock file, which is there only as long as somebody holds it; the kernel frees it when its holder dies."""
+    while True:
+        handle = open(lock, "w")  # noqa: SIM115 - closed below
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle.fileno()), os.stat(lock)):
+                break
+        handle.close()  # whoever held it has removed it meanwhile
+    try:
+        yield
     finally:
-        _remove(temporary)
+        lock.unlink(missing_ok=True)
+        handle.close()
+
+
+def _remedy(error: Exception) -> str | None:
+    """Return what is wrong with the disk and what to do; None for any other error.
+
+    Libraries that are not written in Python (safetensors) tell of a full disk in their text only.
+    """
+    for number, remedy in REMEDIES.items():
+        said = os.strerror(number)
+        told = error.errno == number if isinstance(error, OSError) else said in str(error)
+        if told and not isinstance(error, UserError):
+            return f"{said}; {remedy}"
+    return None
 
 
 def _sync(path: Path) -> None:

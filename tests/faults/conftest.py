@@ -12,7 +12,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent))
 
-from harness import FaultPlace, small  # noqa: E402
+from harness import FaultPlace, small
 
 
 @pytest.fixture(scope="session")

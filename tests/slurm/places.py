@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 import yaml
-from conftest import FAKE, REPOSITORY, Workplace
+from workplace import FAKE, REPOSITORY, Workplace
 
 STATE = Path(os.environ.get("ISHEEP_SLURM", Path(os.environ.get("TMPDIR", "/tmp")) / "isheep-slurm"))
 PATIENCE = 1500

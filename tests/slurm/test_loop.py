@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from conftest import FAKE
+from workplace import FAKE
 from places import PATIENCE, SlurmPlace
 
 pytestmark = pytest.mark.timeout(4 * PATIENCE)

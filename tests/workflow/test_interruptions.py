@@ -10,7 +10,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from conftest import FAKE, Workplace
+from workplace import FAKE, Workplace
 
 STAGES = {"generate_prompts": 8, "generate_outputs": 30, "assess_outputs": 40}
 

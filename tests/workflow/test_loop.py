@@ -7,7 +7,7 @@ from copy import deepcopy
 from itertools import pairwise
 
 import pytest
-from conftest import FAKE
+from workplace import FAKE, Workplace
 
 ROWS = ("prompts", "outputs", "filtered", "evaluated", "selected")
 
@@ -19,7 +19,6 @@ def rows(place, file: str) -> list[dict]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """Three rounds, undisturbed."""
-    from conftest import Workplace
 
     place = Workplace(tmp_path_factory.mktemp("finished"))
     place.configure({"a": {**FAKE, "rounds": 3}})

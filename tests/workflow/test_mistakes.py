@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import pytest
-from conftest import FAKE
+from workplace import FAKE
 
 
 def refused(place, *said: str) -> None:

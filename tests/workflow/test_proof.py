@@ -13,7 +13,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from conftest import FAKE, REPOSITORY, Workplace
+from workplace import FAKE, REPOSITORY, Workplace
 
 from isheep.proof.results import Results, read_sealed
 from isheep.proof.verify import verify
@@ -79,15 +79,16 @@ class Changed:
 
 
 def test_every_file_of_the_run_is_vouched_for(finished):
-    vouched = {"manifest.json", "ro-crate-metadata.json", "config.yaml", "verification.json"}
+    folder = finished.folder / "results/a"
+    vouched = {"manifest.json", "ro-crate-metadata.json", "config.yaml"}
     for record in results(finished).records_here():
         made = read_sealed(record)["made"]
-        vouched.add(record.relative_to(finished.folder / "results/a").as_posix())
+        vouched.add(record.relative_to(folder).as_posix())
         for path in made["outputs"]:
             inside = [f"{path}/{name}" for name in made["contents"][path]] if path in made["contents"] else [path]
             vouched.update(name.removeprefix("results/a/") for name in inside)
-    there = (file.relative_to(finished.folder / "results/a") for file in (finished.folder / "results/a").rglob("*") if file.is_file())
-    assert {file.as_posix() for file in there if not any(part.startswith(".") for part in file.parts)} == vouched
+    there = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    assert {file for file in there if not re.search(r"(^|/)\.", file)} - {"verification.json"} == vouched
 
 
 def test_a_record_tells_what_made_its_artifacts(finished):
@@ -113,7 +114,10 @@ def test_the_manifest_is_a_graph_of_all_stages(finished):
         *("iter_2/train_adapter", "iter_2/merge_model"),
         "summarise_run",
     ]
-    assert made["artifacts"]["results/a/d_0/selected.jsonl"]["used_by"] == ["iter_1/train_adapter", "iter_1/merge_model"]
+    assert made["artifacts"]["results/a/d_0/selected.jsonl"]["used_by"] == [
+        "iter_1/train_adapter",
+        "iter_1/merge_model",
+    ]
 
 
 def test_the_crate_is_read_by_its_library_and_names_every_artifact(finished):
@@ -137,7 +141,7 @@ def test_verify_finds_nothing_wrong_and_makes_nothing_again(finished):
     done = finished.snakemake("verify")
     assert re.search(r"^a: verified: \d+ artifacts", done.stdout, flags=re.MULTILINE)
     assert json.loads((finished.folder / "results/a/verification.json").read_text())["ok"] is True
-    assert re.findall(r"^localrule (\w+):|^rule (\w+):", done.stderr + done.stdout, flags=re.MULTILINE) == [("verify", "")]
+    assert re.search(r"^total +1$", done.stderr + done.stdout, flags=re.MULTILINE)
     after = finished.snakemake()
     assert "Nothing to be done" in after.stdout + after.stderr
 
@@ -260,13 +264,18 @@ def test_reproduce_without_a_manifest_says_what_to_type(finished):
 # Hand-over -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("form", "columns"), [("messages", {"messages"}), ("alpaca", {"instruction", "input", "output"})])
+@pytest.mark.parametrize(
+    ("form", "columns"), [("messages", {"messages"}), ("alpaca", {"instruction", "input", "output"})]
+)
 def test_published_data_loads_with_the_split_of_the_training(finished, tmp_path, form, columns):
     from datasets import load_dataset
 
     report = json.loads((finished.folder / "results/a/iter_1/training.json").read_text())
     loaded = load_dataset(str(finished.folder / "results/a/published/d_0"), form, cache_dir=str(tmp_path))
-    assert {name: len(rows) for name, rows in loaded.items()} == {"train": report["rows"], "heldout": report["heldout_rows"]}
+    assert {name: len(rows) for name, rows in loaded.items()} == {
+        "train": report["rows"],
+        "heldout": report["heldout_rows"],
+    }
     assert set(loaded["train"].column_names) == {"id", *columns, "quality", "following", "pmi"}
     lines = (finished.folder / f"results/a/published/d_0/jsonl/{form}/train.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == list(loaded["train"])
@@ -286,12 +295,19 @@ def test_cards_tell_what_the_records_say(finished):
 
 def test_the_archive_verifies_after_unpacking_elsewhere(finished, tmp_path):
     with tarfile.open(finished.folder / "results/a.tar.gz") as packed:
-        assert {(entry.uid, entry.gid, entry.uname, entry.gname, entry.mtime) for entry in packed} == {(0, 0, "", "", 0)}
+        assert {(entry.uid, entry.gid, entry.uname, entry.gname, entry.mtime) for entry in packed} == {
+            (0, 0, "", "", 0)
+        }
         packed.extractall(tmp_path, filter="data")
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=tmp_path / "a", check=True)
     (tmp_path / "a/results/a").rename(tmp_path / "a/results/renamed")
     command = [sys.executable, "-m", "isheep.proof", "verify", "renamed"]
-    options = {"cwd": tmp_path / "a/results", "env": {"PYTHONPATH": str(REPOSITORY / "scripts")}, "capture_output": True, "text": True}
+    options = {
+        "cwd": tmp_path / "a/results",
+        "env": {"PYTHONPATH": str(REPOSITORY / "scripts")},
+        "capture_output": True,
+        "text": True,
+    }
     assert subprocess.run(command, **options).returncode == 0
     flip(tmp_path / "a/results/renamed/iter_2/adapter/adapter_model.safetensors")
     done = subprocess.run(command, **options)
@@ -301,8 +317,12 @@ def test_the_archive_verifies_after_unpacking_elsewhere(finished, tmp_path):
 def test_nothing_that_is_handed_over_tells_who_or_where(finished, tmp_path):
     with tarfile.open(finished.folder / "results/a.tar.gz") as packed:
         packed.extractall(tmp_path, filter="data")
-    handed = [*tmp_path.rglob("*"), *(finished.folder / "results/a").rglob("*.json"), *(finished.folder / "results/a/published").rglob("*")]
-    files = [file for file in handed if file.is_file() and "config.yaml" != file.name]
+    handed = [
+        *tmp_path.rglob("*"),
+        *(finished.folder / "results/a").rglob("*.json"),
+        *(finished.folder / "results/a/published").rglob("*"),
+    ]
+    files = [file for file in handed if file.is_file() and file.name != "config.yaml"]
     assert len(files) > 80
     private = [PERSON, SECRET, str(finished.folder), str(Path.home()), platform.node(), str(REPOSITORY)]
     for file in files:

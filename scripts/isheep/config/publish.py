@@ -24,6 +24,7 @@ class Publish(Section):
         True, description="Pack the merged models; the adapters alone, with the base model, can make them again."
     )
     check_private: bool = Field(
-        True, description="Refuse to publish or pack files that hold this machine's user name, host name, folders, or "
-        "anything like a token."
+        True,
+        description="Refuse to publish or pack files that hold this machine's user name, host name, folders, or "
+        "anything like a token.",
     )

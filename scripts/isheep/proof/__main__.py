@@ -1,4 +1,4 @@
-"""Proof for whoever has only the results: `python -m isheep.proof verify FOLDER`, `compare OLD NEW`, `push FOLDER ID`."""
+"""Proof for whoever has only the results: `python -m isheep.proof verify FOLDER`, or `compare`, or `push`."""
 
 from __future__ import annotations
 

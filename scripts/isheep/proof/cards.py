@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,7 @@ class Facts:
 
     def common(self) -> dict[str, Any]:
         """Return what both cards tell."""
-        code = self.made["code"]["version"]
-        versions = {name: version for stage in self.made["stages"].values() for name, version in stage["versions"].items()}
+        versions = [stage["versions"].items() for stage in self.made["stages"].values()]
         hardware = {_kind(timing["hardware"]) for timing in self.observed["stages"].values()}
         return {
             "run": self.made["run"],
@@ -56,9 +56,9 @@ class Facts:
             "models": self.made["models"],
             "seeds": {"path": self.settings["seeds"]["path"], **self._seeds()},
             "manifest": self._sha256,
-            "version": code,
+            "version": self.made["code"]["version"],
             "commit": self.observed["commit"],
-            "libraries": versions,
+            "libraries": dict(chain.from_iterable(versions)),
             "hardware": sorted(hardware),
         }
 
@@ -89,7 +89,8 @@ class Facts:
 
     def json(self, key: str, name: str) -> Any:
         """Return a JSON file that a stage made beside its result."""
-        return read_json(self._find(next(path for path in self.made["stages"][key]["outputs"] if path.endswith(f"/{name}"))))
+        outputs = self.made["stages"][key]["outputs"]
+        return read_json(self._find(next(path for path in outputs if path.endswith(f"/{name}"))))
 
 
 def base_name(settings: dict[str, Any]) -> str:
@@ -124,7 +125,7 @@ def render(template: Path, head: dict[str, Any], facts: dict[str, Any]) -> str:
 
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
     environment.filters["cell"] = cell
-    environment.filters["number"] = lambda value: "-" if value is None else f"{value:,.4g}" if value % 1 else f"{value:,.0f}"
+    environment.filters["number"] = number
     body = environment.from_string(template.read_text(encoding="utf-8")).render(**facts)
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n\n{body.strip()}\n"
 
@@ -134,6 +135,13 @@ def cell(value: Any) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     text = " ".join(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
     return "".join(f"\\{letter}" if letter in "\\`*_|[]" else letter for letter in text)
+
+
+def number(value: float | None) -> str:
+    """Return a number in four digits, a whole one in full; a dash when there is none."""
+    if value is None:
+        return "-"
+    return f"{value:,.4g}" if value % 1 else f"{value:,.0f}"
 
 
 def licence_facts(stated: dict[str, str | None]) -> dict[str, Any]:

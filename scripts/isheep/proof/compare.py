@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +17,7 @@ IDENTICAL, CLOSE, DIFFERENT, MISSING = "identical", "close", "different", "missi
 
 @dataclass(frozen=True)
 class Compared:
-    """One artifact of two runs; `largest` is the largest difference of its numbers, None when more than that differs."""
+    """One artifact of two runs; `largest` is the largest difference of its numbers, None when more differs."""
 
     stage: str
     artifact: str
@@ -111,8 +112,8 @@ def outcome(compared: list[Compared]) -> str:
 
 def lines(run: str, compared: list[Compared], tolerance: float) -> list[str]:
     """Return one line for every artifact that is not identical, then one with the outcome."""
-    counts = {verdict: sum(one.verdict == verdict for one in compared) for verdict in (IDENTICAL, CLOSE, DIFFERENT, MISSING)}
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    counts = Counter(one.verdict for one in compared)
+    told = ", ".join(f"{counts[kind]} {kind}" for kind in (IDENTICAL, CLOSE, DIFFERENT, MISSING) if counts[kind])
     last = f"{run}: {outcome(compared)}: {told} (close: numbers within {tolerance:g})"
     return [*(one.line(run) for one in compared if one.verdict != IDENTICAL), last]
 

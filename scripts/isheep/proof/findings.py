@@ -100,8 +100,8 @@ class Verification:
 
 def _order(stages: dict[str, Any]) -> list[str]:
     """Return the stages so that each comes after those whose results it read."""
-    made_by = {path: key for key, stage in stages.items() for path in stage["outputs"]}
-    reads = {key: {made_by[path] for path in stage["inputs"] if path in made_by} - {key} for key, stage in stages.items()}
+    made = {path: key for key, stage in stages.items() for path in stage["outputs"]}
+    reads = {key: {made[path] for path in stage["inputs"] if path in made} - {key} for key, stage in stages.items()}
     try:
         return list(TopologicalSorter(reads).static_order())
     except CycleError:  # only an edited record makes one; it has its own finding

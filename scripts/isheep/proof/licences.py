@@ -42,7 +42,7 @@ def _front_matter(card: Path) -> dict[str, Any]:
 
 
 def header(licences: dict[str, str | None]) -> dict[str, str]:
-    """Return what a card's head says of the licence: one name when all agree, `other` when not, nothing when unknown."""
+    """Return what a card's head says: one licence when all agree, `other` when not, nothing when one is unknown."""
     stated = {licence.lower() for licence in licences.values() if licence}
     if not stated or None in licences.values():
         return {}

@@ -17,7 +17,7 @@ TOKENS = re.compile(
     rb"|\bAKIA[0-9A-Z]{16}\b|\bxox[abp]-[\w-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
 # Names that say nothing about anyone and are words in texts.
-COMMON = frozenset({"root", "user", "admin", "ubuntu", "debian", "runner", "localhost", "home", "guest", "test", "main"})
+COMMON = frozenset("root user admin ubuntu debian runner localhost home guest test main".split())
 SHORTEST = 4  # letters of a name worth looking for
 WINDOW, OVERLAP = 1 << 22, 1 << 10  # bytes
 
@@ -52,7 +52,9 @@ def check(files: Iterable[Path]) -> None:
     for path in files:
         if path.suffix not in SKIPPED:
             for what in sorted(_found(path, wanted)):
-                problems.add(str(path), f"{what}; mend it, or set publish.check_private: false if that is as it should be")
+                problems.add(
+                    str(path), f"{what}; mend it, or set publish.check_private: false if that is as it should be"
+                )
     problems.raise_if_any()
 
 

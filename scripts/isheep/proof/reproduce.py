@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from isheep.config import RUN_NAME
 from isheep.errors import UserError
 from isheep.proof.results import MANIFEST, Sealed, read_sealed
 from isheep.records import digest_file, publish
@@ -75,7 +76,9 @@ def _check(manifest: Sealed, path: Path) -> Sealed:
     made = manifest["made"]
     if made.get("format") != 1:
         raise UserError(f"{path}: a manifest of format {made.get('format')!r}; this workflow reads format 1")
-    for name in (made["run"], *made["files"]):
+    if not RUN_NAME.fullmatch(made["run"]):
+        raise UserError(f"{path}: {made['run']!r} is no name of a run; it was not made by this workflow")
+    for name in made["files"]:
         parts = PurePosixPath(name).parts
         if PurePosixPath(name).is_absolute() or ".." in parts or not parts or parts[0] == "results":
             raise UserError(f"{path}: names the file {name!r} outside its folder; it was not made by this workflow")
@@ -87,7 +90,7 @@ def _model(made: dict[str, Any], given: str | None, trust: Any) -> dict[str, Any
     model = dict(made["settings"]["model"])
     if (model["trust_remote_code"] or model["allow_pickle"]) and not trust:
         raise UserError(
-            "the manifest sets model.trust_remote_code or model.allow_pickle, and its model can then run any code here; "
+            "the manifest sets model.trust_remote_code or model.allow_pickle: its model could run any code here; "
             "if you trust who made it, add trust=true after --config"
         )
     if given:

@@ -30,7 +30,9 @@ def stale(graph: Graph, run: str, stages: dict[str, Any], code: dict[str, str] |
         key = stage_key(record)
         told = stages.get(key)
         if told is None:
-            found.append(Finding("missing_record", key, record, "the settings ask for this stage, but it was never run"))
+            found.append(
+                Finding("missing_record", key, record, "the settings ask for this stage, but it was never run")
+            )
             continue
         files = graph.files(run, stage)
         found += _changed_files(files, key, told)
@@ -68,8 +70,8 @@ def _changed_files(files: list[str], key: str, told: dict[str, Any]) -> list[Fin
         if now in (sha256 for _, sha256 in same_name):
             continue
         name, sha256 = same_name[0] if same_name else (portable(file, now), None)
-        message = f"the file was changed since {told['stage']} read it" if sha256 else f"{told['stage']} did not read it"
-        found.append(Finding("stale_file", key, name, message, sha256, now or None))
+        message = "the file was changed since {} read it" if sha256 else "{} did not read it"
+        found.append(Finding("stale_file", key, name, message.format(told["stage"]), sha256, now or None))
     return found
 
 

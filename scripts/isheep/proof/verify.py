@@ -74,9 +74,7 @@ def _read_records(results: Results, found: Verification) -> Stages:
         else:
             if told and results.manifest["observed"]["seals"][path] != record["seal"]:
                 message = "made again since the manifest was written; type snakemake to write it anew"
-                found.findings.append(
-                    Finding("old_manifest", key, path, message, told["sha256"], record["sha256"])
-                )
+                found.findings.append(Finding("old_manifest", key, path, message, told["sha256"], record["sha256"]))
             told = {"record": path, "sha256": record["sha256"], **record["made"]}
         if told:
             stages[key] = told

@@ -86,7 +86,7 @@ def full_disk_named(folder: str | Path) -> Iterator[None]:
         said = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
         free = shutil.disk_usage(existing(folder)).free
         # torch says no more of it than that a write failed.
-        if said or ("write" in str(error) and free < FULL):
+        if said or ("writ" in str(error) and free < FULL):
             raise UserError(
                 f"{folder}: no space left on its disk ({free / 2**20:.0f} MiB free); what was finished is kept: free "
                 "some, then start again"

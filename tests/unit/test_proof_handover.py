@@ -1,0 +1,229 @@
+"""What is handed over: data sets in two forms, cards that say only what is known, archives, nothing private."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from isheep.config import load
+from isheep.config.run import Run
+from isheep.errors import UserError
+from isheep.proof import archive, cards, dataset, licences, privacy
+from isheep.proof.__main__ import main
+from isheep.proof.handover import selection
+from isheep.proof.push import push
+from isheep.training.encode import split_heldout
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def settings(**more: object) -> Run:
+    run = {"engine": {"name": "fake"}, "train": {"trainer": "fake"}, **more}
+    return load({"runs": {"a": run}}, ROOT).runs["a"]
+
+
+def rows(count: int) -> list[dict]:
+    return [
+        {"id": f"r{n}", "instruction": f"Task {n}", "input": "on this" if n % 2 else "", "output": f"Answer {n}",
+         "quality": 5.5, "following": None, "pmi": 0.25}
+        for n in range(count)
+    ]  # fmt: skip
+
+
+# Data sets -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_published_split_is_the_one_of_the_training(tmp_path):
+    run = settings(seed=7)
+    splits, untrained = dataset.split(run, rows(30), tmp_path)
+    train, heldout = split_heldout(rows(30), run.train.heldout_share, 7)
+    assert (splits, untrained) == ({"train": train, "heldout": heldout}, 0)
+
+
+def test_without_heldout_rows_there_is_no_such_split(tmp_path):
+    splits, _ = dataset.split(settings(train={"trainer": "fake", "heldout_share": 0}), rows(5), tmp_path)
+    assert list(splits) == ["train"]
+
+
+def test_shards_hold_all_rows_in_order(tmp_path):
+    run = settings(publish={"rows_per_shard": 4}, model={"system": "Be brief."})
+    configs = dataset.write(tmp_path, {"train": rows(10)}, run)
+    files = sorted((tmp_path / "data/messages").iterdir())
+    assert [file.name for file in files] == [f"train-{n:05d}-of-00003.parquet" for n in range(3)]
+    read = [row for file in files for row in pq.read_table(file).to_pylist()]
+    assert [row["id"] for row in read] == [f"r{n}" for n in range(10)]
+    assert read[1]["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Task 1\n\non this"},
+        {"role": "assistant", "content": "Answer 1"},
+    ]
+    assert (read[0]["quality"], read[0]["following"]) == (5.5, None)
+    assert [config["config_name"] for config in configs if config["default"]] == ["messages"]
+
+
+def test_two_exports_have_equal_bytes(tmp_path):
+    for name in ("one", "two"):
+        dataset.write(tmp_path / name, {"train": rows(6)}, settings())
+    files = [file for file in (tmp_path / "one").rglob("*") if file.is_file()]
+    assert len(files) == 4
+    assert all(
+        file.read_bytes() == (tmp_path / "two" / file.relative_to(tmp_path / "one")).read_bytes() for file in files
+    )
+
+
+# Licences and cards --------------------------------------------------------------------------------------------------
+
+
+def test_licences_are_read_where_they_are_stated_and_never_guessed(tmp_path):
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# Model\n")
+    assert licences.of_model(settings(), tmp_path) == "mit"
+    assert licences.of_model(settings(publish={"model_licence": "Apache-2.0"}), tmp_path) == "Apache-2.0"
+    (tmp_path / "README.md").write_text("A model.\n")
+    assert licences.of_model(settings(), tmp_path) is None
+    assert licences.of_model(settings(), None) is None
+    assert licences.of_seeds(settings(seeds={"path": str(tmp_path / "seeds.jsonl")})) is None
+    (tmp_path / "README.md").write_text("Seeds.\nLicence: CC-BY-4.0, mine\n")
+    assert licences.of_seeds(settings(seeds={"path": str(tmp_path / "seeds.jsonl")})) == "CC-BY-4.0"
+
+
+@pytest.mark.parametrize(
+    ("stated", "head"),
+    [
+        ({"a": "MIT", "b": "mit"}, {"license": "mit"}),
+        ({"a": "MIT", "b": "Apache-2.0"}, {"license": "other", "license_name": "see-licences-below"}),
+        ({"a": "MIT", "b": None}, {}),
+    ],
+)
+def test_the_head_names_a_licence_only_when_all_is_known(stated, head):
+    assert licences.header(stated) == head
+
+
+def test_text_in_a_card_stays_in_its_cell():
+    assert cards.cell("a | b\n<script>`x`</script>") == "a \\| b &lt;script&gt;\\`x\\`&lt;/script&gt;"
+    assert cards.cell(["a", "b"]) == "a, b"
+
+
+def test_a_card_that_misses_a_fact_is_an_error(tmp_path):
+    from jinja2 import UndefinedError
+
+    (tmp_path / "card.jinja").write_text("{{ known }} {{ unknown }}")
+    with pytest.raises(UndefinedError):
+        cards.render(tmp_path / "card.jinja", {}, {"known": 1})
+
+
+@pytest.mark.parametrize(
+    ("select", "words"),
+    [
+        (
+            {"kind": "threshold", "above": {"quality": 8.0, "following": 8.0}},
+            "quality above 8.0 and following above 8.0",
+        ),
+        ({"kind": "quantile", "column": "pmi", "share": 0.5}, "the best 50% by pmi"),
+        ({"kind": "top_k", "column": "pmi", "k": 9}, "the best 9 by pmi"),
+        ({"kind": "none"}, "every row"),
+    ],
+)
+def test_the_selection_is_told_in_words(select, words):
+    assert selection(select) == words
+
+
+# Private by default --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def person(monkeypatch, tmp_path):
+    monkeypatch.setenv("USER", "zaphod")
+    monkeypatch.setenv("HOME", "/home/zaphod")
+    monkeypatch.setattr("platform.node", lambda: "heart-of-gold.example.org")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("made by zaphod.", "the user name"),
+        ("on heart-of-gold", "the host name"),
+        ("in /home/zaphod/runs", "the home folder"),
+        ("key hf_" + "a1B2" * 9, "a token"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----", "a token"),
+    ],
+)
+def test_what_is_private_is_found_even_across_blocks(person, tmp_path, monkeypatch, text, what):
+    monkeypatch.setattr(privacy, "WINDOW", 64)
+    (tmp_path / "card.md").write_text("x" * 60 + f" {text} " + "y" * 60)
+    with pytest.raises(UserError, match=what):
+        privacy.check([tmp_path / "card.md"])
+
+
+@pytest.mark.parametrize("text", ["zaphodic", "the root of a tree", "hf_short", "/home/other/runs"])
+def test_what_is_not_private_passes(person, tmp_path, text):
+    (tmp_path / "card.md").write_text(text)
+    privacy.check([tmp_path / "card.md"])
+
+
+def test_the_current_folder_is_private(person, tmp_path):
+    (tmp_path / "card.md").write_text(f"see {Path.cwd()}/results")
+    with pytest.raises(UserError, match="the current folder"):
+        privacy.check([tmp_path / "card.md"])
+
+
+# Push ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A hub that notes what it is asked."""
+    asked = []
+
+    class Api:
+        def __getattr__(self, name):
+            return lambda *given, **named: asked.append((name, given, named)) or "done"
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Api)
+    return asked
+
+
+@pytest.fixture
+def published(tmp_path):
+    folder = tmp_path / "published/d_0"
+    (folder / "jsonl").mkdir(parents=True)
+    (folder / "README.md").write_text("# Data\n")
+    (folder / "jsonl/train.jsonl").write_text("{}\n")
+    (folder / ".snakemake_timestamp").touch()
+    return folder
+
+
+def test_push_tells_and_sends_nothing_by_default(hub, published):
+    told = push(published, "owner/name", execute=False, public=False)
+    assert told[0].startswith("dataset owner/name (private): 2 files") and told[-1].startswith("Nothing was sent")
+    assert hub == []
+
+
+def test_push_sends_privately_when_told_to(hub, published):
+    push(published, "owner/name", execute=True, public=False)
+    (create, _, made), (upload, _, sent) = hub
+    assert (create, upload) == ("create_repo", "upload_folder")
+    assert made["private"] is True and made["repo_type"] == sent["repo_type"] == "dataset"
+    assert sent["folder_path"] == published
+
+
+def test_push_refuses_what_was_not_published_or_is_private(hub, published, tmp_path, capsys):
+    assert main(["push", str(tmp_path), "owner/name", "--execute"]) == 2
+    assert "snakemake publish" in capsys.readouterr().err
+    assert main(["push", str(published), "no-owner", "--execute"]) == 2
+    (published / "README.md").write_text("hf_" + "a1B2" * 9)
+    assert main(["push", str(published), "owner/name", "--execute"]) == 2
+    assert hub == []
+
+
+# Archives ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_archive_has_the_same_bytes_each_time(tmp_path):
+    (tmp_path / "file").write_text("content")
+    for name in ("one", "two"):
+        archive._write(tmp_path / name, "top", {"a/file": tmp_path / "file"}, {"README.txt": "read"})
+        (tmp_path / "file").touch()
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

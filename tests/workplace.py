@@ -1,0 +1,64 @@
+"""Runs of the real Snakefile in an empty folder that sees only the repository's config."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+FAKE = {
+    "preset": "fake",
+    "recipe": "i_sheep",
+    "rounds": 2,
+    "prompts": {"rows": 30, "shots": 3, "tasks_per_request": 5, "sampling": {"max_tokens": 400}},
+    "outputs": {"sampling": {"max_tokens": 120}},
+    "assess": {"discrimination": {"pairs": 10}},
+    "select": {"kind": "quantile", "column": "pmi", "share": 0.5, "floor": 4},
+}
+
+
+class Workplace:
+    """An empty folder in which the workflow is run as a user would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "config").symlink_to(REPOSITORY / "config")
+
+    def configure(self, runs: dict, **more: object) -> None:
+        """Write the config file."""
+        (self.folder / "config.yaml").write_text(yaml.safe_dump({"runs": runs, **more}))
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command line."""
+        profile = str(REPOSITORY / "profiles" / "default")
+        return [
+            *(sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")),
+            *("--profile", profile, "--cores", "2", *arguments, "--configfile", "config.yaml"),
+        ]
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake; fail the test with its output when it fails unexpectedly."""
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        done = subprocess.run(
+            self.command(*arguments), cwd=self.folder, env=environment, text=True, capture_output=True, timeout=600
+        )
+        if check and done.returncode:
+            pytest.fail(f"snakemake {' '.join(arguments)} failed\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def hashes(self, pattern: str = "results/*/[di]*_*/**/*") -> dict[str, str]:
+        """Return the sha256 of every artifact, but for work folders and timings."""
+        files = (file for file in self.folder.glob(pattern) if file.is_file())
+        return {
+            str(file.relative_to(self.folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted(files)
+            if not any(part.startswith(".") for part in file.relative_to(self.folder).parts)
+            and file.parent.name != "records"
+        }

@@ -29,6 +29,7 @@ def check(graph: Graph) -> None:
             lambda run=run: resolve("outputs", run.outputs.rules),
             lambda run=run: _check_seeds(run),
             *(lambda file=file: _check_text(file) for file in sorted(files)),
+            *(lambda file=file: _check_braces(file) for file in sorted({*files, run.seeds.path, run.model.path or ""})),
             lambda run=run: _check_model(run),
         ):
             _note(problems, f"runs.{name}", test)
@@ -46,6 +47,11 @@ def _check_seeds(run: Run) -> None:
     count = len(read_seeds(run.seeds.path))
     if run.prompts.shots > count:
         raise UserError(f"prompts.shots: {run.prompts.shots} seeds to show, but {run.seeds.path} has {count}")
+
+
+def _check_braces(file: str) -> None:
+    if "{" in file or "}" in file:
+        raise UserError(f"{file}: Snakemake takes braces in a path for a wildcard; rename it")
 
 
 def _check_text(file: str) -> None:

@@ -370,6 +370,8 @@ def test_a_base_model_that_lay_in_a_folder_must_be_given(run, tmp_path):
         prepare(dict(asked), tmp_path / "new")
     given = {**asked, "model": str(run.base)}
     prepare(given, tmp_path / "new")
+    again = {**asked, "model": str(tmp_path)}
+    prepare(again, tmp_path / "new")  # another model in the same folder: its own config.yaml may be written anew
     assert given["runs"]["a"]["model"]["path"] == str(run.base)
 
 
@@ -381,6 +383,16 @@ def test_a_base_model_that_lay_in_a_folder_must_be_given(run, tmp_path):
 def test_mistakes_are_told(run, tmp_path, more, message):
     with pytest.raises(UserError, match=message):
         prepare({"manifest": str(run.results / "manifest.json"), **more}, tmp_path / "new")
+
+
+def test_files_of_others_are_never_written_over(run, tmp_path):
+    for name in ("seeds.jsonl", "config.yaml"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / name).write_text("mine\n")
+        with pytest.raises(UserError, match="empty folder"):
+            prepare({"manifest": str(run.results / "manifest.json")}, folder)
+        assert (folder / name).read_text() == "mine\n"
 
 
 def test_a_run_is_not_made_again_in_its_own_folder(run):

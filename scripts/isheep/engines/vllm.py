@@ -288,7 +288,11 @@ def _start(settings: Settings, model: Model, folder: Path, gpus: int) -> Any:
     try:
         return LLMEngine.from_engine_args(arguments)
     except (ValueError, RuntimeError, OSError) as error:
-        raise UserError(f"{folder}: vLLM cannot start ({_first_line(error)})") from error
+        memory = "gpu_memory_utilization" if gpus else "cpu_cache_gib"
+        raise UserError(
+            f"{folder}: vLLM cannot start ({_first_line(error)}); what it can hold follows from engine.context_length, "
+            f"engine.max_num_seqs and engine.{memory}"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -119,4 +119,5 @@ def main() -> int:
     return status_of(child)
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

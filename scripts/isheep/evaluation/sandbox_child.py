@@ -117,4 +117,5 @@ def run(program: str) -> "tuple[str, str]":
     return "passed", ""
 
 
-main()
+if __name__ == "__main__":
+    main()

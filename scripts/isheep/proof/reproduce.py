@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,10 +13,11 @@ import yaml
 from isheep.config import RUN_NAME
 from isheep.errors import UserError
 from isheep.proof.results import MANIFEST, Sealed, read_sealed
-from isheep.records import digest_file, publish
+from isheep.records import publish
 
 KEYS = ("manifest", "model", "tolerance", "trust", "runs", "shards")
 TOLERANCE = 1e-5
+MARK = "# Written by `snakemake reproduce`: the settings of the run that is made again here.\n"
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def prepare(asked: dict[str, Any], folder: Path | None) -> Reproduction:
     for name, content in made["files"].items():
         _write(folder, name, content)
     runs = {"runs": {run: settings}}
-    _replace(folder / "config.yaml", yaml.safe_dump(runs, sort_keys=False, allow_unicode=True).encode())
+    text = MARK + yaml.safe_dump(runs, sort_keys=False, allow_unicode=True)
+    _place(folder / "config.yaml", text.encode(), mine=MARK.encode())
     try:
         tolerance = float(asked.get("tolerance", TOLERANCE))
     except ValueError:
@@ -108,14 +111,17 @@ def _model(made: dict[str, Any], given: str | None, trust: Any) -> dict[str, Any
 
 def _write(folder: Path, name: str, content: dict[str, str]) -> None:
     data = content["text"].encode() if "text" in content else base64.b64decode(content["base64"])
-    _replace(folder / name, data)
-    if digest_file(folder / name) != content["sha256"]:
+    if sha256(data).hexdigest() != content["sha256"]:
         raise UserError(f"{name}: its content in the manifest is not what the run read; ask for another manifest")
+    _place(folder / name, data)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file unless it holds these bytes already: a new time would make Snakemake look at it again."""
-    if path.is_file() and path.read_bytes() == data:
+def _place(path: Path, data: bytes, mine: bytes | None = None) -> None:
+    """Write a file unless it is there already, and never over another one unless that begins with `mine`."""
+    there = path.read_bytes() if path.is_file() else None
+    if there == data:  # a new time would make Snakemake look at it again
         return
+    if there is not None and not (mine and there.startswith(mine)):
+        raise UserError(f"{path}: the folder has another file of this name; make the run again in an empty folder")
     with publish(path) as temporary:
         temporary.write_bytes(data)

@@ -50,7 +50,7 @@ def judge_row(weight: Any, token_id: int) -> tuple[bool, str]:
     import torch
 
     row = weight[token_id].detach().float()
-    if row.std() == 0:
+    if row.min() == row.max():
         return False, "all values of its output row are equal"
     norms, distances = torch.empty(len(weight)), torch.empty(len(weight))
     for start in range(0, len(weight), CHUNK):

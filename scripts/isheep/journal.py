@@ -47,12 +47,15 @@ class Journal:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path.with_suffix(".lock"), "w")  # held until __exit__
+            self._take_lock()
+            for file in sorted(self.folder.glob("*.jsonl")):
+                self.results.update(self._read(file))
+            self._open()
         except OSError as error:
-            raise UserError(f"{self.folder}: cannot be written ({error.strerror}); free it, then start again") from None
-        self._take_lock()
-        for file in sorted(self.folder.glob("*.jsonl")):
-            self.results.update(self._read(file))
-        self._open()
+            raise UserError(
+                f"{self.folder}: cannot be written ({error.strerror}); free some space or make it writable, then start "
+                "again"
+            ) from None
         return self
 
     def _take_lock(self) -> None:
@@ -119,6 +122,9 @@ class Journal:
     ) -> None:
         try:
             self._file.close()
+        except OSError:
+            if error is None:  # else the same again: what could not be written is tried once more
+                raise
         finally:
             self._lock.close()
 

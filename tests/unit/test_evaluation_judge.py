@@ -147,7 +147,7 @@ def asks(count):
 
 
 def endpoint(url, **settings):
-    return Endpoint(url, "local-judge", timeout_s=20, longest_pause_s=0.01, **settings)
+    return Endpoint(url, "local-judge", timeout_s=300, longest_pause_s=0.01, **settings)
 
 
 def test_an_endpoint_answers_every_request_in_order(monkeypatch):

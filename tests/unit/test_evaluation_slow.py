@@ -14,6 +14,7 @@ from isheep.evaluation.ifeval import Ifeval
 DATA = Path(__file__).parents[3] / "shared" / "data"
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(7200),
     pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the repository"),
 ]
 

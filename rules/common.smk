@@ -263,6 +263,9 @@ def settings_of(section):
 
 
 def print_summaries():
+    """Print every run's summary, but not after targets that have something else to say."""
+    if workflow.dag_settings.targets:
+        return
     for run in graph.config.runs:
         summary = Path("results") / run / "summary.txt"
         if summary.exists():

@@ -6,10 +6,7 @@ localrules:
     verify,
     reproduce,
     publish,
-    publish_data,
-    publish_model,
     archive,
-    archive_run,
 
 
 rule gather_manifest:

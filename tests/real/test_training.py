@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-import tiny_llama
 
 from isheep import chat
 from isheep.config.model import Model
@@ -25,18 +24,31 @@ from isheep.training.end_of_turn import judge_row
 
 SCRIPTS = Path(merge.__file__).parents[2]
 MODEL = Model(path="smollm2")
-ROWS = tiny_llama.rows(10)
+PAIRS = [
+    ("What is the capital of Norway?", "", "The capital of Norway is Oslo."),
+    ("Translate to Spanish.", "Good morning", "Buenos días."),
+    ("List three fruits.", "", "1. Apple\n2. Banana\n3. Cherry"),
+    ("Add the numbers.", "2 and 3", "2 + 3 = 5"),
+    ("Name a colour of the sky.", "", "Blue."),
+    ("Classify the sentiment.", "I love this film!", "Positive"),
+    ("Explain gravity to a child.", "", "Gravity is the pull that keeps your feet on the ground."),
+    ("Give a synonym for happy.", "", "Joyful"),
+    ("Turn this into a question.", "It is raining.", "Is it raining?"),
+    ("Write one line about rain.", "", "Soft rain falls on the quiet roof."),
+]
+ROWS = [{"id": str(i), "instruction": a, "input": b, "output": c} for i, (a, b, c) in enumerate(PAIRS)]
 SEED = 7
 TRAIN = Train(
     lora=Lora(rank=4, alpha=8, dropout=0.0),
     epochs=1,
-    learning_rate=1e-3,
+    learning_rate=2e-4,
     batch_size=4,
     micro_batch_size=2,
     max_length=64,
     heldout_share=0.2,
     checkpoint_steps=1,
 )
+CUT = {"max_loss": 1000}  # a model cut to two layers starts above every sensible loss
 # Each in a process of its own: torch reads its thread settings once.
 DRIVER = """
 import json, logging, sys
@@ -171,7 +183,7 @@ def test_a_training_that_was_killed_ends_with_the_same_bytes(smollm2, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", [2, 3])
 def test_a_training_under_deepspeed_resumes_to_the_same_bytes(two_layers, tmp_path, stage):
-    changes = {"processes": 2, "zero_stage": stage, "lora": TRAIN.lora.model_copy(update={"dropout": 0.1})}
+    changes = CUT | {"processes": 2, "zero_stage": stage, "lora": TRAIN.lora.model_copy(update={"dropout": 0.1})}
     train(two_layers, tmp_path / "whole", **changes)
     shutil.copytree(tmp_path / "whole" / "work", tmp_path / "resumed" / "work")
     report = train(two_layers, tmp_path / "resumed", **changes)
@@ -182,7 +194,7 @@ def test_a_training_under_deepspeed_resumes_to_the_same_bytes(two_layers, tmp_pa
 @pytest.mark.slow
 def test_the_number_of_threads_does_not_change_a_bit(two_layers, tmp_path):
     for threads in (1, 2):
-        train(two_layers, tmp_path / str(threads), threads=threads)
+        train(two_layers, tmp_path / str(threads), threads=threads, **CUT)
     assert digests(tmp_path / "1" / "adapter") == digests(tmp_path / "2" / "adapter")
 
 

@@ -14,7 +14,7 @@ SHARDS = {"generate_prompts": 4, "generate_outputs": 4, "assess_outputs": 4}
 RESOURCES = {
     "generate": {"gpus": 1, "cpus": 1, "mem_gib": 0.6, "minutes": 30},
     "assess": {"gpus": 1, "cpus": 2, "mem_gib": 0.7, "minutes": 40},
-    "train": {"gpus": 2, "cpus": 2, "mem_gib": 0.8, "minutes": 50},
+    "train": {"gpus": 2, "cpus": 3, "mem_gib": 0.8, "minutes": 50},
     "merge": {"gpus": 0, "cpus": 1, "mem_gib": 0.9, "minutes": 60},
 }
 # Two rounds: (partition, GPUs, cores, MB) and how many jobs. Stages that only gather or take seconds need no GPU.
@@ -26,7 +26,7 @@ ASKED = {
     "outputs_filter_outputs_generate_outputs": ("cpu", 0, 1, 4096, 2),
     "assess_outputs_shard": ("gpu", 1, 2, 716, 8),
     "evaluated_assess_outputs_select_data": ("cpu", 0, 1, 4096, 2),
-    "train_adapter": ("gpu", 2, 2, 819, 2),
+    "train_adapter": ("gpu", 2, 3, 819, 2),
     "merge_model": ("cpu", 0, 1, 921, 2),
 }
 REAL = {

@@ -78,7 +78,9 @@ def test_the_error_of_a_failed_process_is_named():
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel does it on Linux")
 def test_a_killed_job_leaves_no_training_process_behind(tmp_path):
     child = "import os, time; open('pid', 'w').write(str(os.getpid())); open('ready', 'w'); time.sleep(60)"
-    parent = f"import os, sys; from isheep.training.launch import _run; _run([sys.executable, '-c', {child!r}], os.environ)"
+    parent = (
+        f"import os, sys\nfrom isheep.training.launch import _run\n_run([sys.executable, '-c', {child!r}], os.environ)"
+    )
     environment = os.environ | {"PYTHONPATH": str(Path(launch.__file__).parents[2])}
     with subprocess.Popen([sys.executable, "-c", parent], cwd=tmp_path, env=environment) as process:
         wait_for(lambda: (tmp_path / "ready").exists())

@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 from workplace import FAKE, REPOSITORY, Workplace
 
+from isheep.config.publish import Publish
+from isheep.errors import UserError
+from isheep.proof.archive import pack
 from isheep.proof.results import Results, read_sealed
 from isheep.proof.verify import verify
 
@@ -23,7 +26,10 @@ PERSON, SECRET = "zaphod-beeblebrox", "hf_" + "Q7x" * 12
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Two rounds by a person with a name, a home folder and a token; the seeds lie outside the folder of the run."""
+    """Two rounds by a person with a name, a home folder and a token; the seeds lie outside the folder of the run.
+
+    A second run shares the data of round 0 with the first, up to its selection.
+    """
     home = tmp_path_factory.mktemp("home") / PERSON
     (home / "own").mkdir(parents=True)
     shutil.copy(REPOSITORY / "config/seeds/isheep.jsonl", home / "own/tasks.jsonl")
@@ -34,7 +40,9 @@ def finished(tmp_path_factory):
         (home / "work").mkdir()
         place = Workplace(home / "work")
         place.settings = {**deepcopy(FAKE), "seeds": {"path": str(home / "own/tasks.jsonl")}}
-        place.configure({"a": place.settings})
+        other = {**place.settings, "rounds": 1, "select": {**FAKE["select"], "share": 0.3}}
+        place.runs = {"a": place.settings, "b": other}
+        place.configure(place.runs)
         place.snakemake()
         place.snakemake("publish", "archive")
         yield place
@@ -211,13 +219,13 @@ def test_a_file_slipped_into_a_model_is_found(finished):
 def test_changed_settings_and_bytes_end_verify_with_an_error(finished):
     changed = deepcopy(finished.settings)
     changed["outputs"]["sampling"]["max_tokens"] = 100
-    finished.configure({"a": changed})
+    finished.configure({**finished.runs, "a": changed})
     try:
         with Changed(finished.folder / "results/a/d_1/evaluated.jsonl") as file:
             flip(file)
             done = finished.snakemake("verify", check=False)
     finally:
-        finished.configure({"a": finished.settings})
+        finished.configure(finished.runs)
     assert done.returncode == 1
     found = json.loads((finished.folder / "results/a/verification.json").read_text())["findings"]
     assert {(one["kind"], one["stage"]) for one in found} == {
@@ -312,6 +320,35 @@ def test_the_archive_verifies_after_unpacking_elsewhere(finished, tmp_path):
     flip(tmp_path / "a/results/renamed/iter_2/adapter/adapter_model.safetensors")
     done = subprocess.run(command, **options)
     assert done.returncode == 1 and "changed artifact: results/a/iter_2/adapter" in done.stdout
+
+
+def test_a_run_that_shares_artifacts_is_packed_whole(finished, tmp_path):
+    with tarfile.open(finished.folder / "results/b.tar.gz") as packed:
+        packed.extractall(tmp_path, filter="data")
+    found, stages = verify(Results(tmp_path / "b/results/b"), threads=2)
+    assert found.ok and stages["d_0/generate_prompts"]["record"] == "results/a/d_0/records/generate_prompts.json"
+    flip(tmp_path / "b/results/a/d_0/outputs.jsonl")
+    (finding,) = verify(Results(tmp_path / "b/results/b"), threads=2)[0].findings
+    assert finding.artifact == "results/a/d_0/outputs.jsonl" and "results/b/iter_1/model" in finding.downstream
+
+
+def test_an_archive_without_merged_models_tells_what_was_not_checked(finished, tmp_path):
+    pack(results(finished), tmp_path / "small.tar.gz", Publish(archive_models=False), None, threads=2)
+    with tarfile.open(tmp_path / "small.tar.gz") as packed:
+        packed.extractall(tmp_path, filter="data")
+    found, _ = verify(Results(tmp_path / "a/results/a"), threads=2)
+    assert found.ok
+    assert found.notes == [f"results/a/iter_{i}/model was left out of the archive and is not checked" for i in (1, 2)]
+    shutil.rmtree(tmp_path / "a/results/a/iter_1/adapter")
+    assert not verify(Results(tmp_path / "a/results/a"), threads=2)[0].ok
+
+
+def test_a_damaged_run_is_not_packed(finished, tmp_path):
+    with Changed(finished.folder / "results/a/d_0/selected.jsonl") as file:
+        flip(file)
+        with pytest.raises(UserError, match="does not verify"):
+            pack(results(finished), tmp_path / "a.tar.gz", Publish(), None, threads=2)
+    assert not (tmp_path / "a.tar.gz").exists()
 
 
 def test_nothing_that_is_handed_over_tells_who_or_where(finished, tmp_path):

@@ -6,6 +6,7 @@ import gzip
 import io
 import tarfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from isheep.records import digest_file, document, publish
 SUMS = "SHA256SUMS"
 README = """Run {run} of an iterative self-alignment workflow, packed with its proof.
 
-results/{run}/manifest.json tells what made every file (sha256 of its hashed part: {sha256}).
+results/{run}/manifest.json tells what made every file (sha256 of its hashed part: {manifest}).
 results/{run}/ro-crate-metadata.json is the same as an RO-Crate.
 
 Check the bytes:                       sha256sum --check SHA256SUMS
@@ -64,10 +65,12 @@ def pack(results: Results, out: Path, settings: Publish, base: Path | None, thre
     if settings.check_private:
         privacy.check(files.values())
     told = f"Left out: {', '.join(left_out)}\n" if left_out else ""
-    texts = {"README.txt": README.format(run=results.run, sha256=found.manifest, left_out=told)}
+    texts = {"README.txt": README.format(run=results.run, manifest=found.manifest, left_out=told)}
     if left_out:
         texts[LEFT_OUT] = document(left_out)
-    texts[SUMS] = "".join(f"{digest_file(path)}  {name}\n" for name, path in sorted(files.items()))
+    sums = {name: digest_file(path) for name, path in files.items()}
+    sums |= {name: sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    texts[SUMS] = "".join(f"{one}  {name}\n" for name, one in sorted(sums.items()))
     with publish(out) as temporary:
         _write(temporary, results.run, files, texts)
 

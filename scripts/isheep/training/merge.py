@@ -33,6 +33,7 @@ class Probe:
     answer: list[int]
     logits: Any
 
+
 def merge(
     settings: Merge,
     model: Model,

@@ -74,11 +74,16 @@ PYTEST := python -m pytest
 
 .PHONY: test
 test: env lint ## lint, and the tiers unit, workflow and real
-	@$(PYTEST) tests/unit tests/workflow tests/real
+	@$(PYTEST) tests/unit -m "not slow"
+	$(PYTEST) tests/workflow tests/real
 
 .PHONY: test-unit
 test-unit: env ## pure functions (seconds)
-	@$(PYTEST) tests/unit
+	@$(PYTEST) tests/unit -m "not slow"
+
+.PHONY: test-slow
+test-slow: env ## the long self-tests of the evaluation (tens of minutes)
+	@$(PYTEST) tests/unit -m slow
 
 .PHONY: test-workflow
 test-workflow: env ## the whole graph on the fake engine (minutes)

@@ -6,7 +6,7 @@ rule assess_outputs:
         filtered=result("filter_outputs"),
         files=files("assess_outputs"),
         identity=identity(judge),
-        model=model(judge),
+        model=ancient(model(judge)),
         shards=shards("assess_outputs"),
     output:
         rows="results/{run}/d_{i}/evaluated.jsonl",
@@ -41,7 +41,7 @@ rule assess_outputs_shard:
         filtered=result("filter_outputs"),
         files=files("assess_outputs"),
         identity=identity(judge),
-        model=model(judge),
+        model=ancient(model(judge)),
     output:
         done="results/{run}/d_{i}/.shards/assess_outputs/shard-{shard}-of-{shards}.done",
     log:

@@ -57,6 +57,11 @@ def meta_prompt_file(wildcards):
     return graph.config.runs[wildcards.run].prompts.meta_prompt
 
 
+def training_report(wildcards):
+    """Input function: the report of the adapter's training, by which a changed adapter shows."""
+    return str(Path(result("train_adapter")(wildcards)).with_name("training.json"))
+
+
 def earlier_prompts(wildcards):
     """Input function: the prompts of earlier rounds, when new ones are compared with them."""
     stages = graph.upstream(wildcards.run, "generate_prompts", int(wildcards.i))
@@ -88,7 +93,10 @@ def identity(which):
 
 
 def model(which):
-    """Input function: the folder of a model; nothing for the fake engine's base."""
+    """Input function: the folder of a model; nothing for the fake engine's base.
+
+    Snakemake knows a folder by its time only, so rules take it as ancient: a changed model shows in its identity file.
+    """
     return lambda wildcards: graph.model_folder(wildcards.run, which(wildcards)) or []
 
 

@@ -6,7 +6,7 @@ rule generate_outputs:
         prompts=result("generate_prompts"),
         files=files("generate_outputs"),
         identity=identity(current),
-        model=model(current),
+        model=ancient(model(current)),
         shards=shards("generate_outputs"),
     output:
         rows="results/{run}/d_{i}/outputs.jsonl",
@@ -38,7 +38,7 @@ rule generate_outputs_shard:
         prompts=result("generate_prompts"),
         files=files("generate_outputs"),
         identity=identity(current),
-        model=model(current),
+        model=ancient(model(current)),
     output:
         done="results/{run}/d_{i}/.shards/generate_outputs/shard-{shard}-of-{shards}.done",
     log:

@@ -8,7 +8,7 @@ rule generate_prompts:
         files=files("generate_prompts"),
         earlier=earlier_prompts,
         identity=identity(current),
-        model=model(current),
+        model=ancient(model(current)),
         shards=shards("generate_prompts"),
     output:
         rows="results/{run}/d_{i}/prompts.jsonl",
@@ -42,7 +42,7 @@ rule generate_prompts_shard:
         meta_prompt=meta_prompt_file,
         files=files("generate_prompts"),
         identity=identity(current),
-        model=model(current),
+        model=ancient(model(current)),
     output:
         done="results/{run}/d_{i}/.shards/generate_prompts/shard-{shard}-of-{shards}.done",
     log:

@@ -6,7 +6,7 @@ rule train_adapter:
         selected=result("select_data", offset=-1),
         files=files("train_adapter"),
         identity=identity(start),
-        model=model(start),
+        model=ancient(model(start)),
     output:
         adapter=directory("results/{run}/iter_{i}/adapter"),
         report="results/{run}/iter_{i}/training.json",
@@ -36,11 +36,12 @@ rule train_adapter:
 
 rule merge_model:
     input:
-        adapter=result("train_adapter"),
+        adapter=ancient(result("train_adapter")),
+        training=training_report,
         selected=result("select_data", offset=-1),
         files=files("merge_model"),
         identity=identity(start),
-        model=model(start),
+        model=ancient(model(start)),
     output:
         model=directory("results/{run}/iter_{i}/model"),
         report="results/{run}/iter_{i}/merging.json",

@@ -134,7 +134,8 @@ def test_the_selection_is_told_in_words(select, words):
 
 @pytest.fixture
 def person(monkeypatch, tmp_path):
-    monkeypatch.setenv("USER", "zaphod")
+    for name in ("USER", "LOGNAME"):
+        monkeypatch.setenv(name, "zaphod")
     monkeypatch.setenv("HOME", "/home/zaphod")
     monkeypatch.setattr("platform.node", lambda: "heart-of-gold.example.org")
     monkeypatch.chdir(tmp_path)

@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from isheep.proof import licences
 from isheep.records import read_json
 from isheep.rules import resolve
 
@@ -41,6 +40,7 @@ class Facts:
 
     def common(self) -> dict[str, Any]:
         """Return what both cards tell."""
+        seeds = self.settings["seeds"]["path"]
         versions = [stage["versions"].items() for stage in self.made["stages"].values()]
         hardware = {_kind(timing["hardware"]) for timing in self.observed["stages"].values()}
         return {
@@ -54,17 +54,13 @@ class Facts:
             "base": base_name(self.settings),
             "is_fake": self.settings["engine"]["name"] == "fake",
             "models": self.made["models"],
-            "seeds": {"path": self.settings["seeds"]["path"], **self._seeds()},
+            "seeds": {"path": seeds, "sha256": self.made["files"][seeds]["sha256"]},
             "manifest": self._sha256,
             "version": self.made["code"]["version"],
             "commit": self.observed["commit"],
             "libraries": dict(chain.from_iterable(versions)),
             "hardware": sorted(hardware),
         }
-
-    def _seeds(self) -> dict[str, Any]:
-        file = self.made["files"][self.settings["seeds"]["path"]]
-        return {"sha256": file["sha256"]}
 
     def round(self, i: int) -> dict[str, Any]:
         """Return the funnel of d_i, its rejections by rule, what assessors could tell, its health and its tokens."""
@@ -142,8 +138,3 @@ def number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,.4g}" if value % 1 else f"{value:,.0f}"
-
-
-def licence_facts(stated: dict[str, str | None]) -> dict[str, Any]:
-    """Return the licences for the head and for the text; what nobody stated is told as that."""
-    return {"head": licences.header(stated), "told": {what: name or "not stated" for what, name in stated.items()}}

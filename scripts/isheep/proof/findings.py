@@ -6,26 +6,12 @@ from dataclasses import asdict, dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-KINDS = {
-    "missing_manifest": "the run has no manifest",
-    "edited_manifest": "the manifest was edited",
-    "old_manifest": "a stage was made again after the manifest",
-    "missing_record": "an artifact has no record of what made it",
-    "edited_record": "a record was edited",
-    "missing_artifact": "a file or folder is not there",
-    "changed_artifact": "a file differs from what its stage wrote",
-    "changed_model": "the base model is not the one that the run started from",
-    "broken_link": "a stage read something else than what was recorded as made",
-    "stale_settings": "the settings say something else than those a stage was made with",
-    "stale_file": "a file of the user was changed since a stage read it",
-    "stale_code": "the code of a stage was changed since",
-}
 NAMED = 3  # artifacts of a list that a line names
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong.
+    """One thing that is wrong; docs/reproducibility.md lists the kinds.
 
     `stage` is its name in the manifest, `artifact` the path as recorded; `downstream` are the artifacts that were
     made from it, directly or not.

@@ -65,7 +65,7 @@ def publish_data(
             "untrained": untrained,
             "selection": selection(facts.settings["select"]),
             "health": _health(results, i),
-            "licences": cards.licence_facts(stated)["told"],
+            "licences": _told(stated),
         }
         _finish(folder, results, run, cards.render(template, head, facts.common() | told | more))
 
@@ -89,7 +89,7 @@ def publish_model(
             "pipeline_tag": "text-generation",
             "tags": TAGS,
         }
-        more = {"i": i, "evaluation": [], "licences": cards.licence_facts(stated)["told"]}
+        more = {"i": i, "evaluation": [], "licences": _told(stated)}
         _finish(folder, results, run, cards.render(template, head, facts.common() | facts.training(i) | more))
 
 
@@ -108,6 +108,10 @@ def _facts(results: Results) -> cards.Facts:
     if results.manifest is None:
         raise UserError(f"results/{results.run}: {results.trouble}; type snakemake")
     return cards.Facts(results.manifest, results.find)
+
+
+def _told(stated: dict[str, str | None]) -> dict[str, str]:
+    return {what: licence or "not stated" for what, licence in stated.items()}
 
 
 def _health(results: Results, i: int) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import getpass
 import platform
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from isheep.errors import Problems
@@ -36,7 +37,9 @@ def patterns() -> dict[str, re.Pattern[bytes]]:
 
 
 def _user() -> str:
-    return next((os.environ[name] for name in ("USER", "LOGNAME", "USERNAME") if os.environ.get(name)), "")
+    with suppress(KeyError, OSError, ImportError):  # nobody: a container's number without a name
+        return getpass.getuser()
+    return ""
 
 
 def check(files: Iterable[Path]) -> None:

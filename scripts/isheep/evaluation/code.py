@@ -7,6 +7,7 @@ format, OriginFmt); MBPP: Austin et al. 2021, arXiv 2108.07732. Prompts and extr
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -40,7 +41,7 @@ MBPP_SHOT = "Task: {}\nTests:\n{}\n[BEGIN]\n"
 
 
 @dataclass(frozen=True)
-class Code(Benchmark):
+class Code(Benchmark, ABC):
     """What HumanEval and MBPP share.
 
     Parameters
@@ -77,17 +78,17 @@ class Code(Benchmark):
                 f"{self.name}.temperature: {self.samples} samples at temperature 0 are all equal; set it to 0.8"
             )
 
+    @abstractmethod
     def prompt(self, item: Item) -> tuple[str, tuple[str, ...]]:
         """Return what the model is shown and the strings that end a continuation."""
-        raise NotImplementedError
 
+    @abstractmethod
     def program(self, item: Item, completion: str) -> str:
         """Return the completion as a program with the item's tests behind it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def canonical(self, item: Item) -> str:
         """Return the data file's own solution as a program with the item's tests behind it."""
-        raise NotImplementedError
 
     def requests(self, item: Item, answers: Answers) -> list[Ask]:
         """Return the same prompt `samples` times."""

@@ -6,8 +6,9 @@ from isheep.synthesis import outputs
 
 with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     prompts = list(read_rows(this.input.prompts))
-    template = this.template if this.knows_template(this.round) else None
-    dispatcher.complete(outputs.requests(prompts, this.run.outputs, template, this.run.seed, this.round))
+    settings = this.run.outputs
+    plain = None if this.knows_template(this.round) else settings.plain
+    dispatcher.complete(outputs.requests(prompts, settings, this.template, plain, this.run.seed, this.round))
     rows, funnel = outputs.answer(prompts, dispatcher.result, this.round)
 
     write_json(this.output.funnel, funnel.record(len(rows), 0, **outputs.token_counts(rows)))

@@ -7,6 +7,7 @@ from isheep.synthesis import outputs
 with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     shard, count = this.shard
     prompts = list(read_rows(this.input.prompts))[shard::count]
-    template = this.template if this.knows_template(this.round) else None
-    dispatcher.complete(outputs.requests(prompts, this.run.outputs, template, this.run.seed, this.round))
+    settings = this.run.outputs
+    plain = None if this.knows_template(this.round) else settings.plain
+    dispatcher.complete(outputs.requests(prompts, settings, this.template, plain, this.run.seed, this.round))
     write_json(this.output.done, {"requests": len(prompts)})

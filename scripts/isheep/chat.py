@@ -10,7 +10,7 @@ from typing import Any
 
 from isheep.config.model import Model
 from isheep.config.stages import Plain
-from isheep.engines.base import Prompt
+from isheep.engines.base import Prompt, Template
 from isheep.errors import UserError
 
 ZERO_WIDTH_SPACE = "\u200b"
@@ -70,7 +70,8 @@ class ChatTemplate:
     @property
     def control_tokens(self) -> tuple[str, ...]:
         """Every token that the template or the tokenizer gives a meaning of its own."""
-        added = {token.content for token in self.tokenizer.added_tokens_decoder.values()}
+        # Some tokenizers list runs of blanks among the added tokens; those mean nothing to a template.
+        added = {token.content for token in self.tokenizer.added_tokens_decoder.values() if token.content.strip()}
         return tuple(sorted(added | set(self.tokenizer.all_special_tokens)))
 
     @property
@@ -91,9 +92,22 @@ class ChatTemplate:
         return Prompt(text, add_special_tokens=False)
 
 
-def render_plain(plain: Plain, instruction: str, input_text: str) -> Prompt:
-    """Return the prompt for a base model that knows no chat template."""
-    return Prompt(plain.text.replace("{prompt}", join(instruction, input_text)), add_special_tokens=True)
+def address(instruction: str, input_text: str, template: Template, plain: Plain | None) -> Prompt:
+    """Return what a model is shown of a task, with control tokens in it made harmless.
+
+    Parameters
+    ----------
+    instruction, input_text
+        The task.
+    template
+        The model's chat template.
+    plain
+        None when the model knows the template; else the format for a base model that was trained on none.
+    """
+    text = join(instruction, input_text)
+    if plain is None:
+        return template.render(user(text))
+    return Prompt(plain.text.replace("{prompt}", neutralise(text, template.control_tokens)), add_special_tokens=True)
 
 
 def user(text: str) -> list[dict[str, str]]:

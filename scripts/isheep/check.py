@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from isheep.assess.rubric import read_rubric
 from isheep.config.run import Run
 from isheep.errors import Problems, UserError
 from isheep.graph import DECIDES, Graph, base_folder
@@ -24,10 +25,12 @@ def check(graph: Graph) -> None:
     problems = Problems("before anything runs")
     for name, run in graph.config.runs.items():
         files = {file for stage in DECIDES for file in graph.files(name, stage)} - {run.seeds.path}
+        rubrics = sorted({assessor.rubric for assessor in run.assess.assessors if assessor.kind == "judge"})
         for test in (
             lambda run=run: resolve("prompts", run.prompts.rules),
             lambda run=run: resolve("outputs", run.outputs.rules),
             lambda run=run: _check_seeds(run),
+            *(lambda file=file: read_rubric(Path(file)) for file in rubrics if Path(file).is_file()),
             *(lambda file=file: _check_text(file) for file in sorted(files)),
             *(lambda file=file: _check_braces(file) for file in sorted({*files, run.seeds.path, run.model.path or ""})),
             lambda run=run: _check_model(run),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from workplace import FAKE
 from places import PATIENCE, SlurmPlace
+from workplace import FAKE
 
 pytestmark = pytest.mark.timeout(4 * PATIENCE)
 

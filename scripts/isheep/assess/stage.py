@@ -16,7 +16,6 @@ from isheep.engines.base import Prompt, Request, Sampling, ScoreRequest, Templat
 from isheep.errors import UserError
 from isheep.funnel import Funnel
 from isheep.records import Row
-from isheep.synthesis.outputs import render
 
 STAGE = "assess_outputs"
 
@@ -58,8 +57,7 @@ def build(
         return template.render(chat.user(text)) if plain is None else Prompt(f"{text}\n", add_special_tokens=True)
 
     def task(instruction: str, input_text: str) -> Prompt:
-        harmless = {"instruction": chat.neutralise(instruction, tokens), "input": chat.neutralise(input_text, tokens)}
-        return render(harmless, template if plain is None else None, plain)
+        return chat.address(instruction, input_text, template, plain)
 
     assessors: list[Assessor] = []
     for each in settings.assessors:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from isheep import chat
 from isheep.config.stages import Outputs, Plain
 from isheep.dispatch import draw_seed
-from isheep.engines.base import Completion, Prompt, Request, Sampling, Template
+from isheep.engines.base import Completion, Request, Sampling, Template
 from isheep.funnel import Funnel
 from isheep.records import Row
 from isheep.rules.registry import Rule, first_broken
@@ -16,33 +16,32 @@ from isheep.rules.registry import Rule, first_broken
 STAGE = "generate_outputs"
 
 
-def render(row: Row, template: Template | None, plain: Plain) -> Prompt:
-    """Return what the model is shown for a row: by its chat template, or plainly when it was trained on none.
+def requests(
+    rows: Iterable[Row],
+    settings: Outputs,
+    template: Template,
+    plain: Plain | None,
+    run_seed: int,
+    round_number: int,
+) -> Iterator[Request]:
+    """Yield the request for one answer to each row, zero-shot (paper 3.1).
 
     Parameters
     ----------
-    row
-        Has instruction and input.
-    template
-        The chat template, or None for a base model in round 0.
-    plain
-        The format for that case.
+    rows
+        Prompts: id, instruction, input.
+    settings
+        Section `outputs`.
+    template, plain
+        How the model is addressed, as in `chat.address`.
+    run_seed, round_number
+        What every draw follows from.
     """
-    if template is None:
-        return chat.render_plain(plain, row["instruction"], row["input"])
-    return template.render(chat.user(chat.join(row["instruction"], row["input"])))
-
-
-def requests(
-    rows: Iterable[Row], settings: Outputs, template: Template | None, run_seed: int, round_number: int
-) -> Iterator[Request]:
-    """Yield the request for one answer to each row, zero-shot (paper 3.1)."""
     sampling = settings.sampling
-    drawn = Sampling(
-        sampling.temperature, sampling.top_p, sampling.max_tokens, settings.plain.stop if template is None else ()
-    )
+    stop = plain.stop if plain else ()
+    drawn = Sampling(sampling.temperature, sampling.top_p, sampling.max_tokens, stop)
     for row in rows:
-        prompt = render(row, template, settings.plain)
+        prompt = chat.address(row["instruction"], row["input"], template, plain)
         yield Request(row["id"], prompt, drawn, draw_seed(run_seed, STAGE, round_number, row["id"]))
 
 

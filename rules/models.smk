@@ -1,6 +1,11 @@
 # Models: base models that the workflow fetches or converts itself, and the hash by which every stage knows iter_0.
 
 
+# Where snakemake runs: the nodes of a cluster often have no network.
+localrules:
+    fetch_model,
+
+
 rule fetch_model:
     output:
         model=directory("models/{model}"),

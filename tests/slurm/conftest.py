@@ -57,7 +57,8 @@ def scenarios(
 ) -> Iterator[dict[Callable, Future]]:
     """The scenarios of all tests of this session, each in a folder of its own, side by side."""
     marks = [item.get_closest_marker("scenario") for item in request.session.items]
-    functions = dict.fromkeys(mark.kwargs["of"] for mark in marks if mark)
+    functions = list(dict.fromkeys(mark.kwargs["of"] for mark in marks if mark))
+    functions.sort(key=lambda function: "test_loop" not in function.__module__)  # the longest first
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         yield {function: pool.submit(function, make_place(function.__name__), undisturbed) for function in functions}
 

@@ -143,7 +143,7 @@ def test_two_processes_train_as_one_does(smollm2, alone, tmp_path, stage):
     report = train(smollm2, tmp_path, processes=2, zero_stage=stage)
     for key in ("rows", "heldout_rows", "steps", "tokens", "end_of_turn"):
         assert report[key] == alone[1][key]
-    # Measured: equal in two processes without DeepSpeed, 3e-7 apart with ZeRO-2 and ZeRO-3.
+    # Measured: equal in two processes without DeepSpeed, less than 5e-7 apart with ZeRO-2 and ZeRO-3.
     losses = [log["loss"] for log in report["loss"]]
     assert losses == pytest.approx([log["loss"] for log in alone[1]["loss"]], rel=1e-5)
     assert report["heldout"]["before"] == pytest.approx(alone[1]["heldout"]["before"], rel=1e-5)

@@ -19,7 +19,7 @@ import yaml
 from workplace import FAKE, REPOSITORY, Workplace
 
 STATE = Path(os.environ.get("ISHEEP_SLURM", Path(os.environ.get("TMPDIR", "/tmp")) / "isheep-slurm"))
-PATIENCE = 1500
+PATIENCE = 3000
 FIELDS = (
     "JobIDRaw",
     "Comment",

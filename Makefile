@@ -37,7 +37,7 @@ $(READY): envs/$(HARDWARE).lock envs/install.sh
 	touch $@
 
 .PHONY: light
-light: .venv-light/.ready ## only what `snakemake -n` and a cluster's login node need, into .venv-light
+light: .venv-light/.ready ## only what `snakemake -n` needs, into .venv-light
 .venv-light/.ready: envs/light.lock envs/install.sh
 	@envs/install.sh light .venv-light
 	touch $@

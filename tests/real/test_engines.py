@@ -31,7 +31,7 @@ from isheep.engines.base import Engine, Prompt, Request, Sampling, ScoreRequest
 from isheep.engines.tokens import encode_prompt
 from isheep.errors import UserError
 
-# The largest difference seen between the two engines on `scorings` was 4e-5 nats, summed over at most 9 tokens.
+# Seen: at most 9.2e-5 nats over 176 sums of up to 32 tokens (docs/engines.md).
 TOLERANCE = 1e-3
 
 

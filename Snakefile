@@ -15,6 +15,7 @@ include: "rules/prompts.smk"  # generate_prompts
 include: "rules/outputs.smk"  # generate_outputs, filter_outputs
 include: "rules/assess.smk"  # assess_outputs, select_data
 include: "rules/train.smk"  # train_adapter, merge_model
+include: "rules/evaluation.smk"  # evaluate_model, judge_answers, score_model
 include: "rules/summary.smk"  # freeze_config, summarise_run
 include: "rules/proof.smk"  # gather_manifest, verify, reproduce, publish, archive
 

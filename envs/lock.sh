@@ -33,6 +33,7 @@ compile() {
         echo "# Made by \`make lock\` from envs/$name.in; not edited by hand. Installed with pip install --no-deps."
         # The build of torch is the installer's choice; paths of this machine say nothing elsewhere.
         sed -E 's/^(torch==[0-9.]+)\+cpu/\1/; s#, -c [^, ]+##; s#-c [^, ]+, ##' "$work/$name.lock"
+        if [ "$name" != light ]; then grep '^[a-z]' files-only.txt; fi
     } >"$work/$name.ready"
     echo "locked $name: $(grep -c '^[a-z0-9]' "$work/$name.ready") packages"
 }

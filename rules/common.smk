@@ -8,7 +8,7 @@ from isheep.check import check
 from isheep.config import load
 from isheep.config.resources import Need
 from isheep.errors import UserError
-from isheep.graph import Graph, base_folder
+from isheep.graph import ONCE, Graph, base_folder
 from isheep.proof.reproduce import prepare
 from isheep.orphans import end_orphans
 from isheep.provenance import code_digest
@@ -160,18 +160,65 @@ def minutes(kind, gathers=None):
 
 def model_source(wildcards):
     """Params function: where a base model comes from."""
-    run = graph.base_sources()[f"models/{wildcards.model}"]
-    return run.model.model_dump(include={"hub", "revision", "gguf"})
+    source = graph.sources()[f"models/{wildcards.model}"]
+    return source.model_dump(include={"hub", "revision", "gguf"})
 
 
 def base_model_folder(wildcards):
     """Params function: the folder of a run's base model; None for the fake engine's."""
-    return base_folder(graph.config.runs[wildcards.run])
+    return base_folder(graph.config.runs[wildcards.run].model)
 
 
 def base_model(wildcards):
     """Input function: the folder of a run's base model."""
     return base_model_folder(wildcards) or []
+
+
+def judge_folder(wildcards):
+    """Input and params function: the folder of the evaluation's judge; nothing for an endpoint."""
+    return graph.judge_folder(wildcards.run) or []
+
+
+def judge_identity(wildcards):
+    """Input function: the identity of the evaluation's judge; nothing for an endpoint."""
+    stage = graph.judge_stage(wildcards.run)
+    return graph.result(wildcards.run, *stage) if stage else []
+
+
+def base(wildcards):
+    """Which model the others are compared with."""
+    return 0
+
+
+def previous(wildcards):
+    """Which model the round before made."""
+    return int(wildcards.i) - 1
+
+
+def evaluated(stage, of=current, name=None):
+    """Input function: what an evaluation stage made of a model, or a file beside it; nothing when there is no such.
+
+    The base is not compared with itself; it has no earlier model.
+    """
+
+    def find(wildcards):
+        i, once = of(wildcards), stage in ONCE
+        compared = of is not current and not once
+        if stage not in graph.evaluation_stages(wildcards.run) or (
+            compared and wildcards.i == "0"
+        ):
+            return []
+        found = Path(graph.result(wildcards.run, stage, i))
+        return str(found.with_name(name) if name else found)
+
+    return find
+
+
+def rival_answers(wildcards):
+    """Input function: the base model's answers, when they are a benchmark's rival."""
+    benchmarks = graph.config.runs[wildcards.run].evaluation.on.values()
+    rival = any(getattr(entry, "rival", None) == "base" for entry in benchmarks)
+    return graph.result(wildcards.run, "evaluate_model", 0) if rival else []
 
 
 def resolved(wildcards):

@@ -19,7 +19,7 @@ with job.of(snakemake) as this:
             print(f"{run}: NOT verified: {error}", flush=True)
             failed.append(run)
             continue
-        base = graph.base_folder(settings)
+        base = graph.base_folder(settings.model)
         found, stages = verify(results, this.threads, Path(base) if base else None)
         code = results.manifest["made"]["code"]["files"] if results.manifest else None
         found.findings += stale(now, run, stages, code)

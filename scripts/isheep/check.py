@@ -8,7 +8,7 @@ from pathlib import Path
 from isheep.assess.rubric import read_rubric
 from isheep.config.run import Run
 from isheep.errors import Problems, UserError
-from isheep.graph import DECIDES, Graph, base_folder
+from isheep.graph import Graph, base_folder
 from isheep.models import check_folder
 from isheep.rules.registry import resolve
 from isheep.seeds import read_seeds
@@ -24,7 +24,8 @@ def check(graph: Graph) -> None:
     """
     problems = Problems("before anything runs")
     for name, run in graph.config.runs.items():
-        files = {file for stage in DECIDES for file in graph.files(name, stage)} - {run.seeds.path}
+        data = {file for stage in graph.evaluation_stages(name) for file in graph.files(name, stage)}
+        files = {file for stage, _ in graph.stages(name) for file in graph.files(name, stage)} - data - {run.seeds.path}
         rubrics = sorted({assessor.rubric for assessor in run.assess.assessors if assessor.kind == "judge"})
         for test in (
             lambda run=run: resolve("prompts", run.prompts.rules),
@@ -32,7 +33,11 @@ def check(graph: Graph) -> None:
             lambda run=run: _check_seeds(run),
             *(lambda file=file: read_rubric(Path(file)) for file in rubrics if Path(file).is_file()),
             *(lambda file=file: _check_text(file) for file in sorted(files)),
-            *(lambda file=file: _check_braces(file) for file in sorted({*files, run.seeds.path, run.model.path or ""})),
+            *(lambda file=file: _check_there(file) for file in sorted(data)),
+            *(
+                lambda file=file: _check_braces(file)
+                for file in sorted({*files, *data, run.seeds.path, run.model.path or ""})
+            ),
             lambda run=run: _check_model(run),
         ):
             _note(problems, f"runs.{name}", test)
@@ -66,10 +71,17 @@ def _check_text(file: str) -> None:
         raise UserError(f"{file}: not UTF-8 text (byte {error.start})") from None
 
 
+def _check_there(file: str) -> None:
+    if not Path(file).is_file():
+        raise UserError(
+            f"{file}: no such file; correct the benchmark's `path` in section evaluation, or set the benchmark to null"
+        )
+
+
 def _check_model(run: Run) -> None:
     if run.engine.name == "fake":
         return
-    folder = base_folder(run)
+    folder = base_folder(run.model)
     if folder is None:
         raise UserError(
             "model: no base model; give model.path (a folder), model.hub (an id) or preset (a file in config/models/)"

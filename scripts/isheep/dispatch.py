@@ -57,6 +57,10 @@ class Dispatcher:
             return Completion(**found)
         return Score(found["id"], tuple(found["log_likelihoods"]), tuple(found["tokens"]))
 
+    def has(self, request_id: str) -> bool:
+        """Whether a request that was sent before has a result."""
+        return self._digests[request_id] in self.journal.results
+
     def tokens(self) -> dict[str, int]:
         """Return the tokens read, written and scored for the requests that were sent, whoever answered them."""
         results = [self.journal.results[sent] for sent in set(self._digests.values()) if sent in self.journal.results]

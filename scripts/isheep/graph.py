@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from isheep.config import Config
+from isheep.config.evaluation import JUDGED
+from isheep.config.model import Model
 from isheep.config.resources import Need
 from isheep.config.run import Run
 from isheep.records import digest
@@ -25,7 +27,15 @@ DECIDES: dict[str, tuple[str, ...]] = {
     "select_data": ("select",),
     "train_adapter": ("seed", "model", "train"),
     "merge_model": ("model", "train", "merge"),
+    "evaluate_model": ("seed", "model", "engine", "outputs", "evaluation"),
+    "run_harness": ("seed", "model", "engine", "evaluation"),
+    "identify_judge": (),
+    "calibrate_judge": ("seed", "model", "engine", "outputs", "evaluation"),
+    "judge_answers": ("seed", "model", "engine", "outputs", "evaluation"),
+    "score_model": ("evaluation",),
 }
+# Stages that a run has once, in round 0.
+ONCE = ("identify_model", "identify_judge", "calibrate_judge")
 # Keys that change how fast or where a stage runs, or where its model is read, but not what comes out.
 OPERATIONAL: dict[str, tuple[str, ...]] = {
     "model": ("path", "hub", "revision", "gguf"),
@@ -40,6 +50,7 @@ OPERATIONAL: dict[str, tuple[str, ...]] = {
         "misbehave.delay_ms",
     ),
     "train": ("checkpoint_steps",),
+    "evaluation": ("judge.key_variable", "judge.timeout_s", "judge.attempts", "judge.concurrency"),
 }
 # Of a section, what a stage uses only.
 PARTS: dict[tuple[str, str], tuple[str, ...]] = {
@@ -47,8 +58,16 @@ PARTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("filter_outputs", "outputs"): ("rules",),
     ("assess_outputs", "outputs"): ("plain",),
     ("merge_model", "train"): ("start_from", "trainer"),
+    ("evaluate_model", "outputs"): ("plain",),
+    ("evaluate_model", "evaluation"): ("benchmarks",),
+    ("run_harness", "evaluation"): ("harness",),
+    ("calibrate_judge", "outputs"): ("plain",),
+    ("calibrate_judge", "evaluation"): ("benchmarks", "judge"),
+    ("judge_answers", "outputs"): ("plain",),
+    ("judge_answers", "evaluation"): ("benchmarks", "judge"),
+    ("score_model", "evaluation"): ("benchmarks", "judge", "harness"),
 }
-SHARDED = ("generate_prompts", "generate_outputs", "assess_outputs")
+SHARDED = ("generate_prompts", "generate_outputs", "assess_outputs", "evaluate_model")
 # The file by which later stages know each stage's result, in the folder of its round.
 RESULT: dict[str, str] = {
     "identify_model": "iter_{i}/identity.json",
@@ -59,6 +78,12 @@ RESULT: dict[str, str] = {
     "select_data": "d_{i}/selected.jsonl",
     "train_adapter": "iter_{i}/adapter",
     "merge_model": "iter_{i}/identity.json",
+    "evaluate_model": "iter_{i}/evaluation/answers.jsonl",
+    "run_harness": "iter_{i}/evaluation/harness.json",
+    "identify_judge": "iter_{i}/evaluation/judge.json",
+    "calibrate_judge": "iter_{i}/evaluation/calibration.json",
+    "judge_answers": "iter_{i}/evaluation/judgements.jsonl",
+    "score_model": "iter_{i}/evaluation/scores.json",
 }
 
 
@@ -98,7 +123,19 @@ class Graph:
             return [settings.seeds.path, settings.prompts.meta_prompt, *template]
         if stage == "assess_outputs":
             return [*(a.rubric for a in settings.assess.assessors if a.kind == "judge"), *template]
-        return template if stage in ("generate_outputs", "train_adapter", "merge_model") else []
+        evaluation = settings.evaluation
+        data = [entry.path for entry in evaluation.on.values()]
+        data += [entry.references for entry in evaluation.on.values() if getattr(entry, "references", None)]
+        if stage in ("evaluate_model", "judge_answers"):
+            return [*data, *template]
+        if stage == "calibrate_judge":
+            return [*data, evaluation.judge.calibration.path, *template]
+        if stage == "score_model":
+            return data
+        if stage == "run_harness" and evaluation.harness.include_path:
+            tasks = Path(evaluation.harness.include_path).rglob("*.yaml")
+            return [*sorted(str(task) for task in tasks), *template]
+        return template if stage in ("generate_outputs", "train_adapter", "merge_model", "run_harness") else []
 
     # Which stages feed a stage -------------------------------------------------------------------------------------
 
@@ -124,13 +161,57 @@ class Graph:
             yield from [("select_data", i - 1), self.model_stage(self.start_of(run, i))]
         elif stage == "merge_model":
             yield from [("train_adapter", i), ("select_data", i - 1), self.model_stage(self.start_of(run, i))]
+        else:
+            yield from self._evaluation_upstream(run, stage, i)
+
+    def _evaluation_upstream(self, run: str, stage: str, i: int) -> Iterator[tuple[str, int]]:
+        stages = self.evaluation_stages(run)
+        benchmarks = self.config.runs[run].evaluation.on.values()
+        if stage in ("evaluate_model", "run_harness"):
+            yield self.model_stage(i)
+        elif stage in ("calibrate_judge", "judge_answers"):
+            if judge := self.judge_stage(run):
+                yield judge
+            if stage == "judge_answers":
+                yield "evaluate_model", i
+            if any(getattr(entry, "rival", None) == "base" for entry in benchmarks):
+                yield "evaluate_model", 0
+        elif stage == "score_model":
+            feeding = [one for one in ("evaluate_model", "judge_answers", "run_harness") if one in stages]
+            yield from ((one, i) for one in feeding)
+            if "calibrate_judge" in stages:
+                yield "calibrate_judge", 0
+            if i:
+                yield from (("score_model", earlier) for earlier in sorted({0, i - 1}))
+
+    def evaluation_stages(self, run: str) -> list[str]:
+        """Return the stages that measure every model of a run, in the order in which they can run."""
+        evaluation = self.config.runs[run].evaluation
+        found = ["evaluate_model"] if evaluation.on else []
+        if any(entry.kind in JUDGED for entry in evaluation.on.values()):
+            found += ["calibrate_judge", "judge_answers"]
+        if evaluation.harness:
+            found += ["run_harness"]
+        return [*found, "score_model"] if found else []
+
+    def judge_stage(self, run: str) -> tuple[str, int] | None:
+        """Return the stage whose result is the identity of the evaluation's judge; None for an endpoint."""
+        judge = self.config.runs[run].evaluation.judge
+        if judge is None or judge.kind == "endpoint":
+            return None
+        return ("identify_judge", 0) if judge.model else self.model_stage(0)
 
     def stages(self, run: str) -> list[tuple[str, int]]:
         """Return every stage of a run with its round, in an order in which they can run."""
         of_round = [stage for stage, result in RESULT.items() if result.startswith("d_")]
-        found = [("identify_model", 0)]
+        of_model = self.evaluation_stages(run)
+        once = [stage for stage in of_model if stage in ONCE]
+        judge = [self.judge_stage(run)] if once and self.judge_stage(run) == ("identify_judge", 0) else []
+        found = [("identify_model", 0), *judge]
+        found += [(stage, 0) for stage in of_model]
         for i in range(self.config.runs[run].rounds):
             found += [*((stage, i) for stage in of_round), ("train_adapter", i + 1), ("merge_model", i + 1)]
+            found += [(stage, i + 1) for stage in of_model if stage not in ONCE]
         return found
 
     @staticmethod
@@ -151,10 +232,11 @@ class Graph:
     def _upstream_digest(self, run: str, stage: str, i: int) -> str:
         """Return a digest of everything that decides a result: equal in two runs means equal results."""
         own: dict[str, Any] = {"stage": stage, "round": i, "settings": self.settings(run, stage)}
-        if stage == "identify_model":
-            model = self.config.runs[run].model
+        if stage in ("identify_model", "identify_judge"):
+            settings = self.config.runs[run]
+            model = settings.model if stage == "identify_model" else settings.evaluation.judge.model
             own["model"] = [model.path, model.hub, model.revision, model.gguf]
-            own["engine"] = self.config.runs[run].engine.name == "fake"
+            own["engine"] = settings.engine.name == "fake"
         own["files"] = self.files(run, stage)
         own["upstream"] = [self._digest(run, *feeding) for feeding in self.upstream(run, stage, i)]
         return digest(own)
@@ -191,12 +273,21 @@ class Graph:
         """Return the folder of iter_i's weights; None for the fake engine's base, which has none."""
         if i:
             return str(Path(self.identity(run, i)).with_name("model"))
-        return base_folder(self.config.runs[run])
+        return base_folder(self.config.runs[run].model)
 
-    def base_sources(self) -> dict[str, Run]:
-        """Return the folders of base models that the workflow makes itself, with a run that says from what."""
+    def judge_folder(self, run: str) -> str | None:
+        """Return the folder of the evaluation's judge; None for an endpoint and for the fake engine's base."""
+        judge = self.config.runs[run].evaluation.judge
+        if judge is None or judge.kind == "endpoint":
+            return None
+        return base_folder(judge.model) if judge.model else self.model_folder(run, 0)
+
+    def sources(self) -> dict[str, Model]:
+        """Return the folders of models that the workflow makes itself, each with what says from where."""
         runs = self.config.runs.values()
-        return {str(base_folder(run)): run for run in runs if run.model.hub or run.model.gguf}
+        judges = (getattr(run.evaluation.judge, "model", None) for run in runs)
+        models = [*(run.model for run in runs), *(judge for judge in judges if isinstance(judge, Model))]
+        return {str(base_folder(model)): model for model in models if model.hub or model.gguf}
 
     # Shards --------------------------------------------------------------------------------------------------------
 
@@ -221,8 +312,10 @@ class Graph:
     def targets(self) -> list[str]:
         """Return what `snakemake` makes by default: for every run its last model, summary, settings, manifest."""
         made = [(run, f"results/{run}") for run in self.config.runs]
+        scored = [run for run in self.config.runs if self.evaluation_stages(run)]
         return [
             *(self.identity(run, settings.rounds) for run, settings in self.config.runs.items()),
+            *(self.result(run, "score_model", i) for run in scored for i in range(self.config.runs[run].rounds + 1)),
             *(f"{folder}/summary.txt" for _, folder in made),
             *(f"{folder}/config.yaml" for _, folder in made),
             *(f"{folder}/manifest.json" for _, folder in made),
@@ -231,21 +324,27 @@ class Graph:
 
 def deciding(run: Run, section: str) -> Any:
     """Return a section of a run as plain JSON values, without the keys that do not decide what comes out."""
-    return _without(run.model_dump(mode="json")[section], OPERATIONAL.get(section, ()))
+    return without_operational(section, run.model_dump(mode="json")[section])
+
+
+def without_operational(section: str, values: Any) -> Any:
+    """Return the JSON values of a section without the keys that do not decide what comes out."""
+    return _without(values, OPERATIONAL.get(section, ()))
 
 
 def shard_count_file(run: str, stage: str, i: int) -> str:
     """Return the file in which a finished stage keeps the number of its shards."""
-    return f"results/{run}/d_{i}/.shards/{stage}/count"
+    folder = RESULT[stage].format(i=i).rpartition("/")[0]
+    return f"results/{run}/{folder}/.shards/{stage}/count"
 
 
-def base_folder(run: Run) -> str | None:
-    """Return the folder of a run's base model; models/ holds those that the workflow makes itself."""
-    if run.model.gguf:
-        return "models/" + run.model.gguf.partition(":")[2].removesuffix(".gguf").replace("/", "--")
-    if run.model.hub:
-        return f"models/{run.model.hub.replace('/', '--')}--{run.model.revision.replace('/', '--')}"
-    return run.model.path
+def base_folder(model: Model) -> str | None:
+    """Return the folder of a model that was not trained here; models/ holds those that the workflow fetches itself."""
+    if model.gguf:
+        return "models/" + model.gguf.partition(":")[2].removesuffix(".gguf").replace("/", "--")
+    if model.hub:
+        return f"models/{model.hub.replace('/', '--')}--{model.revision.replace('/', '--')}"
+    return model.path
 
 
 def _without(value: Any, keys: Iterable[str]) -> Any:

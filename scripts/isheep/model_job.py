@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from isheep import engines, graph, job
+from isheep.config.engine import Engine
+from isheep.config.model import Model
 from isheep.dispatch import Dispatcher
+from isheep.engines.base import Engine as Backend
 from isheep.engines.base import Template
 from isheep.journal import Journal
 from isheep.provenance import code_digest
@@ -26,25 +29,37 @@ class ModelJob(job.Job):
         return (int(wildcards.shard) - 1, int(wildcards.shards)) if hasattr(wildcards, "shard") else (0, 1)
 
     @contextmanager
-    def dispatcher(self) -> Iterator[Dispatcher]:
-        """Open the journal of this job; the engine follows when a request is not in it."""
-        run = self.run
+    def dispatcher(self, engine: Engine | None = None, model: Model | None = None) -> Iterator[Dispatcher]:
+        """Open the journal of this job; the engine follows when a request is not in it.
+
+        Parameters
+        ----------
+        engine, model
+            What runs which model, when not the sections of the run.
+        """
+        engine, model = engine or self.run.engine, model or self.run.model
         identity = read_json(self.input.identity)["sha256"]
-        fingerprint = digest(
-            {
-                "model": identity,
-                "engine": graph.deciding(run, "engine"),
-                "addressed": graph.deciding(run, "model"),
-                "code": code_digest("isheep/engines", "isheep/chat.py"),
-            }
-        )
+        depends_on = {
+            "model": identity,
+            "engine": graph.without_operational("engine", engine.model_dump(mode="json")),
+            "addressed": graph.without_operational("model", model.model_dump(mode="json")),
+            "code": code_digest("isheep/engines", "isheep/chat.py"),
+        }
+
+        def open_engine() -> Backend:
+            return engines.load(engine, model, self.model_folder, identity, self.threads, self.gpus)
+
+        with self.dispatcher_of(depends_on, open_engine) as dispatcher:
+            yield dispatcher
+
+    @contextmanager
+    def dispatcher_of(self, depends_on: dict[str, Any], open_engine: Callable[[], Backend]) -> Iterator[Dispatcher]:
+        """Open the journal for what answers depend on besides their requests; count the tokens when all went well."""
+        fingerprint = digest(depends_on)
         shard, count = self.shard
         writer = "stage" if count == 1 else f"shard-{shard + 1}-of-{count}"
         with Journal(self.work_folder(fingerprint), fingerprint, writer) as journal:
-            dispatcher = Dispatcher(
-                journal,
-                lambda: engines.load(run.engine, run.model, self.model_folder, identity, self.threads, self.gpus),
-            )
+            dispatcher = Dispatcher(journal, open_engine)
             try:
                 yield dispatcher
                 self.tokens = dispatcher.tokens()
@@ -53,7 +68,7 @@ class ModelJob(job.Job):
 
     @cached_property
     def template(self) -> Template:
-        """How the model is addressed; read without opening the engine."""
+        """How the run's model is addressed; read without opening the engine."""
         return engines.load_template(self.run.engine, self.run.model, self.model_folder)
 
     def knows_template(self, round_number: int) -> bool:

@@ -11,7 +11,7 @@ from isheep.engines.base import Completion, Prompt, Request, Sampling, ScoreRequ
 from isheep.errors import UserError
 from isheep.evaluation import files
 from isheep.evaluation.base import FLOORS, Ask, Benchmark, Floor, Item, answered, mean, ratio, said, score_all
-from isheep.evaluation.registry import BENCHMARKS, make
+from isheep.evaluation.registry import KINDS, make
 
 TURNS = (
     {"role": "user", "content": "Name a bird {prompt}."},
@@ -126,7 +126,7 @@ def test_a_broken_data_file_is_named_with_its_line(tmp_path, name, text, message
 
 
 def test_a_missing_data_file_is_one_clear_line(tmp_path):
-    for kind in sorted(set(BENCHMARKS) - {"ifeval", "constraints"}):
+    for kind in sorted(set(KINDS) - {"ifeval"}):
         for name in ("none.jsonl", "none.json"):
             with pytest.raises(UserError, match="no such file"):
                 make(kind).load(tmp_path / name)
@@ -143,7 +143,7 @@ def test_rows_are_read_from_jsonl_gzip_and_json_alike(tmp_path):
 
 
 def test_every_benchmark_is_made_by_name_and_unknown_ones_are_refused():
-    for kind in BENCHMARKS:
+    for kind in KINDS:
         benchmark = make(kind)
         assert benchmark.name == kind and benchmark.groups([]) == {}
     with pytest.raises(UserError, match="no benchmark 'ifevil'"):

@@ -10,7 +10,7 @@ import pytest
 from isheep.engines.base import Completion, Sampling, Score
 from isheep.errors import UserError
 from isheep.evaluation import judge
-from isheep.evaluation.base import Ask
+from isheep.evaluation.base import Ask, Asked
 from isheep.evaluation.judge import Endpoint, comparison, material, rating, read_choice, read_rating
 
 
@@ -142,7 +142,8 @@ def reply(body):
 def asks(count):
     turns = [({"role": "user", "content": f"number {n}"},) for n in range(count)]
     return [
-        (f"id-{n}", Ask("judge", turn, sampling=Sampling(0.0, 1.0, 64), to="judge")) for n, turn in enumerate(turns)
+        Asked(f"id-{n}", Ask("judge", turn, sampling=Sampling(0.0, 1.0, 64), to="judge"))
+        for n, turn in enumerate(turns)
     ]
 
 
@@ -150,15 +151,16 @@ def endpoint(url, **settings):
     return Endpoint(url, "local-judge", timeout_s=300, longest_pause_s=0.01, **settings)
 
 
-def test_an_endpoint_answers_every_request_in_order(monkeypatch):
+def test_an_endpoint_answers_every_request(monkeypatch):
     monkeypatch.setenv("JUDGE_KEY", "k-123")
     with Server([(200, reply)]) as server:
-        replies = list(endpoint(server.url, key_variable="JUDGE_KEY").complete(asks(9), seed=5))
+        replies = list(endpoint(server.url, key_variable="JUDGE_KEY").complete(asks(9)))
+    replies.sort(key=lambda one: one.id)
     assert [one.id for one in replies] == [f"id-{n}" for n in range(9)]
     assert replies[7].text == "echo number 7 [[4]]" and read_rating(replies[7]) == 4
     assert (replies[7].prompt_tokens, replies[7].completion_tokens) == (3, 5)
     sent = server.seen[0]
-    assert sent["path"] == "/v1/chat/completions" and sent["model"] == "local-judge" and sent["seed"] == 5
+    assert sent["path"] == "/v1/chat/completions" and sent["model"] == "local-judge" and sent["seed"] == 0
     assert sent["temperature"] == 0 and sent["max_tokens"] == 64 and sent["key"] == "Bearer k-123"
 
 
@@ -200,6 +202,6 @@ def test_replies_before_a_failure_are_kept():
 
 
 def test_an_endpoint_cannot_score_likelihoods():
-    likelihood = Ask("judge", asks(1)[0][1].turns, continuations=("A", "B"), to="judge")
+    likelihood = Ask("judge", asks(1)[0].ask.turns, continuations=("A", "B"), to="judge")
     with pytest.raises(UserError, match="likelihood needs a judge on an engine"):
-        list(endpoint("http://127.0.0.1:9/v1").complete([("x", likelihood)]))
+        endpoint("http://127.0.0.1:9/v1").score([Asked("x", likelihood)])

@@ -12,7 +12,7 @@ from isheep.errors import UserError
 from isheep.evaluation.base import Floor, answered, said, score_all
 from isheep.evaluation.calibration import KINDS, Calibration, objections
 from isheep.evaluation.mt_bench import MtBench, length_grade, rank_correlation
-from isheep.evaluation.pairwise import Pairwise, at_equal_length, read_both
+from isheep.evaluation.pairwise import Pairwise, against, at_equal_length, read_both
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -177,7 +177,10 @@ def test_probabilities_of_both_orders_are_averaged():
 def test_rivals_are_another_models_answers_or_the_files_own(tmp_path):
     path = tmp_path / "q.jsonl"
     path.write_text('{"question_id": 7, "turns": ["Why?"]}')
-    assert Pairwise(rivals={"7": "Because."}).load(path)[0].fields == {"prompt": "Why?", "rival": "Because."}
+    items = Pairwise(rival="base").load(path)
+    assert Pairwise(rival="base").requests(items[0], {"answer": said("So.")}) == []
+    assert against(items, {"7": "Because."})[0].fields == {"prompt": "Why?", "rival": "Because."}
+    assert against(items, {"8": "No."}) == []
     with pytest.raises(UserError, match=r"q.jsonl:1: no rival's answer to 7"):
         Pairwise().load(path)
 

@@ -145,11 +145,16 @@ def _section(whole: Schema, place: str, field: Schema) -> list[str]:
     for where, union in unions.items():
         for option in _kinds(union):
             kind = _resolve(whole, option)
-            name = kind["properties"]["kind"]["const"]
+            named = kind["properties"].get("kind")
             rest = {key: item for key, item in _flatten(whole, kind) if key != "kind"}
             default = union.get("default")
-            mark = " (default)" if isinstance(default, dict) and default.get("kind") == name else ""
-            lines += ["", f"### {where}, kind `{name}`{mark}", "", _one_line(kind["description"])]
+            mark = (
+                " (default)"
+                if named and isinstance(default, dict) and named.get("const", "") == default.get("kind")
+                else ""
+            )
+            heading = f"{where}, kind {_type(named)}" if named else where
+            lines += ["", f"### {heading}{mark}", "", _one_line(kind["description"])]
             lines += ["", *_table(whole, rest)]
     return lines
 
@@ -183,12 +188,17 @@ def _type(field: Schema) -> str:
         return f"`{field['const']}`"
     if "enum" in field:
         return " or ".join(f"`{value}`" for value in field["enum"])
+    if "anyOf" in field and _kinds(field):
+        optional = " or nothing" if {"type": "null"} in field["anyOf"] else ""
+        return ("section with `kind`" if len(_kinds(field)) > 1 else "section") + optional
     if "anyOf" in field:
         options = [_type(option) for option in field["anyOf"]]
         return ("; or " if any("," in option for option in options) else " or ").join(options)
     kind = field.get("type")
     if kind == "array":
         return "list of sections with `kind`" if _kinds(field) else f"list of {_type(field.get('items', {}))}"
+    if kind == "object" and _kinds(field):
+        return "mapping of names to sections with `kind`"
     if kind == "object":
         return f"mapping of names to {_type(field.get('additionalProperties', {}))}"
     words = {"string": "text", "boolean": "`true` or `false`", "null": "nothing"}
@@ -202,9 +212,12 @@ def _resolve(whole: Schema, field: Schema) -> Schema:
 
 
 def _kinds(field: Schema) -> list[Schema]:
-    """Return the sections among which a field (or each item of it) chooses by `kind`."""
-    options = field.get("items", field).get("anyOf", [])
-    return options if options and all("$ref" in option for option in options) else []
+    """Return the sections among which a field (or each item of it) chooses by `kind`, or that it may leave out."""
+    named = next(iter(field.get("patternProperties", {}).values()), None)
+    inner = field.get("items") or named or field.get("additionalProperties") or field
+    options = inner.get("anyOf", []) if isinstance(inner, dict) else []
+    leaves = [leaf for option in options for leaf in option.get("anyOf", [option]) if leaf.get("type") != "null"]
+    return leaves if leaves and all("$ref" in leaf for leaf in leaves) else []
 
 
 def _is_section(field: Schema) -> bool:

@@ -16,6 +16,9 @@ class Need(Section):
     minutes: int = Field(60, ge=1, description="Run time.")
 
 
+FALLBACK = {"evaluate": "generate", "judge": "assess"}
+
+
 class Resources(Section):
     """Needs by kind of stage; a model preset sets them for its size."""
 
@@ -24,8 +27,11 @@ class Resources(Section):
     train: Need = Field(Need(), description="train_adapter.")
     merge: Need = Field(Need(), description="merge_model and identify_model.")
 
+    evaluate: Need | None = Field(None, description="evaluate_model and run_harness; as `generate` when not given.")
+    judge: Need | None = Field(None, description="judge_answers and calibrate_judge; as `assess` when not given.")
+
     def at(self, kind: str, attempt: int) -> Need:
         """Return what a job of a kind of stage asks for at its `attempt`-th try (from 1)."""
-        need: Need = getattr(self, kind)
+        need: Need = getattr(self, kind) or getattr(self, FALLBACK[kind])
         doubled = 2 ** (attempt - 1)
         return need.model_copy(update={"mem_gib": need.mem_gib * doubled, "minutes": need.minutes * doubled})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from isheep.config.stages import Plain
 from isheep.engines.base import Completion, Prompt, Request, Sampling, Score, ScoreRequest, Template
@@ -66,6 +66,14 @@ class Ask:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """An ask with the id under which its answer is kept: BENCHMARK/ITEM/KEY (an item's own id may hold slashes)."""
+
+    id: str
+    ask: Ask
+
+
+@dataclass(frozen=True)
 class Metric:
     """A number over a benchmark's items.
 
@@ -112,6 +120,8 @@ class Benchmark(Protocol):
     """What every benchmark offers. Instances hold its settings and nothing else."""
 
     name: str
+    headline: ClassVar[tuple[str, ...]]
+    """The metrics that a summary shows; a name may begin with `{name}_`."""
 
     def load(self, path: Path, limit: int | None = None) -> list[Item]:
         """Return the items of a data file, at most `limit`; UserError names file and line of what is wrong."""

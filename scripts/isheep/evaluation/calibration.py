@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from isheep.errors import UserError
 from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio
@@ -29,6 +29,7 @@ class Calibration(Benchmark):
     `form` is how the judge is used elsewhere: "compare" two answers, or "rate" each alone.
     """
 
+    headline: ClassVar[tuple[str, ...]] = ()
     name: str = "calibration"
     form: Literal["compare", "rate"] = "compare"
     method: Method = "text"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from isheep.chat import user
 from isheep.engines.base import Sampling
@@ -60,6 +60,7 @@ class Code(Benchmark, ABC):
         Runs a program; the sandbox unless a test gives another.
     """
 
+    headline: ClassVar[tuple[str, ...]] = ("{name}_pass@1",)
     name: str
     style: Literal["chat", "continuation"] = "chat"
     samples: int = 1

@@ -9,12 +9,45 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from isheep.config.run import Run
 from isheep.errors import UserError
 from isheep.evaluation.base import Metric
 from isheep.records import Row
 
 logger = logging.getLogger(__name__)
 STABLE = ("versions", "n-shot", "n-samples", "higher_is_better", "task_hashes")
+
+
+BACKENDS = {"vllm": "vllm", "transformers": "hf", "fake": "dummy"}
+
+
+def run(run: Run, model: Path | None, gpus: int) -> dict[str, Any]:
+    """Return the results of the tasks that a run's section `evaluation.harness` names, on one of its models."""
+    settings, engine = run.evaluation.harness, run.engine
+    arguments: dict[str, Any] = {}
+    if engine.name == "vllm":
+        arguments = {
+            "dtype": engine.dtype,
+            "max_model_len": engine.context_length,
+            "gpu_memory_utilization": engine.gpu_memory_utilization,
+            "tensor_parallel_size": max(gpus, 1) if engine.tensor_parallel == "gpus" else engine.tensor_parallel,
+            "enforce_eager": engine.enforce_eager,
+        }
+    elif engine.name == "transformers":
+        arguments = {"dtype": engine.dtype, "max_length": engine.context_length}
+    return evaluate(
+        settings.tasks,
+        model or Path("none"),
+        BACKENDS[engine.name],
+        arguments,
+        Path(settings.include_path) if settings.include_path else None,
+        settings.num_fewshot,
+        settings.limit,
+        settings.batch_size,
+        None if engine.name == "vllm" else "cuda" if gpus else "cpu",
+        settings.chat,
+        run.seed,
+    )
 
 
 def evaluate(

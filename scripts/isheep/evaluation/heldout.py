@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
+from typing import ClassVar
 
 from isheep.chat import join, user
 from isheep.engines.base import Completion, Sampling, Score
@@ -25,6 +26,7 @@ NGRAM = 4
 class Heldout(Benchmark):
     """Pairs that no training row may overlap: bits per byte, preference of the right answer, stopping, repetition."""
 
+    headline: ClassVar[tuple[str, ...]] = ("heldout_bits_per_byte", "heldout_preference")
     name: str = "heldout"
     max_tokens: int = 256
 

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from isheep.chat import user
 from isheep.engines.base import Sampling
@@ -30,6 +30,7 @@ ECHO = "combination:repeat_prompt"
 class Ifeval(Benchmark):
     """IFEval, on its own file or on any file in its format (the project's own constraints are one)."""
 
+    headline: ClassVar[tuple[str, ...]] = ("instruction_strict", "prompt_strict")
     name: str = "ifeval"
     max_tokens: int = 1280
 

@@ -40,7 +40,7 @@ def interval(metric: Metric, level: float = 0.95, resamples: int = 2000, seed: i
     if not metric.terms:
         return None
     pairs = metric.terms.values()
-    if all(below == 1 and above in (0, 1) for above, below in pairs):
+    if metric.unit == "share" and all(below == 1 and above in (0, 1) for above, below in pairs):
         return wilson(sum(above for above, _ in pairs), len(pairs), level)
     return bootstrap(metric.terms, level, resamples, seed)
 

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from math import exp
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from typing import Any, Literal
 from isheep.chat import ZERO_WIDTH_SPACE, user
 from isheep.engines.base import Completion, Sampling, Score
 from isheep.errors import UserError
-from isheep.evaluation.base import Ask
+from isheep.evaluation.base import Ask, Asked
 from isheep.records import digest
 
 logger = logging.getLogger(__name__)
@@ -169,23 +169,38 @@ class Endpoint:
     concurrency: int = 8
     longest_pause_s: float = 30.0
 
-    def complete(self, asks: Iterable[tuple[str, Ask]], seed: int = 0) -> Iterator[Completion]:
-        """Yield the judge's reply to each (id, ask) as text, in the order asked, at temperature 0.
+    def complete(self, asked: Iterable[Asked]) -> Iterator[Completion]:
+        """Yield the judge's replies as text, as they come, at temperature 0.
 
         Raises
         ------
         UserError
-            The endpoint cannot be reached, refuses, or does not know the model; replies so far have been yielded.
+            The endpoint cannot be reached, refuses, or does not know the model; what it said before has been yielded.
         """
         client = self._client()
+        failed: UserError | None = None
         with ThreadPoolExecutor(self.concurrency) as pool:
-            futures = [pool.submit(self._reply, client, id, ask, seed) for id, ask in asks]
+            futures = [pool.submit(self._reply, client, one.id, one.ask) for one in asked]
             try:
-                for future in futures:
-                    yield future.result()
+                for future in as_completed(futures):
+                    try:
+                        yield future.result()
+                    except CancelledError:
+                        continue
+                    except UserError as error:
+                        failed = failed or error
+                        _cancel(futures)
             finally:
-                for future in futures:
-                    future.cancel()
+                _cancel(futures)
+        if failed:
+            raise failed
+
+    def score(self, asked: Iterable[Asked]) -> Iterator[Score]:
+        """Refuse: an endpoint writes text."""
+        raise UserError("judge.method: likelihood needs a judge on an engine; for an endpoint set judge.method: text")
+
+    def close(self) -> None:
+        """Do nothing: every request has its own connection."""
 
     def _client(self) -> Any:
         import openai
@@ -193,14 +208,11 @@ class Endpoint:
         key = os.environ.get(self.key_variable) or "none"
         return openai.OpenAI(base_url=self.base_url, api_key=key, timeout=self.timeout_s, max_retries=0)
 
-    def _reply(self, client: Any, id: str, ask: Ask, seed: int) -> Completion:
+    def _reply(self, client: Any, id: str, ask: Ask) -> Completion:
         import openai
         import tenacity
 
-        if ask.continuations or ask.sampling is None:
-            raise UserError(
-                "judge.method: likelihood needs a judge on an engine; for an endpoint set judge.method: text"
-            )
+        assert ask.sampling is not None, f"{id}: an endpoint writes text"
         passing = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(passing),
@@ -215,7 +227,7 @@ class Endpoint:
                 messages=[dict(turn) for turn in ask.turns],
                 temperature=ask.sampling.temperature,
                 max_tokens=ask.sampling.max_tokens,
-                seed=seed,
+                seed=0,
             )
         except openai.OpenAIError as error:
             raise UserError(self._explain(error)) from None
@@ -239,3 +251,9 @@ class Endpoint:
                 f"{where}: no such model or path there; correct judge.model or judge.base_url (it mostly ends in /v1)"
             )
         return f"{where}: {str(error).splitlines()[0][:200]}"
+
+
+def _cancel(futures: Iterable[Future[Completion]]) -> None:
+    """Give up what has not begun; workers still take it from their queue, which is what ends `as_completed`."""
+    for future in futures:
+        future.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from isheep.engines.base import Sampling
 from isheep.errors import UserError
@@ -29,6 +30,7 @@ class MtBench(Benchmark):
         How the judge is asked and read.
     """
 
+    headline: ClassVar[tuple[str, ...]] = ("local_judge_score",)
     name: str = "mt_bench"
     references: Path | None = None
     method: Method = "text"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from isheep.chat import join, user
 from isheep.engines.base import Sampling
@@ -24,19 +25,20 @@ class Pairwise(Benchmark):
 
     Parameters
     ----------
-    rivals
-        The rival's answers by item id; without them the file's own outputs.
+    rival
+        "file": the file's own outputs; "base": the base model's answers, put in by `against`.
     method
         How the judge is asked and read; "likelihood" gives probabilities instead of verdicts, as AlpacaEval 2 does.
     """
 
+    headline: ClassVar[tuple[str, ...]] = ("local_judge_win_rate",)
     name: str = "pairwise"
-    rivals: Mapping[str, str] | None = None
+    rival: Literal["file", "base"] = "file"
     method: Method = "text"
     max_tokens: int = 1024
 
     def load(self, path: Path, limit: int | None = None) -> list[Item]:
-        """Return the prompts of a file, each with the rival's answer.
+        """Return the prompts of a file, each with the rival's answer (None until `against` puts it in).
 
         Rows have instruction (with input) and output, as AlpacaEval's and Self-Instruct's files do, or question_id and
         turns, of which the first is the prompt.
@@ -44,19 +46,18 @@ class Pairwise(Benchmark):
 
         def make(place: str, row: Row) -> Item:
             id, prompt, output = _prompt(place, row)
-            rival = output if self.rivals is None else self.rivals.get(id)
-            if rival is None:
-                raise UserError(
-                    f"{place}: no rival's answer to {id}; the file needs `output`, or a rival must be named"
-                )
-            return Item(id, {"prompt": prompt, "rival": rival})
+            if self.rival == "file" and output is None:
+                raise UserError(f"{place}: no rival's answer to {id}; the file needs `output`, or set rival: base")
+            return Item(id, {"prompt": prompt, "rival": output if self.rival == "file" else None})
 
         return load_items(path, make, limit)
 
     def requests(self, item: Item, answers: Answers) -> list[Ask]:
-        """Return the prompt; once it is answered, the judge's two comparisons."""
+        """Return the prompt; once it is answered and there is a rival, the judge's two comparisons."""
         if "answer" not in answers:
             return [Ask("answer", tuple(user(item.fields["prompt"])), sampling=Sampling(0.0, 1.0, self.max_tokens))]
+        if item.fields["rival"] is None:
+            return []
         asks = both_orders("judge", item.fields["prompt"], answers["answer"].text, item.fields["rival"], self.method)
         return [ask for ask in asks if ask.key not in answers]
 
@@ -91,6 +92,11 @@ class Pairwise(Benchmark):
             "local_judge_as_length": mean(rows, "as_length", better=""),
             "pairwise_words": mean(rows, "words", "words", ""),
         }
+
+
+def against(items: Sequence[Item], rivals: Mapping[str, str]) -> list[Item]:
+    """Return the items that a rival answered, each with its answer; `rivals` maps item id to text."""
+    return [Item(item.id, item.fields | {"rival": rivals[item.id]}) for item in items if item.id in rivals]
 
 
 def _prompt(place: str, row: Row) -> tuple[str, str, str | None]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from isheep.chat import user
 from isheep.engines.base import Sampling
@@ -34,6 +34,7 @@ SQUAD_PROMPT = (
 class TriviaQa(Benchmark):
     """Closed-book questions with lists of accepted answers."""
 
+    headline: ClassVar[tuple[str, ...]] = ("triviaqa_em", "triviaqa_contains")
     name: str = "triviaqa"
     max_tokens: int = 50
 
@@ -67,6 +68,7 @@ class TriviaQa(Benchmark):
 class Squad2(Benchmark):
     """Questions about a passage, half of which it does not answer."""
 
+    headline: ClassVar[tuple[str, ...]] = ("squad2_f1", "squad2_em")
     name: str = "squad2"
     max_tokens: int = 50
 

@@ -13,7 +13,6 @@ from typing import Any
 from isheep import models
 from isheep.config.model import Model
 from isheep.config.publish import Publish
-from isheep.config.run import Run
 from isheep.errors import UserError
 from isheep.graph import base_folder
 from isheep.proof import privacy
@@ -79,7 +78,7 @@ def recorded_base(results: Results) -> Path | None:
     """Return where the base model of a run lies by its manifest; None for the fake engine's."""
     if results.manifest is None:
         return None
-    folder = base_folder(Run(model=Model.model_validate(results.manifest["made"]["settings"]["model"])))
+    folder = base_folder(Model.model_validate(results.manifest["made"]["settings"]["model"]))
     return results.find(folder) if folder else None
 
 

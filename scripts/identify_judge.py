@@ -1,0 +1,13 @@
+"""Rule identify_judge: the hash of the judge's weights and tokenizer."""
+
+from isheep import job, models
+from isheep.records import digest, write_json
+
+with job.of(snakemake) as this:
+    judge = this.run.evaluation.judge
+    if this.model_folder is None:
+        identity = {"sha256": digest("the fake engine's judge"), "files": {}}
+    else:
+        models.check_folder(this.model_folder, judge.model, (judge.engine or this.run.engine).context_length)
+        identity = models.identity(this.model_folder)
+    write_json(this.output.identity, identity)

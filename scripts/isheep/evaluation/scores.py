@@ -1,0 +1,210 @@
+"""Stage score_model: every benchmark's metrics, with floors, intervals, and differences to the base and before."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from isheep.config.evaluation import JUDGED, Evaluation
+from isheep.errors import UserError
+from isheep.evaluation import harness, stage
+from isheep.evaluation.base import FLOORS, Answers, Benchmark, Floor, Item, Metric
+from isheep.evaluation.intervals import table
+from isheep.evaluation.stage import Loaded, Place
+from isheep.records import Row
+
+logger = logging.getLogger(__name__)
+Results = dict[str, Any]
+FORMS = {"mt_bench": "rate", "pairwise": "compare"}
+"""How each judged kind uses the judge."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What another model got: the items' measures, and lm-eval's results, if any."""
+
+    items: Sequence[Row] = ()
+    harness: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What there is to score of one model.
+
+    Parameters
+    ----------
+    round
+        Of iter_i; 0 is the base.
+    answers
+        Rows of the model's answers.
+    base_answers
+        The base model's, as rivals.
+    judgements
+        Rows of the judge's replies.
+    judging, calibration
+        What judge_answers and calibrate_judge report.
+    harness
+        lm-eval's results, or what went wrong with them.
+    earlier
+        "base" and "previous": what they got.
+    base_scores
+        The base model's scores, whose floors hold for every model.
+    """
+
+    round: int
+    answers: Sequence[Row] = ()
+    base_answers: Sequence[Row] = ()
+    judgements: Sequence[Row] = ()
+    judging: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    harness: Mapping[str, Any] | None = None
+    earlier: Mapping[str, Earlier] = field(default_factory=dict)
+    base_scores: Mapping[str, Any] | None = None
+
+
+def score(evaluation: Evaluation, measured: Measured, workers: int = 1) -> tuple[Results, list[Row]]:
+    """Return the scores of one model, and the measures of every item as rows.
+
+    Parameters
+    ----------
+    evaluation
+        The section of the settings.
+    measured
+        Answers and what they are compared with.
+    workers
+        Programs in the sandbox at a time.
+    """
+    benchmarks, errors = stage.load(evaluation)
+    if measured.round:
+        benchmarks = stage.with_rivals(benchmarks, stage.answers_in(measured.base_answers))
+    answers = stage.answers_in([*measured.answers, *measured.judgements])
+    tokens = stage.tokens([*measured.answers, *measured.judgements])
+    scores: Results = {}
+    rows: list[Row] = []
+    for name, entry in evaluation.on.items():
+        found: Results = {"kind": entry.kind, "items": 0, "error": errors.get(name), "counts": True, "objections": []}
+        found |= {"headline": [], "metrics": {}, "floors": {}, "groups": {}}
+        found["tokens"] = tokens.get(name, {"prompt": 0, "completion": 0, "scored": 0})
+        if name in benchmarks:
+            try:
+                rows += _score_one(name, benchmarks[name], answers, measured, found, workers)
+            except UserError as error:
+                found["error"] = str(error)
+                logger.error("evaluation.benchmarks.%s has no scores: %s", name, error)
+        scores[name] = found
+    if measured.harness is not None:
+        scores["harness"] = _harness(measured)
+    return {"round": measured.round, "benchmarks": scores}, rows
+
+
+def _score_one(
+    name: str,
+    loaded: Loaded,
+    answers: Mapping[Place, Answers],
+    measured: Measured,
+    found: Results,
+    workers: int,
+) -> list[Row]:
+    """Fill in a benchmark's scores and return the measures of its items."""
+    benchmark = loaded.benchmark
+    judged = loaded.kind in JUDGED
+    if getattr(benchmark, "rival", None) == "base" and measured.round == 0:
+        found["error"] = "the base is the rival: compared from iter_1 on"
+        return []
+    if judged:
+        _calibrated(loaded.kind, measured, found)
+    done = _complete(benchmark, loaded.items, {item.id: answers.get((name, item.id), {}) for item in loaded.items})
+    found["items"] = len(done)
+    if not done:
+        found["error"] = measured.judging.get("error") or "no item was answered"
+        return []
+    if len(done) < len(loaded.items):
+        why = measured.judging.get("error") or "not answered"
+        found["error"] = f"{len(loaded.items) - len(done)} of {len(loaded.items)} items left out: {why}"
+    rows = _measures(benchmark, done, {item.id: answers[name, item.id] for item in done}, workers)
+    earlier = {
+        other: benchmark.summarise([_measured(row) for row in theirs.items if row["benchmark"] == name])
+        for other, theirs in measured.earlier.items()
+        if any(row["benchmark"] == name for row in theirs.items)
+    }
+    found["headline"] = [metric.format(name=name) for metric in benchmark.headline]
+    found["metrics"] = table(benchmark.summarise(rows), earlier)
+    found["groups"] = {group: plain(metrics) for group, metrics in benchmark.groups(rows).items()}
+    if judged:
+        found["floors"] = measured.calibration.get("floors", {}).get(name, {})
+    elif measured.base_scores:
+        found["floors"] = measured.base_scores["benchmarks"].get(name, {}).get("floors", {})
+    else:
+        found["floors"] = {floor: plain(metrics) for floor, metrics in floors(benchmark, loaded.items, workers).items()}
+    return [
+        {
+            "id": f"{name}/{row['id']}",
+            "benchmark": name,
+            "item": row["id"],
+            "measures": {key: value for key, value in row.items() if key != "id"},
+        }
+        for row in rows
+    ]
+
+
+def _measured(row: Row) -> Row:
+    return {"id": row["item"], **row["measures"]}
+
+
+def _calibrated(kind: str, measured: Measured, found: Results) -> None:
+    """Say whether a judge's numbers count, and why not."""
+    form = measured.calibration.get("forms", {}).get(FORMS[kind], {})
+    found["objections"] = list(form.get("objections", ["the judge was not calibrated"]))
+    found["counts"] = not found["objections"]
+
+
+def _complete(benchmark: Benchmark, items: Iterable[Item], answers: Mapping[str, Answers]) -> list[Item]:
+    """Return the items about which nothing is left to ask."""
+    return [item for item in items if answers[item.id] and not benchmark.requests(item, answers[item.id])]
+
+
+def _measures(benchmark: Benchmark, items: Sequence[Item], answers: Mapping[str, Answers], workers: int) -> list[Row]:
+    """Return the measures of every item; programs, which are processes of their own, run `workers` at a time."""
+    with ThreadPoolExecutor(workers if runs_programs(benchmark) else 1) as pool:
+        measures = pool.map(lambda item: benchmark.score(item, answers[item.id]), items)
+        return [{"id": item.id, **row} for item, row in zip(items, measures, strict=True)]
+
+
+def floors(benchmark: Benchmark, items: Sequence[Item], workers: int = 1) -> dict[str, dict[str, Metric]]:
+    """Return the metrics of answers that show no skill, for benchmarks without a judge."""
+    nothing: dict[str, Answers] = {item.id: {} for item in items}
+    constants = {floor: Floor(benchmark, floor) for floor in FLOORS}
+    return {floor: one.summarise(_measures(one, items, nothing, workers)) for floor, one in constants.items()}
+
+
+def runs_programs(benchmark: Benchmark) -> bool:
+    """Whether scoring an item runs a program in the sandbox."""
+    return hasattr(benchmark.benchmark if isinstance(benchmark, Floor) else benchmark, "run")
+
+
+def plain(metrics: Mapping[str, Metric]) -> dict[str, Results]:
+    """Return metrics with their intervals, without what does not differ within a benchmark."""
+    return {name: {key: row[key] for key in ("value", "n", "low", "high")} for name, row in table(metrics).items()}
+
+
+def _harness(measured: Measured) -> Results:
+    """Return lm-eval's results in the shape of a benchmark's scores."""
+    results = measured.harness or {}
+    found: Results = {"kind": "harness", "items": 0, "error": results.get("error"), "counts": True, "objections": []}
+    found |= {"headline": [], "metrics": {}, "floors": {}, "groups": {}}
+    found["tokens"] = {"prompt": 0, "completion": 0, "scored": 0}
+    if found["error"]:
+        return found
+    earlier = {
+        other: harness.metrics(theirs.harness)
+        for other, theirs in measured.earlier.items()
+        if theirs.harness and not theirs.harness.get("error")
+    }
+    metrics = harness.metrics(results)
+    found["items"] = sum(results["documents"].values())
+    found["headline"] = list(metrics)
+    found["metrics"] = table(metrics, earlier)
+    return found

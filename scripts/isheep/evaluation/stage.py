@@ -1,0 +1,194 @@
+"""Stages evaluate_model and judge_answers: what every benchmark asks, wave after wave, and the answers as rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from isheep.config.evaluation import JUDGED, Evaluation
+from isheep.config.stages import Plain
+from isheep.dispatch import Dispatcher, draw_seed
+from isheep.engines.base import Completion, Request, Score, ScoreRequest, Template
+from isheep.errors import UserError
+from isheep.evaluation.base import Answers, Asked, Benchmark, Item
+from isheep.evaluation.pairwise import against
+from isheep.evaluation.registry import build
+from isheep.records import Row
+
+logger = logging.getLogger(__name__)
+Place = tuple[str, str]
+"""Benchmark and item."""
+Send = Callable[[Sequence[Asked]], Mapping[str, Completion | Score]]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A benchmark of the settings and its items."""
+
+    benchmark: Benchmark
+    kind: str
+    items: Sequence[Item]
+
+
+def load(evaluation: Evaluation, judged_only: bool = False) -> tuple[dict[str, Loaded], dict[str, str]]:
+    """Return the benchmarks by name, and for those that cannot be used what is wrong with them, in a line.
+
+    One that is broken (its data, a missing library) does not keep the others from being measured.
+    """
+    found: dict[str, Loaded] = {}
+    errors: dict[str, str] = {}
+    for name, entry in evaluation.on.items():
+        if judged_only and entry.kind not in JUDGED:
+            continue
+        try:
+            benchmark = build(name, evaluation)
+            found[name] = Loaded(benchmark, entry.kind, benchmark.load(Path(entry.path), entry.limit))
+        except UserError as error:
+            errors[name] = str(error)
+            logger.error("evaluation.benchmarks.%s is left out: %s", name, error)
+    return found, errors
+
+
+def with_rivals(benchmarks: Mapping[str, Loaded], base: Mapping[Place, Answers]) -> dict[str, Loaded]:
+    """Return the benchmarks with the base model's answers as rivals where that is asked for."""
+    found = dict(benchmarks)
+    for name, loaded in benchmarks.items():
+        if getattr(loaded.benchmark, "rival", None) == "base":
+            texts = {item.id: base.get((name, item.id), {}).get("answer") for item in loaded.items}
+            rivals = {id: answer.text for id, answer in texts.items() if isinstance(answer, Completion)}
+            found[name] = Loaded(loaded.benchmark, loaded.kind, against(loaded.items, rivals))
+    return found
+
+
+def ask(
+    benchmarks: Mapping[str, Loaded],
+    to: Literal["model", "judge"],
+    send: Send,
+    known: Mapping[Place, Answers] | None = None,
+    shard: tuple[int, int] = (0, 1),
+) -> list[Row]:
+    """Ask until nothing is open, and return the answers as rows, by benchmark, item and request.
+
+    A wave holds what all benchmarks can ask now: one for single questions, another for each further turn. So an engine
+    is filled by all of them together.
+
+    Parameters
+    ----------
+    benchmarks
+        By name.
+    to
+        Whose requests are sent.
+    send
+        Answers a wave, by id; what it leaves out stays unanswered.
+    known
+        Answers there are already.
+    shard
+        Which part of the items, of how many.
+    """
+    number, count = shard
+    items = [(name, loaded, item) for name, loaded in benchmarks.items() for item in loaded.items][number::count]
+    answers = {(name, item.id): dict((known or {}).get((name, item.id), {})) for name, _, item in items}
+    sent: dict[str, Row] = {}
+    tried: set[str] = set()
+    while True:
+        wave = [
+            (name, item.id, asked)
+            for name, loaded, item in items
+            for asked in loaded.benchmark.requests(item, answers[name, item.id])
+            if asked.to == to and f"{name}/{item.id}/{asked.key}" not in tried
+        ]
+        if not wave:
+            return [sent[id] for id in _in_order(sent, items)]
+        ids = [f"{name}/{item}/{asked.key}" for name, item, asked in wave]
+        tried.update(ids)
+        replies = send([Asked(id, asked) for id, (_, _, asked) in zip(ids, wave, strict=True)])
+        for id, (name, item, asked) in zip(ids, wave, strict=True):
+            if id in replies:
+                answers[name, item][asked.key] = replies[id]
+                sent[id] = _row(id, name, item, asked.key, asked.last, replies[id])
+
+
+def _in_order(sent: Mapping[str, Row], items: Sequence[tuple[str, Loaded, Item]]) -> list[str]:
+    place = {(name, item.id): number for number, (name, _, item) in enumerate(items)}
+    return sorted(sent, key=lambda id: place[sent[id]["benchmark"], sent[id]["item"]])  # waves stay in order
+
+
+def _row(id: str, name: str, item: str, key: str, prompt: str, reply: Completion | Score) -> Row:
+    row = {"id": id, "benchmark": name, "item": item, "key": key, "prompt": prompt}
+    if isinstance(reply, Completion):
+        return row | {
+            "text": reply.text,
+            "finish_reason": reply.finish_reason,
+            "stop_reason": reply.stop_reason,
+            "prompt_tokens": reply.prompt_tokens,
+            "completion_tokens": reply.completion_tokens,
+        }
+    return row | {"log_likelihoods": list(reply.log_likelihoods), "tokens": list(reply.tokens)}
+
+
+def answers_in(rows: Iterable[Row]) -> dict[Place, dict[str, Completion | Score]]:
+    """Return the answers that `ask` wrote as rows, by benchmark, item and key."""
+    found: dict[Place, dict[str, Completion | Score]] = {}
+    for row in rows:
+        if "text" in row:
+            counts = (row["prompt_tokens"], row["completion_tokens"])
+            reply: Completion | Score = Completion(
+                row["id"], row["text"], row["finish_reason"], row["stop_reason"], *counts
+            )
+        else:
+            reply = Score(row["id"], tuple(row["log_likelihoods"]), tuple(row["tokens"]))
+        found.setdefault((row["benchmark"], row["item"]), {})[row["key"]] = reply
+    return found
+
+
+def to_engine(dispatcher: Dispatcher, template: Template | None, plain: Plain, run_seed: int) -> Send:
+    """Return what sends a wave to an engine.
+
+    What is drawn depends on the run's seed and the request alone, not on the round: two models that are compared are
+    given the same draws.
+    """
+
+    def send(wave: Sequence[Asked]) -> dict[str, Completion | Score]:
+        requests = [
+            one.ask.request(one.id, template, plain, draw_seed(run_seed, "evaluate_model", 0, one.id)) for one in wave
+        ]
+        if texts := [request for request in requests if isinstance(request, Request)]:
+            dispatcher.complete(texts)
+        if likelihoods := [request for request in requests if isinstance(request, ScoreRequest)]:
+            dispatcher.score(likelihoods)
+        return {one.id: dispatcher.result(one.id) for one in wave}
+
+    return send
+
+
+def to_endpoint(dispatcher: Dispatcher, failures: list[str]) -> Send:
+    """Return what sends a wave to a judge's endpoint, which renders the conversation itself.
+
+    When the endpoint fails, what it said before is kept and `failures` gets a line.
+    """
+
+    def send(wave: Sequence[Asked]) -> dict[str, Completion | Score]:
+        try:
+            dispatcher.complete(wave)
+        except UserError as error:
+            failures.append(str(error))
+            logger.error("%s", error)
+        return {one.id: dispatcher.result(one.id) for one in wave if dispatcher.has(one.id)}
+
+    return send
+
+
+def tokens(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
+    """Return the tokens read, written and scored for each benchmark."""
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        counts = found.setdefault(row["benchmark"], {"prompt": 0, "completion": 0, "scored": 0})
+        if "text" in row:
+            counts["prompt"] += row["prompt_tokens"]
+            counts["completion"] += row["completion_tokens"]
+        else:
+            counts["scored"] += sum(row["tokens"])
+    return found

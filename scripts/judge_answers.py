@@ -1,0 +1,11 @@
+"""Rule judge_answers: the judge grades and compares what the model answered."""
+
+from isheep import judge_job
+from isheep.evaluation.judging import judge
+from isheep.records import read_rows, write_json, write_rows
+
+with judge_job.of(snakemake) as this, this.asking() as (send, failures):
+    rivals = this.base_answers if this.round else {}
+    rows, judging = judge(this.run.evaluation, list(read_rows(this.input.answers)), rivals, send, failures)
+    write_json(this.output.judging, judging)
+    write_rows(this.output.rows, rows)

@@ -1,0 +1,16 @@
+"""Rule run_harness: tasks of lm-eval on the model, through lm-eval's own model classes."""
+
+import logging
+
+from isheep import job
+from isheep.errors import UserError
+from isheep.evaluation import harness
+from isheep.records import write_json
+
+with job.of(snakemake) as this:
+    try:
+        results = harness.run(this.run, this.model_folder, this.gpus)
+    except UserError as error:
+        logging.getLogger("isheep").error("%s", error)
+        results = {"error": str(error)}
+    write_json(this.output.results, results)

@@ -132,7 +132,7 @@ class SlurmPlace(Workplace):
     def devices(self, record: Record) -> set[int]:
         """Return the numbers of GPUs that the steps of a job saw."""
         lines = (line.split() for line in (STATE / "log" / "devices").read_text().splitlines())
-        return {0 if seen == "none" else len(seen.split(",")) for job, _, seen in lines if job == record.id}
+        return {0 if seen == "none" else len(seen.split(",")) for job, seen in lines if job == record.id}
 
     def logs(self, pattern: str = "**/*") -> str:
         """Return the text of the rules' logs."""

@@ -74,8 +74,8 @@ class SlurmPlace(Workplace):
             )
 
     def command(self, *arguments: str) -> list[str]:
-        # The status checks are more frequent than on a cluster that others use too.
-        quick = ("--slurm-init-seconds-before-status-checks", "8", "--latency-wait", "10")
+        # Jobs here last about so long; a question in vain makes the next wait 10 s longer.
+        quick = ("--slurm-init-seconds-before-status-checks", "12", "--latency-wait", "10")
         snakemake = str(Path(sys.executable).with_name("snakemake"))
         return [snakemake, "--profile", "slurm", "--configfile", "config.yaml", *quick, *arguments]
 

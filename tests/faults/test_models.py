@@ -1,22 +1,18 @@
-"""Models, adapters and settings that must be refused, before anything starts where that can be known."""
+"""Models and settings that must be refused before anything starts."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-from shutil import copy, copytree
+from shutil import copy
 
 import numpy as np
 import pytest
 from harness import HOOK, FaultPlace, small
-from safetensors.numpy import load_file, save_file
-
-from isheep.errors import UserError
-from isheep.training import checkpoint, checks
+from safetensors.numpy import save_file
 
 # Snakemake's SLURM plugin brings pandas and numpy; everything else of the environment is hidden.
 HEAVY = "torch,vllm,transformers,trl,peft,deepspeed,datasets,safetensors,rapidfuzz,huggingface_hub,lm_eval,altair"
@@ -136,68 +132,55 @@ def test_unknown_keys_wrong_types_and_contradictions(place):
     assert not (place.folder / "results").exists()
 
 
+TASK = {"id": "one", "instruction": "Name three rivers.", "input": "", "output": "Rhine, Po, Don"}
+FIRST = json.dumps(TASK).encode() + b"\n"
+
+
+def second(**changes):
+    """Return a file of two tasks, the second with other keys."""
+    return FIRST + json.dumps(TASK | {"id": "two", "instruction": "Name a lake."} | changes).encode()
+
+
+# Seed files, and what is said of them: nothing of the last three.
+SEEDS = {
+    "bad_json": (FIRST + b'{"id": "two", "instruction": "Name', ":2: not JSON"),
+    "wrong_type": (second(instruction=3), ":2: instruction must be a string"),
+    "missing_key": (FIRST + b'{"id": "two", "instruction": "Name a lake.", "input": ""}', ":2: the key 'output' is"),
+    "duplicate_id": (second(id="one"), ":2: the id 'one' is also at"),
+    "surrogate": (second(output="\ud83d!"), ":2: output holds half a character"),
+    "nul_bytes": (FIRST + bytes(512), ":2: holds a NUL character"),
+    "empty": (b"", ": holds no seed task"),
+    "megabyte": (second(input="a " * 500_000), None),
+    "bom": (b"\xef\xbb\xbf" + FIRST, None),
+    "crlf": (second().replace(b"\n", b"\r\n"), None),
+}
+
+
+def test_broken_lines_in_seeds(place):
+    settings = small()
+    settings["prompts"]["shots"] = 1
+    for name, (content, _) in SEEDS.items():
+        (place.folder / f"{name}.jsonl").write_bytes(content)
+    place.configure({name: settings | {"seeds": {"path": f"{name}.jsonl"}} for name in SEEDS})
+    said = place.fail()
+    assert "7 problems" in said
+    for name, (_, words) in SEEDS.items():
+        assert f"{name}.jsonl{words}" in said if words else f"runs.{name}:" not in said
+    assert not (place.folder / "results").exists() and not (place.folder / "logs").exists()
+
+
+def test_wrong_number_of_gpus(place):
+    asked = {"generate": {"gpus": 1}}
+    place.configure({"a": small(resources=asked)})
+    for visible, seen in (("0,1", 2), ("", 0)):
+        said = place.fail(CUDA_VISIBLE_DEVICES=visible)
+        assert f"asked for 1 GPU, the job sees {seen} (CUDA_VISIBLE_DEVICES is '{visible}')" in said
+        assert place.entries("generate_prompts") == 0
+
+
 def test_dry_run_where_torch_and_vllm_are_not_installed(place):
     said = place.finish("--dry-run", FAULT_HIDDEN=HEAVY)
     assert "merge_model" in said and "generate_prompts" in said
     hidden = {**os.environ, "PYTHONPATH": str(HOOK), "FAULT_HIDDEN": HEAVY}
     for name in ("torch", "vllm"):
         assert subprocess.run([sys.executable, "-c", f"import {name}"], env=hidden, capture_output=True).returncode == 1
-
-
-# Training ------------------------------------------------------------------------------------------------------------
-
-
-def spoil(folder, change):
-    """Change the lora_B tensors of an adapter."""
-    file = folder / checks.ADAPTER_WEIGHTS
-    arrays = load_file(file)
-    save_file({name: change(array) if "lora_B" in name else array for name, array in arrays.items()}, file)
-
-
-BAD = {
-    "empty": (lambda array: array[:0], "holds nothing; weights were saved before they were gathered"),
-    "zero": (np.zeros_like, "every lora_B is zero"),
-    "nan": (lambda array: np.full_like(array, np.nan), "values that are not finite"),
-}
-
-
-@pytest.mark.parametrize(("change", "said"), BAD.values(), ids=BAD)
-def test_bad_adapter_is_not_merged(undisturbed, tmp_path, change, said):
-    from isheep.config.model import Model
-    from isheep.config.train import Merge
-    from isheep.training import fake
-
-    adapter = copytree(undisturbed.folder / "results/a/iter_1/adapter", tmp_path / "adapter")
-    spoil(adapter, change)
-    with pytest.raises(UserError, match=said):
-        fake.merge(Merge(), Model(), None, adapter, tmp_path / "model", [], 0, 1)
-    assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
-
-
-def test_bad_adapter_stops_the_run_in_one_line(finished):
-    spoil(finished.folder / "results/a/iter_1/adapter", np.zeros_like)
-    said = finished.fail("--forcerun", "merge_model")
-    assert "merge_model run=a i=1: results/a/iter_1/adapter/adapter_model.safetensors: every lora_B is zero" in said
-    assert "delete the adapter's folder and train again" in said
-    assert not (finished.folder / "results/a/iter_1/model").exists()
-
-
-def test_trainer_killed_within_a_checkpoint(tmp_path):
-    code = """
-import os, pathlib, signal, sys
-from isheep.training.checkpoint import mark_complete
-for step in (2, 4):
-    folder = pathlib.Path(sys.argv[1], f"checkpoint-{step}")
-    folder.mkdir()
-    for name in ("weights", "optimizer", "state"):
-        if (step, name) == (4, "state"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        (folder / name).write_text(f"{name} {step}")
-    mark_complete(folder)
-"""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment)
-    assert killed.returncode == -signal.SIGKILL
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-2", "checkpoint-4"]
-    assert checkpoint.find_complete(tmp_path) == tmp_path / "checkpoint-2"
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2"]

@@ -10,27 +10,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from workplace import Workplace
-
-ROUND = {
-    "preset": "smollm2-135m-instruct",
-    "recipe": "i_sheep",
-    "rounds": 1,
-    "prompts": {
-        "rows": 6,
-        "shots": 2,
-        "tasks_per_request": 3,
-        "sampling": {"temperature": 0.6, "max_tokens": 160},
-        "max_requests": 12,
-        "on_shortfall": "continue",
-        "rules": ["none"],
-    },
-    "outputs": {"sampling": {"temperature": 0.7, "max_tokens": 32}, "rules": ["none"]},
-    "assess": {"discrimination": {"pairs": 2}},
-    "select": {"kind": "quantile", "column": "pmi", "share": 0.6, "floor": 2},
-    "train": {"epochs": 2, "batch_size": 2, "micro_batch_size": 1, "max_length": 96, "checkpoint_steps": 1},
-    "merge": {"probe_prompts": 2, "probe_tokens": 16},
-}
+from workplace import ROUND, Workplace
 
 
 def settings(engine: str, model: Path, **changes: object) -> dict:

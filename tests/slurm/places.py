@@ -74,8 +74,8 @@ class SlurmPlace(Workplace):
             )
 
     def command(self, *arguments: str) -> list[str]:
-        # The status checks are more frequent than on a cluster that others use too.
-        quick = ("--slurm-init-seconds-before-status-checks", "8", "--latency-wait", "10")
+        # Jobs here last about so long; a question in vain makes the next wait 10 s longer.
+        quick = ("--slurm-init-seconds-before-status-checks", "12", "--latency-wait", "10")
         snakemake = str(Path(sys.executable).with_name("snakemake"))
         return [snakemake, "--profile", "slurm", "--configfile", "config.yaml", *quick, *arguments]
 
@@ -132,7 +132,7 @@ class SlurmPlace(Workplace):
     def devices(self, record: Record) -> set[int]:
         """Return the numbers of GPUs that the steps of a job saw."""
         lines = (line.split() for line in (STATE / "log" / "devices").read_text().splitlines())
-        return {0 if seen == "none" else len(seen.split(",")) for job, _, seen in lines if job == record.id}
+        return {0 if seen == "none" else len(seen.split(",")) for job, seen in lines if job == record.id}
 
     def logs(self, pattern: str = "**/*") -> str:
         """Return the text of the rules' logs."""

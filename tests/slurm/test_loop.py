@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 
 import pytest
 from places import PATIENCE, SlurmPlace
-from workplace import FAKE
+from workplace import FAKE, ROUND
 
 pytestmark = pytest.mark.timeout(4 * PATIENCE)
 
@@ -30,16 +31,10 @@ ASKED = {
     "merge_model": ("cpu", 0, 1, 921, 2),
 }
 REAL = {
-    "preset": "smollm2-135m-instruct",
-    "recipe": "i_sheep",
-    "rounds": 1,
+    **ROUND,
     "engine": {"name": "transformers", "context_length": 512},
-    "prompts": {"rows": 4, "shots": 1, "tasks_per_request": 3, "sampling": {"temperature": 0.8, "max_tokens": 128}},
-    "outputs": {"sampling": {"temperature": 0.7, "max_tokens": 32}},
-    "assess": {"discrimination": {"pairs": 2}},
-    "select": {"kind": "quantile", "column": "pmi", "share": 0.5, "floor": 2},
-    "train": {"epochs": 1, "batch_size": 2, "micro_batch_size": 2, "max_length": 128, "heldout_share": 0},
-    "merge": {"probe_prompts": 2, "probe_tokens": 32},
+    "prompts": {**ROUND["prompts"], "rows": 4, "shots": 1},
+    "assess": {"discrimination": {"pairs": 1}},
     # One thread: two that share a busy core wait for each other more than they compute.
     "resources": {kind: {"cpus": 1, "mem_gib": 5} for kind in ("generate", "assess", "train", "merge")},
 }
@@ -54,10 +49,12 @@ def whole_loop(place: SlurmPlace, _: SlurmPlace) -> SlurmPlace:
 def real_round(place: SlurmPlace, _: SlurmPlace) -> SlurmPlace:
     (folder := place.folder.with_name("local_round")).mkdir()
     place.local = SlurmPlace(folder)
-    for one in (place.local, place):
+    for one in (place, place.local):
         one.configure({"a": REAL})
-    place.local.run_locally()
     place.driver = place.run()
+    # What it fetched; to convert the weights again would take longer than the round.
+    shutil.copytree(place.folder / "models", folder / "models")
+    place.local.run_locally()
     return place
 
 

@@ -197,18 +197,6 @@ def test_settings_that_cannot_work_end_in_one_message(folder, tmp_path, changes,
     assert not (tmp_path / "adapter").exists()
 
 
-def test_a_loss_that_is_not_a_number_stops_the_training(folder, tmp_path):
-    from safetensors.torch import load_file, save_file
-
-    broken = tmp_path / "broken"
-    shutil.copytree(folder, broken)
-    weights = load_file(broken / "model.safetensors")
-    weights["model.norm.weight"][:] = float("nan")
-    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(UserError, match="training diverged at step 1 of 8: loss nan"):
-        train(broken, tmp_path, heldout_share=0.0)
-
-
 def test_a_folder_without_weights_is_named(folder, tmp_path):
     empty = tmp_path / "empty"
     shutil.copytree(folder, empty, ignore=shutil.ignore_patterns("*.safetensors"))

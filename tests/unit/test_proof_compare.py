@@ -48,6 +48,20 @@ def test_what_differs_is_told_with_its_cause(run, tmp_path, change, cause):
     assert compare.outcome(list(found.values())) == "different"
 
 
+def test_numbers_within_the_tolerance_are_close_and_the_largest_difference_is_told(run, tmp_path):
+    other = Run(tmp_path / "two", version="2")
+    for one, value in ((run, 1.0), (other, 1.000001)):
+        write_rows(one.results / "d_0/prompts.jsonl", [{"id": "p0", "score": value}])
+        one.record("d_0", "generate_prompts", ["iter_0/identity.json"], ["d_0/prompts.jsonl"])
+        one.gather()
+    found = compared(run, other)["d_0/prompts.jsonl"]
+    assert (found.verdict, found.largest) == ("close", pytest.approx(1e-6, rel=1e-3))
+    assert found.line("a") == (
+        "a: close: d_0/prompts.jsonl: numbers differ by at most 1e-06 (line 1 score); "
+        "cause: other library version (torch 1, now 2)"
+    )
+
+
 def test_without_the_originals_a_difference_is_still_told(run, tmp_path):
     old, new = Results(run.results), Results(Run(tmp_path / "two", text="another task").results)
     found = {one.artifact: one for one in compare.compare(old.manifest, new.manifest, None, new, 1e-5)}

@@ -101,10 +101,15 @@ def test_what_is_private_is_found_even_across_blocks(person, tmp_path, monkeypat
         privacy.check([tmp_path / "card.md"])
 
 
-@pytest.mark.parametrize("text", ["zaphodic", "the root of a tree", "hf_short", "/home/other/runs"])
-def test_what_is_not_private_passes(person, tmp_path, text):
-    (tmp_path / "card.md").write_text(text)
-    privacy.check([tmp_path / "card.md"])
+@pytest.mark.parametrize(
+    "text", ["zaphodic", "the root of a tree", "hf_short", "/home/other/runs", "half_" + "a" * 40, "task-" + "a" * 40]
+)
+def test_what_is_not_private_passes_wherever_blocks_end(person, tmp_path, monkeypatch, text):
+    monkeypatch.setattr(privacy, "WINDOW", 64)
+    monkeypatch.setattr(privacy, "OVERLAP", 48)
+    for before in range(64):
+        (tmp_path / "card.md").write_text("y " * (before // 2) + " " * (before % 2) + text + " y" * 64)
+        privacy.check([tmp_path / "card.md"])
 
 
 def test_the_current_folder_is_private(person, tmp_path):

@@ -70,6 +70,26 @@ def test_an_edited_record_is_found_whatever_was_edited(run, place):
     assert run.check() == [("edited_record", "results/a/d_0/records/generate_prompts.json")]
 
 
+def test_the_manifest_follows_from_an_edited_record_and_nothing_else_does(run):
+    file = run.results / "d_0/records/generate_prompts.json"
+    file.write_text(file.read_text().replace("generate_prompts", "generate_nothing", 1))
+    (finding,) = verify(Results(run.results), threads=1)[0].findings
+    assert finding.downstream == ("results/a/manifest.json",)
+
+
+def test_records_of_deeper_folders_count(run):
+    write_rows(run.results / "iter_0/evaluation/rows.jsonl", [{"id": "x"}])
+    run.record("iter_0/evaluation", "evaluate", [], ["iter_0/evaluation/rows.jsonl"])
+    assert run.check() == []
+    (run.results / "iter_0/evaluation/rows.jsonl").write_text("")
+    assert run.check() == [("changed_artifact", "results/a/iter_0/evaluation/rows.jsonl")]
+
+
+def test_what_the_manifest_exports_is_checked(run):
+    (run.results / "ro-crate-metadata.json").unlink()
+    assert run.check() == [("missing_artifact", "results/a/ro-crate-metadata.json")]
+
+
 def test_other_whitespace_in_a_record_is_found(run):
     file = run.results / "manifest.json"
     file.write_text(file.read_text().replace("  ", " ", 1))

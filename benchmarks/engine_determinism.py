@@ -62,6 +62,9 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, default=0)
     parser.add_argument("--requests", type=int, default=32)
     parser.add_argument("--max-tokens", type=int, default=96)
+    parser.add_argument(
+        "--part", default="0/1", help="K/N: of N processes that share the requests, do those of the K-th"
+    )
     parser.add_argument("--only", nargs="*", help="names of arrangements; none at all with an empty list")
     parser.add_argument(
         "--reference", type=Path, help="JSON of texts and scores: compared with, or written when missing"
@@ -74,7 +77,8 @@ def main() -> None:
     if options.reference and options.reference.exists():
         texts, scores = json.loads(options.reference.read_text(encoding="utf-8"))
     with engines.load(settings, Model(), options.model, "", options.threads, options.gpus) as engine:
-        requests = make_requests(engine, options.requests, options.max_tokens)
+        part, of = map(int, options.part.split("/"))
+        requests = make_requests(engine, options.requests, options.max_tokens)[part::of]
         for name, calls in arrangements(requests):
             if options.only is not None and name not in options.only:
                 continue

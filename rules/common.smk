@@ -275,6 +275,11 @@ def records(wildcards):
     return [*made, f"results/{wildcards.run}/records/summarise_run.json"]
 
 
+def exports(wildcards):
+    """Input function: files that the manifest vouches for though two equal runs may differ in them."""
+    return [f"results/{wildcards.run}/config.yaml"]
+
+
 def user_files(wildcards):
     """Input function: every file of the user's that a stage of the run reads."""
     stages = {stage for stage, _ in graph.stages(wildcards.run)}

@@ -13,6 +13,7 @@ rule gather_manifest:
     input:
         records=records,
         files=user_files,
+        exports=exports,
     output:
         manifest="results/{run}/manifest.json",
         crate="results/{run}/ro-crate-metadata.json",
@@ -112,6 +113,7 @@ rule archive_run:
         manifest="results/{run}/manifest.json",
     output:
         archive="results/{run}.tar.gz",
+        sum="results/{run}.tar.gz.sha256",
     log:
         "logs/{run}/archive_run.log",
     conda:

@@ -13,7 +13,7 @@ from typing import Any
 
 from isheep.config.model import Model
 from isheep.errors import Problems, UserError
-from isheep.records import digest, digest_file, publish, read_json
+from isheep.records import digest, digest_named, publish, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -228,7 +228,7 @@ def identity(folder: Path) -> dict[str, Any]:
         `sha256` over the sorted pairs of name and hash, and `files`, name to sha256. README, licences, other copies
         of the weights and Snakemake's own marks do not count.
     """
-    return identity_of({name: digest_file(Path(folder) / name) for name in deciding_files(folder)})
+    return identity_of(digest_named({name: Path(folder) / name for name in deciding_files(folder)}))
 
 
 def deciding_files(folder: str | Path) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from isheep import __version__
-from isheep.records import digest, digest_file, write_json
+from isheep.records import digest, digest_file, digest_named, write_json
 
 PACKAGE = Path(__file__).parent
 # Settings and paths reach a stage as values, messages and records do not reach its results: editing these re-runs
@@ -86,14 +86,19 @@ def digest_artifact(path: str | Path) -> str:
 
 def contents_of(folder: str | Path) -> dict[str, str]:
     """Return the sha256 of every file in a folder by its name in it; hidden ones are left out."""
-    return {name: digest_file(file) for name, file in files_in(folder).items()}
+    return digest_named(files_in(folder))
 
 
 def files_in(folder: str | Path) -> dict[str, Path]:
     """Return the files in a folder by their names in it, without bookkeeping like `.snakemake_timestamp`."""
     folder = Path(folder)
     inside = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if file.is_file()}
-    return {name: file for name, file in inside.items() if not any(part.startswith(".") for part in name.split("/"))}
+    return {name: file for name, file in inside.items() if not is_hidden(Path(name))}
+
+
+def is_hidden(path: Path) -> bool:
+    """Return whether a part of a relative path begins with a dot."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def portable(path: str | Path, sha256: str) -> str:

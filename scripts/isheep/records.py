@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,33 @@ def digest_file(path: str | Path) -> str:
     """Return the sha256 (64 hex digits) of a file's bytes, read in a stream."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest_files(paths: Iterable[Path], threads: int | None = None) -> dict[Path, str | None]:
+    """Return the sha256 of every file, each read in a stream; None for one that is not there or cannot be read.
+
+    Parameters
+    ----------
+    paths
+        Files.
+    threads
+        How many are read at once, by default one for each core; hashing leaves the interpreter free, so threads do.
+    """
+    wanted = sorted(set(paths))
+    with ThreadPoolExecutor(max(1, threads or os.cpu_count() or 1)) as pool:
+        return dict(zip(wanted, pool.map(_digest_or_none, wanted), strict=True))
+
+
+def _digest_or_none(path: Path) -> str | None:
+    with suppress(OSError):
+        return digest_file(path)
+    return None
+
+
+def digest_named(files: dict[str, Path]) -> dict[str, str]:
+    """Return the sha256 of files by their names, in order; raise OSError for one that cannot be read."""
+    hashes = digest_files(files.values())
+    return {name: hashes[file] or digest_file(file) for name, file in files.items()}
 
 
 def read_rows(path: str | Path) -> Iterator[Row]:

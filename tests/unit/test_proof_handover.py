@@ -10,9 +10,8 @@ import pytest
 from isheep.config import load
 from isheep.config.run import Run
 from isheep.errors import UserError
-from isheep.proof import archive, cards, dataset, licences, privacy
+from isheep.proof import archive, dataset, privacy
 from isheep.proof.__main__ import main
-from isheep.proof.handover import selection
 from isheep.proof.push import push
 from isheep.training.encode import split_heldout
 
@@ -73,62 +72,6 @@ def test_two_exports_have_equal_bytes(tmp_path):
     )
 
 
-# Licences and cards --------------------------------------------------------------------------------------------------
-
-
-def test_licences_are_read_where_they_are_stated_and_never_guessed(tmp_path):
-    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# Model\n")
-    assert licences.of_model(settings(), tmp_path) == "mit"
-    assert licences.of_model(settings(publish={"model_licence": "Apache-2.0"}), tmp_path) == "Apache-2.0"
-    (tmp_path / "README.md").write_text("A model.\n")
-    assert licences.of_model(settings(), tmp_path) is None
-    assert licences.of_model(settings(), None) is None
-    assert licences.of_seeds(settings(seeds={"path": str(tmp_path / "seeds.jsonl")})) is None
-    (tmp_path / "README.md").write_text("Seeds.\nLicence: CC-BY-4.0, mine\n")
-    assert licences.of_seeds(settings(seeds={"path": str(tmp_path / "seeds.jsonl")})) == "CC-BY-4.0"
-
-
-@pytest.mark.parametrize(
-    ("stated", "head"),
-    [
-        ({"a": "MIT", "b": "mit"}, {"license": "mit"}),
-        ({"a": "MIT", "b": "Apache-2.0"}, {"license": "other", "license_name": "see-licences-below"}),
-        ({"a": "MIT", "b": None}, {}),
-    ],
-)
-def test_the_head_names_a_licence_only_when_all_is_known(stated, head):
-    assert licences.header(stated) == head
-
-
-def test_text_in_a_card_stays_in_its_cell():
-    assert cards.cell("a | b\n<script>`x`</script>") == "a \\| b &lt;script&gt;\\`x\\`&lt;/script&gt;"
-    assert cards.cell(["a", "b"]) == "a, b"
-
-
-def test_a_card_that_misses_a_fact_is_an_error(tmp_path):
-    from jinja2 import UndefinedError
-
-    (tmp_path / "card.jinja").write_text("{{ known }} {{ unknown }}")
-    with pytest.raises(UndefinedError):
-        cards.render(tmp_path / "card.jinja", {}, {"known": 1})
-
-
-@pytest.mark.parametrize(
-    ("select", "words"),
-    [
-        (
-            {"kind": "threshold", "above": {"quality": 8.0, "following": 8.0}},
-            "quality above 8.0 and following above 8.0",
-        ),
-        ({"kind": "quantile", "column": "pmi", "share": 0.5}, "the best 50% by pmi"),
-        ({"kind": "top_k", "column": "pmi", "k": 9}, "the best 9 by pmi"),
-        ({"kind": "none"}, "every row"),
-    ],
-)
-def test_the_selection_is_told_in_words(select, words):
-    assert selection(select) == words
-
-
 # Private by default --------------------------------------------------------------------------------------------------
 
 
@@ -158,10 +101,15 @@ def test_what_is_private_is_found_even_across_blocks(person, tmp_path, monkeypat
         privacy.check([tmp_path / "card.md"])
 
 
-@pytest.mark.parametrize("text", ["zaphodic", "the root of a tree", "hf_short", "/home/other/runs"])
-def test_what_is_not_private_passes(person, tmp_path, text):
-    (tmp_path / "card.md").write_text(text)
-    privacy.check([tmp_path / "card.md"])
+@pytest.mark.parametrize(
+    "text", ["zaphodic", "the root of a tree", "hf_short", "/home/other/runs", "half_" + "a" * 40, "task-" + "a" * 40]
+)
+def test_what_is_not_private_passes_wherever_blocks_end(person, tmp_path, monkeypatch, text):
+    monkeypatch.setattr(privacy, "WINDOW", 64)
+    monkeypatch.setattr(privacy, "OVERLAP", 48)
+    for before in range(64):
+        (tmp_path / "card.md").write_text("y " * (before // 2) + " " * (before % 2) + text + " y" * 64)
+        privacy.check([tmp_path / "card.md"])
 
 
 def test_the_current_folder_is_private(person, tmp_path):

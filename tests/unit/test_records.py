@@ -1,9 +1,13 @@
 """Files: whole or not at all, and one encoding."""
 
+import hashlib
+import os
+import tracemalloc
+
 import pytest
 
 from isheep.errors import UserError
-from isheep.records import digest, encode, publish, read_rows, write_rows
+from isheep.records import digest, digest_files, digest_named, encode, publish, read_rows, write_rows
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -42,3 +46,31 @@ def test_a_broken_line_is_named(tmp_path, text, said):
     file.write_text(text)
     with pytest.raises(UserError, match=said):
         list(read_rows(file))
+
+
+def test_many_files_are_hashed_at_once_and_lost_ones_told(tmp_path):
+    files = [tmp_path / str(n) for n in range(20)]
+    for file in files:
+        file.write_text(file.name)
+    wanted = {file: hashlib.sha256(file.name.encode()).hexdigest() for file in files}
+    assert digest_files([*files, tmp_path / "lost"], threads=4) == {**wanted, tmp_path / "lost": None}
+    assert list(digest_named({"b": files[2], "a": files[1]}).items()) == [
+        ("b", wanted[files[2]]),
+        ("a", wanted[files[1]]),
+    ]
+    with pytest.raises(FileNotFoundError):
+        digest_named({"a": tmp_path / "lost"})
+
+
+def test_memory_does_not_grow_with_the_size_of_what_is_hashed(tmp_path):
+    for name in "ab":
+        with open(tmp_path / name, "wb") as handle:
+            os.truncate(handle.fileno(), 1 << 27)  # holes, which take no disk
+    tracemalloc.start()
+    try:
+        one, other = digest_files([tmp_path / "a", tmp_path / "b"], threads=2).values()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert one == other == hashlib.sha256(bytes(1 << 27)).hexdigest()
+    assert most < 1 << 22

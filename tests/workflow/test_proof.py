@@ -156,10 +156,9 @@ def test_verify_finds_nothing_wrong_and_makes_nothing_again(finished):
 
 def test_a_flipped_byte_is_found_in_every_file(finished):
     files = [file for file in (finished.folder / "results/a").rglob("*") if file.is_file()]
-    local = {"config.yaml", "verification.json"}  # told in docs/reproducibility.md
     for file in files:
         inside = file.relative_to(finished.folder)
-        if any(part.startswith(".") for part in inside.parts) or file.name in local:
+        if any(part.startswith(".") for part in inside.parts) or file.name == "verification.json":
             continue
         with Changed(file) as changed:
             flip(changed, position=0.6)
@@ -167,6 +166,34 @@ def test_a_flipped_byte_is_found_in_every_file(finished):
             named = [finding for finding in found if inside.as_posix().startswith(finding.artifact)]
             assert named, f"{inside} was changed; found {found}"
     assert not findings(finished)
+
+
+@pytest.mark.parametrize(
+    ("file", "follows"),
+    [
+        ("iter_0/identity.json", "results/a/d_0/prompts.jsonl"),
+        ("d_0/prompts.jsonl", "results/a/d_0/outputs.jsonl"),
+        ("d_0/evaluated.funnel.json", "results/a/summary.txt"),
+        ("iter_1/adapter/adapter_model.safetensors", "results/a/iter_1/model"),
+        ("iter_1/training.json", "results/a/iter_1/model"),
+        ("iter_1/model/config.json", "results/a/d_1/outputs.jsonl"),
+        ("d_0/records/select_data.json", "results/a/manifest.json"),
+        ("manifest.json", "results/a/published/iter_1"),
+    ],
+)
+def test_what_was_made_from_a_changed_file_is_named(finished, file, follows):
+    with Changed(finished.folder / "results/a" / file) as changed:
+        flip(changed)
+        (finding,) = [one for one in findings(finished) if f"results/a/{file}".startswith(one.artifact)]
+    assert follows in finding.downstream
+
+
+def test_a_flipped_byte_in_the_archive_is_found(finished):
+    with Changed(finished.folder / "results/a.tar.gz") as packed:
+        flip(packed)
+        (finding,) = findings(finished)
+        checked = subprocess.run(["sha256sum", "--check", "a.tar.gz.sha256"], cwd=packed.parent, capture_output=True)
+    assert (finding.kind, finding.artifact) == ("changed_artifact", "results/a.tar.gz") and checked.returncode
 
 
 def test_an_edited_row_is_named_with_everything_made_from_it(finished):
@@ -338,7 +365,8 @@ def test_an_archive_without_merged_models_tells_what_was_not_checked(finished, t
         packed.extractall(tmp_path, filter="data")
     found, _ = verify(Results(tmp_path / "a/results/a"), threads=2)
     assert found.ok
-    assert found.notes == [f"results/a/iter_{i}/model was left out of the archive and is not checked" for i in (1, 2)]
+    left_out = ["config.yaml", "iter_1/model", "iter_2/model"]
+    assert found.notes == [f"results/a/{path} was left out of the archive and is not checked" for path in left_out]
     shutil.rmtree(tmp_path / "a/results/a/iter_1/adapter")
     assert not verify(Results(tmp_path / "a/results/a"), threads=2)[0].ok
 

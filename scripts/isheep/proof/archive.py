@@ -16,9 +16,9 @@ from isheep.config.publish import Publish
 from isheep.errors import UserError
 from isheep.graph import base_folder
 from isheep.proof import privacy
-from isheep.proof.results import CRATE, MANIFEST, Results
+from isheep.proof.results import MANIFEST, SETTINGS, Results
 from isheep.proof.verify import LEFT_OUT, verify
-from isheep.records import digest_file, document, publish
+from isheep.records import digest_file, digest_named, document, publish
 
 SUMS = "SHA256SUMS"
 README = """Run {run} of an iterative self-alignment workflow, packed with its proof.
@@ -29,7 +29,9 @@ results/{run}/ro-crate-metadata.json is the same as an RO-Crate.
 Check the bytes:                       sha256sum --check SHA256SUMS
 Check the chain of what made what:     python -m isheep.proof verify results/{run}     (in the workflow's scripts/)
 Make the run again and compare:        snakemake reproduce --config manifest=results/{run}/manifest.json
-{left_out}"""
+
+Left out: {left_out}
+"""
 LEVEL = 6  # of gzip
 
 
@@ -57,21 +59,29 @@ def pack(results: Results, out: Path, settings: Publish, base: Path | None, thre
     found, stages = verify(results, threads, base)
     if not found.ok:
         raise UserError(f"results/{results.run}: does not verify, so it is not packed; first: {found.lines()[0]}")
-    left_out = [] if settings.archive_models else sorted(_merged(stages))
+    left_out = [f"results/{results.run}/{SETTINGS}"]  # it may name folders of this machine; the manifest has it all
+    left_out += [] if settings.archive_models else sorted(_merged(stages))
     files = dict(_files(results, stages, frozenset(left_out)))
     if settings.archive_base:
         files.update(_base_files(results, base))
     if settings.check_private:
         privacy.check(files.values())
-    told = f"Left out: {', '.join(left_out)}\n" if left_out else ""
-    texts = {"README.txt": README.format(run=results.run, manifest=found.manifest, left_out=told)}
-    if left_out:
-        texts[LEFT_OUT] = document(left_out)
-    sums = {name: digest_file(path) for name, path in files.items()}
+    texts = {
+        "README.txt": README.format(run=results.run, manifest=found.manifest, left_out=", ".join(left_out)),
+        LEFT_OUT: document(left_out),
+    }
+    sums = digest_named(files)
     sums |= {name: sha256(text.encode()).hexdigest() for name, text in texts.items()}
     texts[SUMS] = "".join(f"{one}  {name}\n" for name, one in sorted(sums.items()))
     with publish(out) as temporary:
         _write(temporary, results.run, files, texts)
+    with publish(sum_of(out)) as temporary:
+        temporary.write_text(f"{digest_file(out)}  {out.name}\n", encoding="utf-8")
+
+
+def sum_of(archive: Path) -> Path:
+    """Return the file beside an archive that holds its sha256, as `sha256sum --check` reads it."""
+    return archive.with_name(f"{archive.name}.sha256")
 
 
 def recorded_base(results: Results) -> Path | None:
@@ -88,8 +98,9 @@ def _merged(stages: dict[str, Any]) -> Iterator[str]:
 
 def _files(results: Results, stages: dict[str, Any], left_out: frozenset[str]) -> Iterator[tuple[str, Path]]:
     """Yield name in the archive and place of everything that the manifest vouches for, and of manifest and crate."""
-    for name in (MANIFEST, CRATE):
-        yield f"results/{results.run}/{name}", results.folder / name
+    names = [MANIFEST, *results.manifest["observed"]["exports"]]
+    paths = [f"results/{results.run}/{name}" for name in names]
+    yield from ((path, results.find(path)) for path in paths if path not in left_out)
     for key in results.manifest["made"]["stages"]:
         stage = stages[key]
         paths = [stage["record"]]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from isheep.records import read_json
+from isheep.proof.results import in_run
+from isheep.records import Row, read_json
 from isheep.rules import resolve
 
 STAGES = {
@@ -18,6 +21,8 @@ STAGES = {
     "select_data": "selected",
 }
 Find = Callable[[str], Path]
+LONGEST = 400  # characters of a text in a sample
+BACKTICKS = re.compile("`+")
 
 
 class Facts:
@@ -83,6 +88,15 @@ class Facts:
             "merging": self.json(f"iter_{i}/merge_model", "merging.json"),
         }
 
+    def files(self, folder: str) -> list[Path]:
+        """Return the JSON files that stages made in a folder of the run, whichever run owns them."""
+        recorded = {in_run(path): self._find(path) for path in self.made["artifacts"]}
+        return [
+            file
+            for path, file in recorded.items()
+            if path.startswith(f"{folder}/") and path.endswith(".json") and file.is_file()
+        ]
+
     def json(self, key: str, name: str) -> Any:
         """Return a JSON file that a stage made beside its result."""
         outputs = self.made["stages"][key]["outputs"]
@@ -96,7 +110,7 @@ def base_name(settings: dict[str, Any]) -> str:
         return f"{model['hub']} (revision {model['revision']})"
     if model["gguf"]:
         return model["gguf"]
-    return Path(model["path"]).name if model["path"] else "none (fake engine: text from a hash)"
+    return Path(model["path"]).name if model["path"] else "a fake model (text from a hash)"
 
 
 def _kind(hardware: dict[str, Any]) -> str:
@@ -122,6 +136,7 @@ def render(template: Path, head: dict[str, Any], facts: dict[str, Any]) -> str:
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
     environment.filters["cell"] = cell
     environment.filters["number"] = number
+    environment.filters["interval"] = interval
     body = environment.from_string(template.read_text(encoding="utf-8")).render(**facts)
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n\n{body.strip()}\n"
 
@@ -134,7 +149,25 @@ def cell(value: Any) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a number in four digits, a whole one in full; a dash when there is none."""
+    """Return a number in three digits, a whole or large one in full; a dash when there is none."""
     if value is None:
         return "-"
-    return f"{value:,.4g}" if value % 1 else f"{value:,.0f}"
+    return f"{value:,.3g}" if value % 1 and abs(value) < 100 else f"{value:,.0f}"
+
+
+def interval(told: dict[str, float | None] | None) -> str:
+    """Return the bounds `low` and `high` of a number; a dash when there are none."""
+    if not told or told.get("low") is None or told.get("high") is None:
+        return "-"
+    return f"{number(told['low'])} to {number(told['high'])}"
+
+
+def sample(row: Row) -> str:
+    """Return a row as a block of JSON in Markdown that nothing in its texts can end, long texts cut."""
+    short = {
+        key: value[:LONGEST] + " …" if isinstance(value, str) and len(value) > LONGEST else value
+        for key, value in row.items()
+    }
+    text = json.dumps(short, ensure_ascii=False, indent=2)
+    fence = "`" * max(3, 1 + max(map(len, BACKTICKS.findall(text)), default=0))
+    return f"{fence}json\n{text}\n{fence}"

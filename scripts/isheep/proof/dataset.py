@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ def write(folder: Path, splits: Splits, run: Run) -> list[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    scores = [assessor.name for assessor in run.assess.assessors]
+    scores = _scores(run)
     text, number = pa.string(), pa.float64()
     messages = pa.list_(pa.struct([("role", text), ("content", text)]))
     columns = {
@@ -64,7 +63,7 @@ def write(folder: Path, splits: Splits, run: Run) -> list[dict[str, Any]]:
         schema = pa.schema([*columns[form], *((name, number) for name in scores)])
         (folder / "data" / form).mkdir(parents=True)
         for name, rows in splits.items():
-            shaped = [_shape(form, row, scores, run.model.system) for row in rows]
+            shaped = [shape(form, row, run) for row in rows]
             write_rows(folder / "jsonl" / form / f"{name}.jsonl", shaped)
             for place, shard in _shards(name, shaped, run.publish.rows_per_shard):
                 pq.write_table(pa.Table.from_pylist(shard, schema), folder / "data" / form / place, compression="zstd")
@@ -78,13 +77,18 @@ def write(folder: Path, splits: Splits, run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _shape(form: str, row: Row, scores: Sequence[str], system: str | None) -> Row:
-    kept = {name: row.get(name) for name in scores}
+def shape(form: str, row: Row, run: Run) -> Row:
+    """Return a selected row as one of the `FORMS`: chat messages or Alpaca's columns, with the assessors' scores."""
+    kept = {name: row.get(name) for name in _scores(run)}
     if form == "alpaca":
         return {key: row[key] for key in ("id", "instruction", "input", "output")} | kept
-    turns = [{"role": "system", "content": system}] if system else []
+    turns = [{"role": "system", "content": run.model.system}] if run.model.system else []
     turns += chat.user(chat.join(row["instruction"], row["input"]))
     return {"id": row["id"], "messages": [*turns, {"role": "assistant", "content": row["output"]}]} | kept
+
+
+def _scores(run: Run) -> list[str]:
+    return [assessor.name for assessor in run.assess.assessors]
 
 
 def _shards(name: str, rows: list[Row], size: int) -> list[tuple[str, list[Row]]]:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from isheep.proof.results import MANIFEST
+
 NAMED = 3  # artifacts of a list that a line names
 
 
@@ -55,8 +57,10 @@ class Verification:
         order = _order(stages)
         place = {key: index for index, key in enumerate(order)}
         self.findings.sort(key=lambda finding: (place.get(finding.stage, -1), finding.artifact))
+        manifest = f"results/{self.run}/{MANIFEST}"
         self.findings = [
-            replace(finding, downstream=tuple(_downstream(stages, order, finding))) for finding in self.findings
+            replace(finding, downstream=tuple(_downstream(stages, order, finding, manifest)))
+            for finding in self.findings
         ]
 
     def lines(self) -> list[str]:
@@ -94,20 +98,20 @@ def _order(stages: dict[str, Any]) -> list[str]:
         return list(stages)
 
 
-def _downstream(stages: dict[str, Any], order: list[str], finding: Finding) -> list[str]:
+def _downstream(stages: dict[str, Any], order: list[str], finding: Finding, manifest: str) -> list[str]:
     """Return the artifacts that were made from a finding's artifact, or from all that its stage made."""
-    stage = stages.get(finding.stage)
-    if stage is None:
-        return []
-    is_output = finding.artifact in stage["outputs"]
-    touched = {finding.artifact} if is_output else set()
-    # A stale stage, a stage without record or with other inputs: all that it made is in doubt.
-    doubtful = list(stage["outputs"]) if not is_output and finding.kind != "edited_record" else []
-    touched.update(doubtful)
+    stage = stages.get(finding.stage, {"inputs": {}, "outputs": {}})
+    if finding.artifact in (*stage["outputs"], manifest):
+        touched, found = {finding.artifact}, []
+    elif finding.kind == "edited_record":  # later stages read no records; the manifest is made from them
+        found = [manifest] if finding.stage in stages and manifest not in stage["inputs"] else []
+        touched = set(found)
+    else:  # a stale stage, one without record or with other inputs: all that it made is in doubt
+        found = list(stage["outputs"])
+        touched = set(found)
     # A model is known to later stages by its identity.
     if finding.artifact.endswith("/model"):
         touched.update(path for path in stage["outputs"] if path.endswith("/identity.json"))
-    found = list(doubtful)
     for key in order:
         if key != finding.stage and touched & set(stages[key]["inputs"]):
             found += [path for path in stages[key]["outputs"] if path not in touched]

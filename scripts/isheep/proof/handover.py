@@ -11,6 +11,7 @@ from isheep.config.run import Run
 from isheep.errors import UserError
 from isheep.proof import cards, dataset, licences, privacy
 from isheep.proof.results import MANIFEST, Results
+from isheep.proof.scores import read_scores
 from isheep.provenance import files_in
 from isheep.records import publish, read_json, read_rows
 
@@ -63,6 +64,7 @@ def publish_data(
             "rows": sum(map(len, splits.values())),
             "splits": {name: len(kept) for name, kept in splits.items()},
             "untrained": untrained,
+            "sample": cards.sample(dataset.shape("alpaca", splits["train"][0], run)),
             "selection": selection(facts.settings["select"]),
             "health": _health(results, i),
             "licences": _told(stated),
@@ -89,7 +91,8 @@ def publish_model(
             "pipeline_tag": "text-generation",
             "tags": TAGS,
         }
-        more = {"i": i, "evaluation": [], "licences": _told(stated)}
+        scores, empty = read_scores(evaluations(results, facts, i))
+        more = {"i": i, "scores": scores, "not_scored": empty, "licences": _told(stated)}
         _finish(folder, results, run, cards.render(template, head, facts.common() | facts.training(i) | more))
 
 
@@ -102,6 +105,12 @@ def selection(select: dict[str, Any]) -> str:
     if select["kind"] == "top_k":
         return f"the best {select['k']} by {select['column']}"
     return "every row"
+
+
+def evaluations(results: Results, facts: cards.Facts, i: int) -> list[Path]:
+    """Return the files of iter_i's evaluation: those that the manifest lists, and others in the run's own folder."""
+    here = (results.folder / f"iter_{i}/evaluation").glob("*.json")
+    return sorted({*here, *facts.files(f"iter_{i}/evaluation")})
 
 
 def _facts(results: Results) -> cards.Facts:

@@ -7,12 +7,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from isheep.errors import UserError
-from isheep.provenance import sealed
+from isheep.provenance import is_hidden, sealed
 from isheep.records import document
 
 MANIFEST = "manifest.json"
-CRATE = "ro-crate-metadata.json"
 VERIFICATION = "verification.json"
+SETTINGS = "config.yaml"
 Sealed = dict[str, Any]
 
 
@@ -90,7 +90,8 @@ class Results:
 
     def records_here(self) -> list[Path]:
         """Return the record files in the run's own folder."""
-        return sorted([*self.folder.glob("records/*.json"), *self.folder.glob("*/records/*.json")])
+        found = self.folder.rglob("records/*.json")
+        return sorted(file for file in found if not is_hidden(file.relative_to(self.folder)))
 
     def recorded_path(self, file: Path) -> str:
         """Return the path by which records call a file of the run."""

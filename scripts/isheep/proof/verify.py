@@ -9,11 +9,10 @@ from isheep import models
 from isheep.errors import UserError
 from isheep.proof.edits import explain
 from isheep.proof.findings import Finding, Verification
-from isheep.proof.hashing import digest_files
 from isheep.proof.manifest import artifacts
 from isheep.proof.results import MANIFEST, Broken, Results, read_sealed, stage_key
 from isheep.provenance import files_in
-from isheep.records import digest, digest_file, read_json
+from isheep.records import digest, digest_file, digest_files, read_json
 
 ROWS = ("prompts", "outputs", "filtered", "evaluated", "selected")
 LEFT_OUT = "left-out.json"  # what an archive does not hold, by the archive's own word
@@ -94,15 +93,25 @@ class _Check:
         self.found.findings.append(Finding(kind, stage, artifact, message, *hashes))
 
     def exports(self) -> None:
-        """Check what was written out of the manifest: the RO-Crate."""
+        """Check what the manifest vouches for beside the stages (RO-Crate, settings), and the packed archive."""
         told = self.results.manifest["observed"]["exports"] if self.results.manifest else {}
-        for name, sha256 in told.items():
-            place, path = self.results.folder / name, f"results/{self.results.run}/{name}"
+        wanted = {f"results/{self.results.run}/{name}": sha256 for name, sha256 in told.items()}
+        packed = f"results/{self.results.run}.tar.gz"
+        if self.results.find(packed).is_file() and (beside := self.results.find(f"{packed}.sha256")).is_file():
+            wanted[packed] = beside.read_text(encoding="utf-8", errors="replace").partition(" ")[0]
+        for path, sha256 in wanted.items():
+            place = self.results.find(path)
             now = digest_file(place) if place.is_file() else None
-            if now is None:
+            if path in self.left_out:
+                self.leave_out(path)
+            elif now is None:
                 self.add("missing_artifact", "", path, "not there", sha256)
             elif now != sha256:
                 self.add("changed_artifact", "", path, f"sha256 is {now[:12]}, recorded {sha256[:12]}", sha256, now)
+
+    def leave_out(self, path: str) -> None:
+        """Note what an archive does not hold."""
+        self.found.notes.append(f"{path} was left out of the archive and is not checked")
 
     # Artifacts -----------------------------------------------------------------------------------------------------
 
@@ -112,7 +121,7 @@ class _Check:
         for key, stage in self.stages.items():
             for path, sha256 in stage["outputs"].items():
                 if path in self.left_out:
-                    self.found.notes.append(f"{path} was left out of the archive and is not checked")
+                    self.leave_out(path)
                 elif path in stage["contents"] and not self.results.find(path).is_dir():
                     self.add("missing_artifact", key, path, "not there", sha256)
                 elif path in stage["contents"]:
@@ -172,6 +181,8 @@ class _Check:
                     expected: str | None = made[path]["sha256"]
                     whose = f"the {path} that {made[path]['made_by']} records"
                 elif path == f"results/{self.results.run}/{MANIFEST}":
+                    if self.results.manifest is None:
+                        continue  # it has its own finding, with what was made from it
                     expected, whose = manifest, "the manifest that is there now"
                 elif path.startswith("results/"):
                     self.add("missing_record", key, path, f"{stage['stage']} read it, but no record says what made it")

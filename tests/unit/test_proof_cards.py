@@ -1,0 +1,171 @@
+"""Cards say only what is known, in words that stay in their place; licences are read and never guessed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from isheep.config import load
+from isheep.config.run import Run
+from isheep.proof import cards, licences
+from isheep.proof.handover import evaluations, selection
+from isheep.proof.results import Results
+from isheep.proof.scores import read_scores
+from isheep.records import write_json
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def settings(**more: object) -> Run:
+    run = {"engine": {"name": "fake"}, "train": {"trainer": "fake"}, **more}
+    return load({"runs": {"a": run}}, ROOT).runs["a"]
+
+
+def test_licences_are_read_where_they_are_stated_and_never_guessed(tmp_path):
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# Model\n")
+    assert licences.of_model(settings(), tmp_path) == "mit"
+    assert licences.of_model(settings(publish={"model_licence": "Apache-2.0"}), tmp_path) == "Apache-2.0"
+    (tmp_path / "README.md").write_text("A model.\n")
+    assert licences.of_model(settings(), tmp_path) is None
+    assert licences.of_model(settings(), None) is None
+    assert licences.of_seeds(settings(seeds={"path": str(tmp_path / "seeds.jsonl")})) is None
+    (tmp_path / "README.md").write_text("Seeds.\nLicence: CC-BY-4.0, mine\n")
+    assert licences.of_seeds(settings(seeds={"path": str(tmp_path / "seeds.jsonl")})) == "CC-BY-4.0"
+
+
+@pytest.mark.parametrize(
+    ("stated", "head"),
+    [
+        ({"a": "MIT", "b": "mit"}, {"license": "mit"}),
+        ({"a": "MIT", "b": "Apache-2.0"}, {"license": "other", "license_name": "see-licences-below"}),
+        ({"a": "MIT", "b": None}, {}),
+    ],
+)
+def test_the_head_names_a_licence_only_when_all_is_known(stated, head):
+    assert licences.header(stated) == head
+
+
+def test_text_in_a_card_stays_in_its_cell():
+    assert cards.cell("a | b\n<script>`x`</script>") == "a \\| b &lt;script&gt;\\`x\\`&lt;/script&gt;"
+    assert cards.cell(["a", "b"]) == "a, b"
+
+
+def test_a_card_that_misses_a_fact_is_an_error(tmp_path):
+    from jinja2 import UndefinedError
+
+    (tmp_path / "card.jinja").write_text("{{ known }} {{ unknown }}")
+    with pytest.raises(UndefinedError):
+        cards.render(tmp_path / "card.jinja", {}, {"known": 1})
+
+
+@pytest.mark.parametrize(
+    ("select", "words"),
+    [
+        (
+            {"kind": "threshold", "above": {"quality": 8.0, "following": 8.0}},
+            "quality above 8.0 and following above 8.0",
+        ),
+        ({"kind": "quantile", "column": "pmi", "share": 0.5}, "the best 50% by pmi"),
+        ({"kind": "top_k", "column": "pmi", "k": 9}, "the best 9 by pmi"),
+        ({"kind": "none"}, "every row"),
+    ],
+)
+def test_the_selection_is_told_in_words(select, words):
+    assert selection(select) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (0.4625, "0.463"), (12, "12"), (12345.6, "12,346"), (2.0, "2"), (-0.0312, "-0.0312"), (0, "0")],
+)
+def test_numbers_are_told_in_three_digits(value, text):
+    assert cards.number(value) == text
+
+
+def test_an_interval_has_two_bounds_or_is_a_dash():
+    assert cards.interval({"low": 0.29941, "high": 0.5}) == "0.299 to 0.5"
+    assert [cards.interval(told) for told in (None, {}, {"low": None, "high": 1.0})] == ["-"] * 3
+
+
+def test_no_text_of_a_sample_ends_its_block():
+    block = cards.sample({"id": "x", "output": "```\n# Title\n````\n" + "a" * 500, "pmi": 0.5})
+    first, *inside, last = block.splitlines()
+    assert first == "`````json" and last == "`````"
+    assert not [line for line in inside if line.startswith("`````")]
+    assert "a" * 300 in block and "a" * 500 not in block and '"pmi": 0.5' in block
+
+
+# Scores --------------------------------------------------------------------------------------------------------------
+
+
+def metric(value: float, low: float, high: float, better: str = "higher", **more: object) -> dict:
+    return {"value": value, "n": 541, "low": low, "high": high, "unit": "share", "better": better, **more}
+
+
+IFEVAL = {
+    "benchmark": "ifeval",
+    "metrics": {
+        "prompt_strict": metric(0.31, 0.27, 0.35, minus_base={"value": 0.04, "low": -0.01, "high": 0.09, "n": 541}),
+        "instruction_strict": metric(0.24, 0.2, 0.28),
+    },
+    "floors": {
+        "lol": {"prompt_strict": {"value": 0.115, "n": 541, "low": 0.09, "high": 0.14}},
+        "echo": {"prompt_strict": {"value": 0.25}, "instruction_strict": {"value": 0.22}},
+    },
+}
+
+
+@pytest.fixture
+def evaluation(tmp_path):
+    write_json(tmp_path / "ifeval.json", IFEVAL)
+    bits = {"bits_per_byte": metric(1.2, 1.1, 9.0, "lower", unit="bits a byte")}
+    uniform = {"empty": {"bits_per_byte": {"value": 8.0}}}
+    write_json(tmp_path / "heldout.json", {"benchmark": "heldout", "metrics": bits, "floors": uniform})
+    write_json(tmp_path / "mt_bench.json", {"benchmark": "mt_bench", "metrics": {}, "floors": {}})
+    write_json(tmp_path / "timing.json", {"seconds": 3})
+    return tmp_path
+
+
+def test_scores_stand_with_floors_interval_and_the_difference_to_the_base(evaluation):
+    rows, empty = read_scores(evaluation.glob("*.json"))
+    assert [(row["benchmark"], row["metric"]) for row in rows] == [
+        ("heldout", "bits_per_byte"),
+        ("ifeval", "prompt_strict"),
+        ("ifeval", "instruction_strict"),
+    ]
+    assert empty == ["mt_bench"]
+    assert rows[1]["floors"] == {"lol": 0.115, "echo": 0.25} and rows[1]["minus_base"]["value"] == 0.04
+    assert rows[2]["minus_base"] is None
+
+
+def test_a_score_that_does_not_leave_its_floor_behind_is_told(evaluation):
+    rows, _ = read_scores(evaluation.glob("*.json"))
+    assert [row["reached"] for row in rows] == ["empty", None, "echo"]
+
+
+def test_a_model_card_shows_the_scores(evaluation, tmp_path):
+    rows, empty = read_scores(evaluation.glob("*.json"))
+    text = (ROOT / "config/publish/model_card.md.jinja").read_text(encoding="utf-8")
+    part = text[text.index("## Scores") : text.index("| loss")]
+    (tmp_path / "part.jinja").write_text(part, encoding="utf-8")
+    card = cards.render(tmp_path / "part.jinja", {}, {"scores": rows, "not_scored": empty})
+    told = "| 0.31 | 0.27 to 0.35 | lol 0.115, echo 0.25 | 0.04 (-0.01 to 0.09) | 541 |"
+    assert f"| ifeval | prompt\\_strict (share ↑) {told}" in card
+    assert "| heldout | bits\\_per\\_byte (bits a byte ↓) | 1.2 | 1.1 to 9 | empty 8 | - | 541 |" in card
+    assert "No result: mt\\_bench." in card and "Not evaluated" not in card
+
+
+def test_evaluations_are_found_whichever_run_owns_them(tmp_path):
+    for file in (
+        "a/iter_1/evaluation/ifeval.json",
+        "b/iter_1/evaluation/heldout.json",
+        "b/iter_2/evaluation/mbpp.json",
+    ):
+        write_json(tmp_path / "results" / file, IFEVAL)
+    results = Results(tmp_path / "results/a")
+    names = ("iter_1/evaluation/heldout.json", "iter_1/evaluation/heldout.rows.jsonl", "iter_2/evaluation/mbpp.json")
+    owned = [f"results/b/{name}" for name in names]
+    made = {"settings": {}, "artifacts": dict.fromkeys(owned)}
+    facts = cards.Facts({"made": made, "observed": {}, "sha256": ""}, results.find)
+    assert [file.name for file in evaluations(results, facts, 1)] == ["ifeval.json", "heldout.json"]

@@ -1,0 +1,175 @@
+"""Verification on a run of two stages: what was changed, lost or made by other settings is named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from two_stages import FAKE, ROOT, Run
+
+from isheep import provenance
+from isheep.config import load
+from isheep.errors import UserError
+from isheep.graph import Graph
+from isheep.proof.edits import explain
+from isheep.proof.results import Broken, Results, in_run, read_sealed, stage_key
+from isheep.proof.stale import differences, stale, stale_code
+from isheep.proof.verify import verify
+from isheep.records import digest, write_json, write_rows
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path / "one")
+
+
+# Verify --------------------------------------------------------------------------------------------------------------
+
+
+def test_an_untouched_run_verifies(run):
+    assert run.check() == []
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_swapped_base_model_is_found(run, name):
+    (run.base / name).write_text("of another model")
+    assert run.check() == [("changed_model", "base/")]
+
+
+def test_a_file_added_to_the_base_model_that_decides_what_it_writes_is_found(run):
+    (run.base / "chat_template.jinja").write_text("{{ messages }}")
+    assert run.check() == [("changed_model", "base/")]
+
+
+def test_a_base_model_that_is_not_here_is_told_and_no_fault(run):
+    found, _ = verify(Results(run.results), threads=1, base=None)
+    assert found.ok and found.notes == ["the base model is not here; its weights are not checked"]
+
+
+def test_a_whole_stage_forged_with_its_record_contradicts_the_manifest(run):
+    write_rows(run.results / "d_0/prompts.jsonl", [{"id": "p0", "instruction": "forged"}])
+    run.record("d_0", "generate_prompts", ["iter_0/identity.json"], ["d_0/prompts.jsonl"])
+    assert run.check() == [("old_manifest", "results/a/d_0/records/generate_prompts.json")]
+
+
+def test_an_earlier_stage_made_again_breaks_the_link(run):
+    (run.results / "iter_0/identity.json").write_text('{"sha256": "other", "files": {}}')
+    run.record("iter_0", "identify_model", [], ["iter_0/identity.json"])
+    run.gather()
+    ((kind, artifact),) = run.check()
+    assert (kind, artifact) == ("broken_link", "results/a/iter_0/identity.json")
+
+
+@pytest.mark.parametrize("place", ["made", "observed"])
+def test_an_edited_record_is_found_whatever_was_edited(run, place):
+    file = run.results / "d_0/records/generate_prompts.json"
+    record = json.loads(file.read_text())
+    record[place]["round" if place == "made" else "seconds"] = 7
+    record["sha256"] = digest(record["made"])
+    write_json(file, record)
+    assert run.check() == [("edited_record", "results/a/d_0/records/generate_prompts.json")]
+
+
+def test_the_manifest_follows_from_an_edited_record_and_nothing_else_does(run):
+    file = run.results / "d_0/records/generate_prompts.json"
+    file.write_text(file.read_text().replace("generate_prompts", "generate_nothing", 1))
+    (finding,) = verify(Results(run.results), threads=1)[0].findings
+    assert finding.downstream == ("results/a/manifest.json",)
+
+
+def test_records_of_deeper_folders_count(run):
+    write_rows(run.results / "iter_0/evaluation/rows.jsonl", [{"id": "x"}])
+    run.record("iter_0/evaluation", "evaluate", [], ["iter_0/evaluation/rows.jsonl"])
+    assert run.check() == []
+    (run.results / "iter_0/evaluation/rows.jsonl").write_text("")
+    assert run.check() == [("changed_artifact", "results/a/iter_0/evaluation/rows.jsonl")]
+
+
+def test_what_the_manifest_exports_is_checked(run):
+    (run.results / "ro-crate-metadata.json").unlink()
+    assert run.check() == [("missing_artifact", "results/a/ro-crate-metadata.json")]
+
+
+def test_other_whitespace_in_a_record_is_found(run):
+    file = run.results / "manifest.json"
+    file.write_text(file.read_text().replace("  ", " ", 1))
+    with pytest.raises(Broken, match="edited"):
+        read_sealed(file)
+    assert ("edited_manifest", "results/a/manifest.json") in run.check()
+
+
+def test_a_manifest_cannot_point_outside_its_results(run):
+    results = Results(run.results)
+    for path in ("/etc/passwd", "results/a/../../secret", "../x", ""):
+        with pytest.raises(UserError, match="not the path of an artifact"):
+            results.find(path)
+
+
+def test_a_run_is_found_in_a_folder_of_another_name(run, tmp_path):
+    run.results.rename(tmp_path / "renamed")
+    results = Results(tmp_path / "renamed")
+    assert results.run == "a"
+    assert verify(results, threads=1)[0].ok
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        Results(tmp_path / "nothing")
+
+
+def test_names_of_stages_and_artifacts_do_not_depend_on_the_owner():
+    assert stage_key("results/b/d_0/records/select_data.json") == "d_0/select_data"
+    assert stage_key("results/b/records/summarise_run.json") == "summarise_run"
+    assert in_run("results/b/d_0/selected.jsonl") == "d_0/selected.jsonl"
+    assert in_run("config/seeds/x.jsonl") == "config/seeds/x.jsonl"
+
+
+def test_the_edited_row_is_told_by_its_neighbours(tmp_path):
+    rows = [{"id": f"p{n}", "instruction": f"task {n}"} for n in range(3)]
+    write_rows(tmp_path / "prompts.jsonl", rows)
+    write_rows(tmp_path / "outputs.jsonl", [{**row, "output": "x"} for row in rows])
+    assert explain(tmp_path / "prompts.jsonl", [tmp_path / "outputs.jsonl"]) == ""
+    rows[1]["instruction"] = "another"
+    write_rows(tmp_path / "prompts.jsonl", rows)
+    assert explain(tmp_path / "prompts.jsonl", [tmp_path / "outputs.jsonl"]).startswith("line 2 (p1): 'instruction'")
+    (tmp_path / "prompts.jsonl").write_text('{"id": "p0"}\n{"id": \n')
+    assert explain(tmp_path / "prompts.jsonl", []) == "line 2 is not a row"
+
+
+# Stale ---------------------------------------------------------------------------------------------------------------
+
+
+def test_settings_files_and_code_changed_since_are_named(run, monkeypatch):
+    monkeypatch.chdir(run.folder)
+    settings = {**FAKE, "seeds": {"path": "seeds.jsonl"}, "prompts": {"meta_prompt": "seeds.jsonl"}}
+    graph = Graph(load({"runs": {"a": settings}}, ROOT), ROOT)
+    now = graph.settings("a", "generate_prompts")
+    current = provenance.code_digest("generate_prompts.py")
+    reads = ["iter_0/identity.json"]
+    run.record("d_0", "generate_prompts", reads, ["d_0/prompts.jsonl"], settings=now, code=current)
+    _, stages = verify(Results(run.results), threads=1)
+
+    def kinds() -> set[tuple[str, str]]:
+        return {(one.kind, one.stage) for one in stale(graph, "a", stages, None) if one.stage == "d_0/generate_prompts"}
+
+    assert kinds() == set()
+    stages["d_0/generate_prompts"]["settings"] = {**now, "seed": 5}
+    assert kinds() == {("stale_settings", "d_0/generate_prompts")}
+    stages["d_0/generate_prompts"]["settings"] = now
+    stages["d_0/generate_prompts"]["code"] = "1" * 64
+    assert kinds() == {("stale_code", "d_0/generate_prompts")}
+    stages["d_0/generate_prompts"]["code"] = current
+    (run.folder / "seeds.jsonl").write_text('{"id": "other"}\n')
+    assert kinds() == {("stale_file", "d_0/generate_prompts")}
+
+
+def test_stale_code_names_the_files_that_changed():
+    stages = {"d_0/select_data": {"stage": "select_data", "code": "0" * 64, "record": "results/a/d_0/records/x.json"}}
+    then = {**provenance.code_files("select_data.py"), "isheep/select.py": "0" * 64}
+    (finding,) = stale_code(stages, then)
+    assert "(scripts/isheep/select.py)" in finding.message
+
+
+def test_differences_are_told_by_key():
+    old, new = {"a": {"b": 1, "c": [1, 2]}, "d": 0}, {"a": {"b": 1, "c": [1, 3]}, "e": 0}
+    assert list(differences(old, new)) == [("a.c[1]", 2, 3), ("d", 0, None), ("e", None, 0)]

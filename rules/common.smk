@@ -72,6 +72,36 @@ def earlier_prompts(wildcards):
     ]
 
 
+def selected_earlier(wildcards):
+    """Input function: what earlier rounds trained on, d_0 first."""
+    rounds = range(int(wildcards.i))
+    return [graph.result(wildcards.run, "select_data", i) for i in rounds]
+
+
+def probes(suffix):
+    """Input function: what the base model made of this round and of d_0."""
+    return lambda wildcards: [
+        str(Path(graph.result(wildcards.run, "probe_data", i)).with_suffix(suffix))
+        for i in graph.probed(wildcards.run, int(wildcards.i))
+    ]
+
+
+def gate(wildcards):
+    """Input function: the health of the round, when an alarm may stop the run."""
+    stops = graph.config.runs[wildcards.run].health.alarms.stopping
+    return result("measure_data")(wildcards) if stops else []
+
+
+def checked(wildcards):
+    """Input function: the sign that the data of the round before may be trained on."""
+    return f"results/{wildcards.run}/d_{int(wildcards.i) - 1}/.checked"
+
+
+def base(wildcards):
+    """Which model probes: the base, iter_0."""
+    return 0
+
+
 def current(wildcards):
     """Which model works in this round: iter_i."""
     return int(wildcards.i)

@@ -8,7 +8,7 @@ from pathlib import Path
 from isheep.assess.rubric import read_rubric
 from isheep.config.run import Run
 from isheep.errors import Problems, UserError
-from isheep.graph import DECIDES, Graph, base_folder
+from isheep.graph import DECIDES, Graph, base_folder, evaluation_files
 from isheep.models import check_folder
 from isheep.rules.registry import resolve
 from isheep.seeds import read_seeds
@@ -25,6 +25,7 @@ def check(graph: Graph) -> None:
     problems = Problems("before anything runs")
     for name, run in graph.config.runs.items():
         files = {file for stage in DECIDES for file in graph.files(name, stage)} - {run.seeds.path}
+        files -= set(evaluation_files(run).values())  # read when their benchmark is, and they need not be text
         rubrics = sorted({assessor.rubric for assessor in run.assess.assessors if assessor.kind == "judge"})
         for test in (
             lambda run=run: resolve("prompts", run.prompts.rules),

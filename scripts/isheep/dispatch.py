@@ -81,8 +81,3 @@ class Dispatcher:
     def _keep(self, results: Iterator[Completion | Score]) -> None:
         for result in results:
             self.journal.append(self._digests[result.id], asdict(result))
-
-    def close(self) -> None:
-        """Close the engine if it was opened."""
-        if self._engine is not None:
-            self._engine.close()

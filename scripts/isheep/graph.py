@@ -16,75 +16,7 @@ from isheep.config.model import Model
 from isheep.config.resources import Need
 from isheep.config.run import Run
 from isheep.records import digest
-
-# The sections of a run that decide what a stage makes from its inputs.
-DECIDES: dict[str, tuple[str, ...]] = {
-    "identify_model": (),
-    "generate_prompts": ("seed", "model", "engine", "prompts"),
-    "generate_outputs": ("seed", "model", "engine", "outputs"),
-    "filter_outputs": ("outputs",),
-    "assess_outputs": ("seed", "model", "engine", "outputs", "assess"),
-    "select_data": ("select",),
-    "train_adapter": ("seed", "model", "train"),
-    "merge_model": ("model", "train", "merge"),
-    "evaluate_model": ("seed", "model", "engine", "outputs", "evaluation"),
-    "run_harness": ("seed", "model", "engine", "evaluation"),
-    "identify_judge": (),
-    "calibrate_judge": ("seed", "model", "engine", "outputs", "evaluation"),
-    "judge_answers": ("seed", "model", "engine", "outputs", "evaluation"),
-    "score_model": ("evaluation",),
-}
-# Stages that a run has once, in round 0.
-ONCE = ("identify_model", "identify_judge", "calibrate_judge")
-# Keys that change how fast or where a stage runs, or where its model is read, but not what comes out.
-OPERATIONAL: dict[str, tuple[str, ...]] = {
-    "model": ("path", "hub", "revision", "gguf"),
-    "engine": (
-        "max_num_seqs",
-        "gpu_memory_utilization",
-        "cpu_cache_gib",
-        "prefix_caching",
-        "chunked_prefill",
-        "batch_size",
-        "misbehave.crash_after",
-        "misbehave.delay_ms",
-    ),
-    "train": ("checkpoint_steps",),
-    "evaluation": ("judge.key_variable", "judge.timeout_s", "judge.attempts", "judge.concurrency"),
-}
-# Of a section, what a stage uses only.
-PARTS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("generate_outputs", "outputs"): ("sampling", "plain"),
-    ("filter_outputs", "outputs"): ("rules",),
-    ("assess_outputs", "outputs"): ("plain",),
-    ("merge_model", "train"): ("start_from", "trainer"),
-    ("evaluate_model", "outputs"): ("plain",),
-    ("evaluate_model", "evaluation"): ("benchmarks",),
-    ("run_harness", "evaluation"): ("harness",),
-    ("calibrate_judge", "outputs"): ("plain",),
-    ("calibrate_judge", "evaluation"): ("benchmarks", "judge"),
-    ("judge_answers", "outputs"): ("plain",),
-    ("judge_answers", "evaluation"): ("benchmarks", "judge"),
-    ("score_model", "evaluation"): ("benchmarks", "judge", "harness"),
-}
-SHARDED = ("generate_prompts", "generate_outputs", "assess_outputs", "evaluate_model")
-# The file by which later stages know each stage's result, in the folder of its round.
-RESULT: dict[str, str] = {
-    "identify_model": "iter_{i}/identity.json",
-    "generate_prompts": "d_{i}/prompts.jsonl",
-    "generate_outputs": "d_{i}/outputs.jsonl",
-    "filter_outputs": "d_{i}/filtered.jsonl",
-    "assess_outputs": "d_{i}/evaluated.jsonl",
-    "select_data": "d_{i}/selected.jsonl",
-    "train_adapter": "iter_{i}/adapter",
-    "merge_model": "iter_{i}/identity.json",
-    "evaluate_model": "iter_{i}/evaluation/answers.jsonl",
-    "run_harness": "iter_{i}/evaluation/harness.json",
-    "identify_judge": "iter_{i}/evaluation/judge.json",
-    "calibrate_judge": "iter_{i}/evaluation/calibration.json",
-    "judge_answers": "iter_{i}/evaluation/judgements.jsonl",
-    "score_model": "iter_{i}/evaluation/scores.json",
-}
+from isheep.stages import DECIDES, ONCE, OPERATIONAL, PARTS, RESULT
 
 
 class Graph:
@@ -113,6 +45,8 @@ class Graph:
             decides[section] = deciding(self.config.runs[run], section)
             if parts := PARTS.get((stage, section)):
                 decides[section] = {key: decides[section][key] for key in parts}
+        if stage == "measure_data":
+            decides["evaluation"] = evaluation_files(self.config.runs[run])
         return decides
 
     def files(self, run: str, stage: str) -> list[str]:
@@ -123,19 +57,20 @@ class Graph:
             return [settings.seeds.path, settings.prompts.meta_prompt, *template]
         if stage == "assess_outputs":
             return [*(a.rubric for a in settings.assess.assessors if a.kind == "judge"), *template]
-        evaluation = settings.evaluation
-        data = [entry.path for entry in evaluation.on.values()]
-        data += [entry.references for entry in evaluation.on.values() if getattr(entry, "references", None)]
+        data = evaluation_data(settings)
         if stage in ("evaluate_model", "judge_answers"):
             return [*data, *template]
         if stage == "calibrate_judge":
-            return [*data, evaluation.judge.calibration.path, *template]
+            return [*data, settings.evaluation.judge.calibration.path, *template]
         if stage == "score_model":
             return data
-        if stage == "run_harness" and evaluation.harness.include_path:
-            tasks = Path(evaluation.harness.include_path).rglob("*.yaml")
+        if stage == "run_harness" and settings.evaluation.harness.include_path:
+            tasks = Path(settings.evaluation.harness.include_path).rglob("*.yaml")
             return [*sorted(str(task) for task in tasks), *template]
-        return template if stage in ("generate_outputs", "train_adapter", "merge_model", "run_harness") else []
+        if stage == "measure_data":
+            return [settings.seeds.path, *evaluation_files(settings).values()]
+        addressing = ("generate_outputs", "probe_data", "train_adapter", "merge_model", "run_harness")
+        return template if stage in addressing else []
 
     # Which stages feed a stage -------------------------------------------------------------------------------------
 
@@ -157,6 +92,12 @@ class Graph:
             yield from [("filter_outputs", i), self.model_stage(self.judge_of(run, i))]
         elif stage == "select_data":
             yield "assess_outputs", i
+        elif stage == "probe_data":
+            yield from [("select_data", i), self.model_stage(0)]
+        elif stage == "measure_data":
+            yield from [("generate_outputs", i), ("assess_outputs", i)]
+            yield from (("select_data", earlier) for earlier in range(i + 1))
+            yield from (("probe_data", probed) for probed in self.probed(run, i))
         elif stage == "train_adapter":
             yield from [("select_data", i - 1), self.model_stage(self.start_of(run, i))]
         elif stage == "merge_model":
@@ -203,7 +144,10 @@ class Graph:
 
     def stages(self, run: str) -> list[tuple[str, int]]:
         """Return every stage of a run with its round, in an order in which they can run."""
-        of_round = [stage for stage, result in RESULT.items() if result.startswith("d_")]
+        measures = self.config.runs[run].health.measures
+        absent = {"probe_data"} if "probe" not in measures else set()
+        absent |= {"measure_data"} if not measures else set()
+        of_round = [stage for stage, result in RESULT.items() if result.startswith("d_") and stage not in absent]
         of_model = self.evaluation_stages(run)
         once = [stage for stage in of_model if stage in ONCE]
         judge = [self.judge_stage(run)] if once and self.judge_stage(run) == ("identify_judge", 0) else []
@@ -227,6 +171,10 @@ class Graph:
         """Return which model the training of iter_i starts from."""
         return i - 1 if self.config.runs[run].train.start_from == "previous" else 0
 
+    def probed(self, run: str, i: int) -> list[int]:
+        """Return the rounds whose probes the health of round `i` is measured by: its own, and d_0 to compare with."""
+        return sorted({i, 0}, reverse=True) if "probe" in self.config.runs[run].health.measures else []
+
     # Which run owns a result ---------------------------------------------------------------------------------------
 
     def _upstream_digest(self, run: str, stage: str, i: int) -> str:
@@ -237,6 +185,9 @@ class Graph:
             model = settings.model if stage == "identify_model" else settings.evaluation.judge.model
             own["model"] = [model.path, model.hub, model.revision, model.gguf]
             own["engine"] = settings.engine.name == "fake"
+        if stage == "train_adapter":
+            # A run that an alarm may stop never waits in another's stead, nor makes another stop.
+            own["stops"] = self.config.runs[run].health.alarms.stopping
         own["files"] = self.files(run, stage)
         own["upstream"] = [self._digest(run, *feeding) for feeding in self.upstream(run, stage, i)]
         return digest(own)
@@ -316,6 +267,7 @@ class Graph:
         return [
             *(self.identity(run, settings.rounds) for run, settings in self.config.runs.items()),
             *(self.result(run, "score_model", i) for run in scored for i in range(self.config.runs[run].rounds + 1)),
+            *(self.result(run, *stage) for run, _ in made for stage in self.stages(run) if stage[0] == "measure_data"),
             *(f"{folder}/summary.txt" for _, folder in made),
             *(f"{folder}/config.yaml" for _, folder in made),
             *(f"{folder}/manifest.json" for _, folder in made),
@@ -330,6 +282,17 @@ def deciding(run: Run, section: str) -> Any:
 def without_operational(section: str, values: Any) -> Any:
     """Return the JSON values of a section without the keys that do not decide what comes out."""
     return _without(values, OPERATIONAL.get(section, ()))
+
+
+def evaluation_files(run: Run) -> dict[str, str]:
+    """Return the data files of a run's benchmarks by name: what its data must not hold."""
+    return {name: entry.path for name, entry in run.evaluation.on.items()}
+
+
+def evaluation_data(run: Run) -> list[str]:
+    """Return every file that a run's benchmarks read."""
+    references = [getattr(entry, "references", None) for entry in run.evaluation.on.values()]
+    return [*evaluation_files(run).values(), *filter(None, references)]
 
 
 def shard_count_file(run: str, stage: str, i: int) -> str:

@@ -73,8 +73,8 @@ class Job:
 
     def write_record(self, started: datetime) -> None:
         """Write beside the artifacts what made them; called last, so that a record vouches for whole outputs."""
-        # A model is known by its identity file; markers of shards say nothing about the result.
-        files = [file for name, file in self._named(self.input) if name not in ("model", "shards")]
+        # A model is known by its identity file; markers of shards and checks say nothing about the result.
+        files = [file for name, file in self._named(self.input) if name not in ("model", "shards", "checked")]
         hashes = {file: digest_artifact(file) for file in files}
         names = {file: portable(file, sha256) for file, sha256 in hashes.items()}
         outputs = [file for name, file in self._named(self.output) if name != "record"]

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from isheep import engines, job
+from isheep.dispatch import Dispatcher
 from isheep.evaluation.judge import Endpoint
 from isheep.evaluation.stage import Place, Send, answers_in, to_endpoint, to_engine
 from isheep.model_job import ModelJob
@@ -28,8 +29,10 @@ class JudgeJob(ModelJob):
                 "code": code_digest("isheep/evaluation/judge.py"),
             }
             limits = (judge.key_variable, judge.timeout_s, judge.attempts, judge.concurrency)
-            with self.dispatcher_of(depends_on, lambda: Endpoint(judge.base_url, judge.model, *limits)) as dispatcher:
+            with self.journal_of(depends_on) as journal:
+                dispatcher = Dispatcher(journal, lambda: Endpoint(judge.base_url, judge.model, *limits))
                 yield to_endpoint(dispatcher, failures), failures
+                self.tokens = dispatcher.tokens()
         else:
             engine, model = judge.engine or run.engine, judge.model or run.model
             template = engines.load_template(engine, model, self.model_folder) if model.chat else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,26 @@ class ModelJob(job.Job):
         return (int(wildcards.shard) - 1, int(wildcards.shards)) if hasattr(wildcards, "shard") else (0, 1)
 
     @contextmanager
-    def dispatcher(self, engine: Engine | None = None, model: Model | None = None) -> Iterator[Dispatcher]:
-        """Open the journal of this job; the engine follows when a request is not in it.
+    def journal_of(self, depends_on: dict[str, Any]) -> Iterator[Journal]:
+        """Open the journal of this job, for what its results depend on besides their requests."""
+        fingerprint = digest(depends_on)
+        shard, count = self.shard
+        writer = "stage" if count == 1 else f"shard-{shard + 1}-of-{count}"
+        with Journal(self.work_folder(fingerprint), fingerprint, writer) as journal:
+            yield journal
+
+    @contextmanager
+    def journal(
+        self, engine: Engine | None = None, model: Model | None = None, code: tuple[str, ...] = ()
+    ) -> Iterator[tuple[Journal, Callable[[], Backend]]]:
+        """Open the journal of this job; give it with what opens the engine, which is closed at the end.
 
         Parameters
         ----------
         engine, model
             What runs which model, when not the sections of the run.
+        code
+            Modules that decide what is kept in the journal, besides the engines and chat.py.
         """
         engine, model = engine or self.run.engine, model or self.run.model
         identity = read_json(self.input.identity)["sha256"]
@@ -43,28 +56,24 @@ class ModelJob(job.Job):
             "model": identity,
             "engine": graph.without_operational("engine", engine.model_dump(mode="json")),
             "addressed": graph.without_operational("model", model.model_dump(mode="json")),
-            "code": code_digest("isheep/engines", "isheep/chat.py"),
+            "code": code_digest("isheep/engines", "isheep/chat.py", *code),
         }
+        with self.journal_of(depends_on) as journal, ExitStack() as opened:
 
-        def open_engine() -> Backend:
-            return engines.load(engine, model, self.model_folder, identity, self.threads, self.gpus)
+            def open_engine() -> Backend:
+                loaded = engines.load(engine, model, self.model_folder, identity, self.threads, self.gpus)
+                opened.callback(loaded.close)
+                return loaded
 
-        with self.dispatcher_of(depends_on, open_engine) as dispatcher:
-            yield dispatcher
+            yield journal, open_engine
 
     @contextmanager
-    def dispatcher_of(self, depends_on: dict[str, Any], open_engine: Callable[[], Backend]) -> Iterator[Dispatcher]:
-        """Open the journal for what answers depend on besides their requests; count the tokens when all went well."""
-        fingerprint = digest(depends_on)
-        shard, count = self.shard
-        writer = "stage" if count == 1 else f"shard-{shard + 1}-of-{count}"
-        with Journal(self.work_folder(fingerprint), fingerprint, writer) as journal:
+    def dispatcher(self, engine: Engine | None = None, model: Model | None = None) -> Iterator[Dispatcher]:
+        """Open the journal of this job; the engine follows when a request is not in it. Parameters as of `journal`."""
+        with self.journal(engine, model) as (journal, open_engine):
             dispatcher = Dispatcher(journal, open_engine)
-            try:
-                yield dispatcher
-                self.tokens = dispatcher.tokens()
-            finally:
-                dispatcher.close()
+            yield dispatcher
+            self.tokens = dispatcher.tokens()
 
     @cached_property
     def template(self) -> Template:

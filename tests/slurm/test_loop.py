@@ -27,6 +27,8 @@ ASKED = {
     "outputs_filter_outputs_generate_outputs": ("cpu", 0, 1, 4096, 2),
     "assess_outputs_shard": ("gpu", 1, 2, 716, 8),
     "evaluated_assess_outputs_select_data": ("cpu", 0, 1, 4096, 2),
+    "probe_data": ("gpu", 1, 2, 716, 2),
+    "measure_data": ("cpu", 0, 1, 2000, 2),
     "train_adapter": ("gpu", 2, 3, 819, 2),
     "merge_model": ("cpu", 0, 1, 921, 2),
 }

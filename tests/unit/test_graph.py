@@ -71,6 +71,39 @@ def test_a_finished_stage_keeps_its_shard_count():
     assert len(graph({"generate_outputs": 2}, a={}).shards("a", "generate_outputs", 0)) == 4
 
 
+def test_health_of_a_round_reads_the_rounds_before_and_the_first_probe():
+    one = graph(a={})
+    assert list(one.upstream("a", "measure_data", 2)) == [
+        *[("generate_outputs", 2), ("assess_outputs", 2)],
+        *[("select_data", 0), ("select_data", 1), ("select_data", 2)],
+        *[("probe_data", 2), ("probe_data", 0)],
+    ]
+    assert list(one.upstream("a", "measure_data", 0))[-1] == ("probe_data", 0)
+    assert {"results/a/d_0/health.json", "results/a/d_1/health.json"} <= set(one.targets())
+
+
+def test_measures_that_are_left_out_leave_out_their_stages():
+    def names(health: dict) -> set[str]:
+        one = graph(a={"health": health})
+        return {stage for stage, _ in one.stages("a")} & {"probe_data", "measure_data"}
+
+    assert names({}) == {"probe_data", "measure_data"}
+    assert names({"measures": ["scores"]}) == {"measure_data"}
+    assert names({"measures": []}) == set()
+    assert not any("health" in target for target in graph(a={"health": {"measures": []}}).targets())
+
+
+def test_a_training_that_an_alarm_may_stop_is_shared_only_with_runs_that_the_same_alarm_may_stop():
+    stop = {"health": {"alarms": {"near_duplicates": {"action": "stop"}}}}
+    warn = {"health": {"alarms": {"near_duplicates": {"at": 0.1}}}}
+    runs = graph(a={}, b=warn, c=stop, d=stop)
+    owners = [runs.result(run, "train_adapter", 1).split("/")[1] for run in "abcd"]
+    assert owners == ["a", "a", "c", "c"]
+    assert runs.result("c", "select_data", 0).startswith("results/a/")
+    assert [runs.result(run, "probe_data", 0).split("/")[1] for run in "abcd"] == list("aaaa")
+    assert [runs.result(run, "measure_data", 0).split("/")[1] for run in "abcd"] == ["a", "b", "c", "c"]
+
+
 def test_the_last_model_of_every_run_is_a_target():
     assert graph(a={}, b={"seed": 1}).targets()[:2] == [
         "results/a/iter_2/identity.json",

@@ -9,6 +9,10 @@ from itertools import pairwise
 import pytest
 from workplace import FAKE, Workplace
 
+CHANGES = {
+    *("output_words", "perplexity", "instruction_distinct_2", "output_distinct_2"),
+    *("instruction_vendi", "output_vendi"),
+}
 ROWS = ("prompts", "outputs", "filtered", "evaluated", "selected")
 
 
@@ -40,6 +44,16 @@ def test_every_row_is_accounted_for_in_every_stage(finished):
             rejected = rows(finished, f"a/d_{i}/{after}.rejected.jsonl")
             assert counts[before] == counts[after] + len(rejected)
             assert all(row["rule"] for row in rejected)
+
+
+def test_every_round_has_its_health(finished):
+    for i in range(3):
+        health = json.loads((finished.folder / f"results/a/d_{i}/health.json").read_text())
+        assert health["round"] == i and health["lengths"]["output"]["words"]["n"] == len(
+            rows(finished, f"a/d_{i}/selected.jsonl")
+        )
+        assert set(health["change"]) == (set() if i == 0 else CHANGES)
+        assert health["perplexity"]["value"] > 1 and health["diversity"]["output"]["vendi"]["value"] > 1
 
 
 def test_stages_add_fields_and_never_rewrite_earlier_ones(finished):

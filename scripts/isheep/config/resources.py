@@ -23,7 +23,7 @@ class Resources(Section):
     """Needs by kind of stage; a model preset sets them for its size."""
 
     generate: Need = Field(Need(), description="generate_prompts and generate_outputs.")
-    assess: Need = Field(Need(), description="assess_outputs.")
+    assess: Need = Field(Need(), description="assess_outputs and probe_data.")
     train: Need = Field(Need(), description="train_adapter.")
     merge: Need = Field(Need(), description="merge_model and identify_model.")
 

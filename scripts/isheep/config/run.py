@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from isheep.config.engine import Engine
 from isheep.config.evaluation import Evaluation
+from isheep.config.health import Health
 from isheep.config.model import Model
 from isheep.config.publish import Publish
 from isheep.config.resources import Resources
@@ -29,6 +30,7 @@ class Run(Section):
     train: Train = Field(Train(), description="Stage train_adapter.")
     merge: Merge = Field(Merge(), description="Stage merge_model.")
     evaluation: Evaluation = Field(Evaluation(), description="What every iter_i and the base are measured by.")
+    health: Health = Field(Health(), description="Stages probe_data and measure_data.")
     resources: Resources = Field(Resources(), description="What jobs ask for; decides no result.")
     publish: Publish = Field(Publish(), description="Cards, published folders, archives; decides no result.")
 

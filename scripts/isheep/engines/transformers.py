@@ -8,14 +8,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isheep.chat import ChatTemplate, load_tokenizer
 from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
-from isheep.engines.base import Completion, Request, Score, ScoreRequest
+from isheep.engines.base import Completion, Prompt, Request, Score, ScoreRequest
 from isheep.engines.tokens import TextStream, encode_continuation, encode_prompt, end_tokens
 from isheep.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class TransformersEngine(AbstractContextManager):
@@ -119,6 +122,21 @@ class TransformersEngine(AbstractContextManager):
                 rows = torch.log_softmax(logits[: len(ids)].float(), dim=-1).cpu()
                 sums.append(math.fsum(row[token].item() for row, token in zip(rows, ids, strict=True)))
         return tuple(sums)
+
+    def embed(self, text: str) -> np.ndarray:
+        """Return the mean over a text's tokens of the last hidden states (float32, hidden size), read by itself.
+
+        A start token stands before the text, as nearly all attention falls on a first token, and is left out of the
+        mean; what exceeds the context is cut.
+        """
+        import torch
+
+        ids = encode_prompt(self._tokenizer, Prompt("", add_special_tokens=False))
+        ids += encode_continuation(self._tokenizer, text)[: self.context_length - 1]
+        with torch.inference_mode():
+            tensor = torch.tensor([ids], device=self._model.device)
+            states = self._model.base_model(tensor, use_cache=False).last_hidden_state[0]
+            return states[min(1, len(ids) - 1) :].float().mean(dim=0).cpu().numpy()
 
     def _forward(self, ids: list[int], cache: Any) -> Any:
         import torch

@@ -1,0 +1,31 @@
+"""The one form in which a measured number is written."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from isheep.assess.base import significant
+
+Metric = dict[str, Any]
+
+
+def metric(value: float | None, n: int, unit: str, better: Literal["higher", "lower", ""] = "") -> Metric:
+    """Return a number with its context, six significant digits of it.
+
+    Parameters
+    ----------
+    value
+        None when it cannot be told.
+    n
+        Rows (or texts) that it was measured on.
+    unit
+        What it counts: share, words, bits, ...
+    better
+        Which way is better; "" when neither is.
+    """
+    return {"value": None if value is None else significant(value), "n": n, "unit": unit, "better": better}
+
+
+def share(count: int, n: int, better: Literal["higher", "lower", ""] = "lower") -> Metric:
+    """Return the share of n rows that `count` of them are; None of none."""
+    return metric(count / n if n else None, n, "share", better)

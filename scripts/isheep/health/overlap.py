@@ -1,0 +1,89 @@
+"""Contamination: sequences of words that a round's rows share with an evaluation file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from isheep.errors import UserError
+from isheep.evaluation.files import read
+from isheep.health.metric import share
+from isheep.records import Row, read_json
+from isheep.rules.text import words
+
+FIELDS = ("instruction", "input", "output")
+Grams = dict[int, set[bytes]]
+
+
+def overlap(rows: Iterable[Row], files: Mapping[str, str], lengths: Sequence[int]) -> dict[str, Any]:
+    """Return, for each evaluation file and n-gram length, how many rows share a sequence with it.
+
+    Words are runs of letters and digits, case folded (`rules.text.words`); a sequence lies within one text. Thirteen
+    words are what GPT-3 was cleaned by (Brown et al. 2020, appendix C); eight, as Tulu 3 (Lambert et al. 2024), also
+    find texts that have no thirteen.
+
+    Parameters
+    ----------
+    rows
+        All rows of the round; read once, streaming.
+    files
+        Name of the benchmark: its data file. One that cannot be read has `{"error": line}` in place of numbers.
+    lengths
+        Words in a sequence, like (13, 8).
+    """
+    held: dict[str, Grams] = {}
+    errors: dict[str, dict[str, str]] = {}
+    for name, file in files.items():
+        try:
+            held[name] = grams(_contents(Path(file)), lengths)
+        except UserError as error:
+            errors[name] = {"error": str(error)}
+    found = {(name, n): 0 for name in held for n in lengths}
+    count = 0
+    for row in rows:
+        count += 1
+        own = grams(([row[field] for field in FIELDS],), lengths)
+        for name, n in found:
+            found[name, n] += not own[n].isdisjoint(held[name][n])
+    measured = {
+        name: {str(n): {"rows": found[name, n], "share": share(found[name, n], count)} for n in lengths}
+        for name in held
+    }
+    return {name: errors.get(name) or measured[name] for name in files}
+
+
+def _contents(file: Path) -> Iterator[Any]:
+    """Yield what is in an evaluation file: its rows, or the whole of a .json, which need not be a list (SQuAD's)."""
+    if file.suffix == ".json" and file.exists():
+        yield read_json(file)
+    else:
+        yield from (row for _, row in read(file))
+
+
+def grams(values: Iterable[Any], lengths: Sequence[int]) -> Grams:
+    """Return, by n, hashes of all sequences of n words in the texts of JSON values."""
+    found: Grams = {n: set() for n in lengths}
+    for text in texts(values):
+        tokens = words(text)
+        for n in lengths:
+            found[n].update(hashes(tokens, n))
+    return found
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Yield every text in a JSON value (or several), however deep; keys of objects are not texts."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from texts(value.values())
+    elif isinstance(value, Iterable):
+        for child in value:
+            yield from texts(child)
+
+
+def hashes(tokens: Sequence[str], n: int) -> Iterator[bytes]:
+    """Yield a hash (8 bytes) of every sequence of n words: large evaluation files stay small in memory."""
+    for start in range(len(tokens) - n + 1):
+        yield blake2b(" ".join(tokens[start : start + n]).encode("utf-8", "replace"), digest_size=8).digest()

@@ -1,0 +1,92 @@
+"""What the assessors' scores look like: their histogram, how many are the best possible, whether they follow length."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from isheep.health.metric import metric, share
+from isheep.records import Row
+
+BINS = 10
+BEST = 10  # of a judge's scale, which starts at 1
+
+
+def scores(rows: Iterable[Row], columns: Mapping[str, str]) -> dict[str, Any]:
+    """Return histogram, entropy, share at the maximum and rank correlation with length (words) of each column.
+
+    Parameters
+    ----------
+    rows
+        Assessed rows.
+    columns
+        Name: kind of assessor. A judge's scores are put into the bins 1 to 10, to which they round, and `share_at_
+        maximum` is the last bin's; other scores have ten bins of one width between their extremes and no maximum.
+    """
+    values: dict[str, list[float]] = {column: [] for column in columns}
+    words: list[int] = []
+    for row in rows:
+        words.append(len(row["output"].split()))
+        for column in columns:
+            values[column].append(row[column])
+    return {column: _column(values[column], words, kind == "judge") for column, kind in columns.items()}
+
+
+def _column(values: Sequence[float], words: Sequence[int], judged: bool) -> dict[str, Any]:
+    n = len(values)
+    edges = [score - 0.5 for score in range(1, BEST + 2)] if judged else _edges(values)
+    counts = histogram(values, edges)
+    return {
+        "histogram": {"edges": edges, "counts": counts},
+        "entropy": metric(entropy(counts), n, "bits"),
+        "share_at_maximum": share(counts[-1], n) if judged else metric(None, n, "share", "lower"),
+        "correlation_with_length": metric(spearman(values, words), n, "Spearman's rho"),
+    }
+
+
+def _edges(values: Sequence[float]) -> list[float]:
+    low, high = (min(values), max(values)) if values else (0.0, 0.0)
+    width = (high - low) / BINS or 0.1
+    return [float(f"{low + width * step:.6g}") for step in range(BINS + 1)]
+
+
+def histogram(values: Iterable[float], edges: Sequence[float]) -> list[int]:
+    """Return how many values lie in each bin; a value on an edge counts above it, those outside in the outer bins."""
+    from bisect import bisect_right
+
+    counts = [0] * (len(edges) - 1)
+    for value in values:
+        counts[min(max(bisect_right(edges, value) - 1, 0), len(counts) - 1)] += 1
+    return counts
+
+
+def entropy(counts: Sequence[int]) -> float | None:
+    """Return the entropy of a histogram in bits: 0 when all is in one bin; None of nothing."""
+    total = sum(counts)
+    if not total:
+        return None
+    return abs(-math.fsum(count / total * math.log2(count / total) for count in counts if count))
+
+
+def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Return Spearman's rank correlation, equal values sharing their mean rank; None when either is constant."""
+    ranks = [_ranks(values) for values in (first, second)]
+    means = [math.fsum(rank) / len(rank) if rank else 0.0 for rank in ranks]
+    apart = [[rank - mean for rank in column] for column, mean in zip(ranks, means, strict=True)]
+    spread = math.sqrt(math.prod(math.fsum(value * value for value in column) for column in apart))
+    return math.fsum(a * b for a, b in zip(*apart, strict=True)) / spread if spread else None
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    order = sorted(range(len(values)), key=lambda place: values[place])
+    ranks = [0.0] * len(values)
+    start = 0
+    while start < len(order):
+        end = start
+        while end < len(order) and values[order[end]] == values[order[start]]:
+            end += 1
+        for place in order[start:end]:
+            ranks[place] = (start + end - 1) / 2
+        start = end
+    return ranks

@@ -1,0 +1,96 @@
+"""Stage measure_data: everything that is measured of a round, in one document, and the alarms that ring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from isheep.config.run import Run
+from isheep.health import change
+from isheep.health.alarms import ring
+from isheep.health.diversity import FIELDS, as_vendi, diversity
+from isheep.health.duplicates import duplicates
+from isheep.health.lengths import lengths
+from isheep.health.overlap import overlap
+from isheep.health.readings import Readings
+from isheep.health.sample import draw
+from isheep.health.scores import scores
+from isheep.records import Row, read_rows
+from isheep.seeds import read_seeds
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a round's data is.
+
+    `earlier` are the selected rows of all earlier rounds, d_0 first; `evaluation` has the evaluation files by
+    benchmark.
+    """
+
+    made: str
+    evaluated: str
+    selected: str
+    earlier: Sequence[str]
+    seeds: str
+    evaluation: Mapping[str, str]
+
+
+def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings]) -> dict[str, Any]:
+    """Return health.json of a round; docs/health.md describes it.
+
+    Parameters
+    ----------
+    run
+        The run's settings; its section `health` says what is measured.
+    round_number
+        The round.
+    files
+        Its data, and that of the rounds before.
+    probed
+        What stage probe_data found: in this round and, after round 0, in round 0; nothing when it did not run.
+    """
+    health = run.health
+    sample = draw(read_rows(files.selected), health.sample)
+    first = draw(read_rows(files.earlier[0]), health.sample) if files.earlier else []
+    document: dict[str, Any] = {"round": round_number, "sample": health.sample}
+    changed: dict[str, Any] = {}
+    if "lengths" in health.measures:
+        document["lengths"] = lengths(read_rows(files.selected))
+        document["generated"] = lengths(read_rows(files.made))
+        if first:
+            now, before = document["lengths"], lengths(read_rows(files.earlier[0]))
+            medians = (measured["output"]["words"]["p50"] for measured in (now, before))
+            changed |= change.of_words(*medians, now["output"]["words"]["n"])
+    if "diversity" in health.measures:
+        document["diversity"] = diversity(sample, health.self_bleu)
+        if first:
+            changed |= change.of_diversity(sample, first)
+    if "duplicates" in health.measures:
+        document["duplicates"] = duplicates(
+            lambda: read_rows(files.selected),
+            lambda: chain.from_iterable(map(read_rows, files.earlier)),
+            lambda: _seeds(files.seeds),
+            {row["id"] for row in sample},
+            health.similarity,
+        )
+    if "scores" in health.measures:
+        columns = {assessor.name: assessor.kind for assessor in run.assess.assessors}
+        document["scores"] = scores(read_rows(files.evaluated), columns)
+    if "overlap" in health.measures:
+        document["overlap"] = overlap(read_rows(files.selected), files.evaluation, health.ngrams)
+    if probed:
+        document["perplexity"] = probed[0].metrics()
+        for field in FIELDS:
+            varied = document.setdefault("diversity", {}).setdefault(field, {})
+            varied["vendi"] = as_vendi(probed[0].vectors[field])
+        if len(probed) > 1:
+            changed |= change.of_readings(probed[0], probed[1])
+    document["change"] = changed
+    return {**document, **ring(document, health.alarms)}
+
+
+def _seeds(path: str) -> Iterator[Row]:
+    for seed in read_seeds(path):
+        yield {"instruction": seed.instruction, "output": seed.output}

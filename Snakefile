@@ -16,6 +16,7 @@ include: "rules/outputs.smk"  # generate_outputs, filter_outputs
 include: "rules/assess.smk"  # assess_outputs, select_data
 include: "rules/train.smk"  # train_adapter, merge_model
 include: "rules/summary.smk"  # freeze_config, summarise_run
+include: "rules/report.smk"  # write_report, write_comparison
 include: "rules/proof.smk"  # gather_manifest, verify, reproduce, publish, archive
 
 

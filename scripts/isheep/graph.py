@@ -225,8 +225,13 @@ class Graph:
             *(self.identity(run, settings.rounds) for run, settings in self.config.runs.items()),
             *(f"{folder}/summary.txt" for _, folder in made),
             *(f"{folder}/config.yaml" for _, folder in made),
+            *self.pages(),
             *(f"{folder}/manifest.json" for _, folder in made),
         ]
+
+    def pages(self) -> list[str]:
+        """Return the pages that people read."""
+        return [f"results/{run}/report.html" for run in self.config.runs]
 
 
 def deciding(run: Run, section: str) -> Any:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from isheep.config.engine import Engine
 from isheep.config.model import Model
 from isheep.config.publish import Publish
+from isheep.config.report import Report
 from isheep.config.resources import Resources
 from isheep.config.section import Section
 from isheep.config.stages import Assess, Outputs, Prompts, Quantile, Seeds, Select, Threshold, TopK
@@ -28,6 +29,7 @@ class Run(Section):
     train: Train = Field(Train(), description="Stage train_adapter.")
     merge: Merge = Field(Merge(), description="Stage merge_model.")
     resources: Resources = Field(Resources(), description="What jobs ask for; decides no result.")
+    report: Report = Field(Report(), description="The page of the run; decides no result.")
     publish: Publish = Field(Publish(), description="Cards, published folders, archives; decides no result.")
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f
 # Odd values, so that page.css finds them and gives them the colours of the theme.
 INK, MUTED, GRID, FAINT = "#101112", "#505152", "#d0d1d2", "#b0b1b2"
 WIDTH, HEIGHT = 330, 170
+LABELS = 70  # room for the names of floors, right of the drawing
 FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")  # no XML can hold them
 CONFIG = {
@@ -24,7 +25,7 @@ CONFIG = {
         **{"labelColor": MUTED, "titleColor": MUTED, "gridColor": GRID, "domainColor": FAINT, "tickColor": FAINT},
         **{"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelLimit": 140},
     },
-    "legend": {"labelColor": INK, "labelFontSize": 11, "orient": "bottom", "title": None, "columns": 3, "offset": 6},
+    "legend": {"labelColor": INK, "labelFontSize": 11, "orient": "bottom", "title": None, "columns": 2, "offset": 6},
     "header": {"labelColor": INK, "labelFontSize": 11},
 }
 Row = dict[str, Any]
@@ -57,12 +58,14 @@ def _rounds_axis(numbers: Sequence[int], prefix: str, base: str | None = None) -
     return alt.X("x:Q", scale=alt.Scale(domain=[low - room, high + room], nice=False), axis=axis)
 
 
-def _value_axis(unit: str, domain: Sequence[float] | None = None, zero: bool = False) -> Any:
+def _value_axis(unit: str, domain: Sequence[float] | None = None, zero: bool = False, field: str = "value") -> Any:
+    """Return the axis of values; its unit stands in the figure's caption, where it is read without turning the head."""
     import altair as alt
 
     scale = alt.Scale(domain=list(domain), nice=False) if domain else alt.Scale(zero=zero)
-    form = alt.Axis(title=unit or None, tickCount=5, **({"format": "~%"} if unit == "%" else {"format": "~s"}))
-    return alt.Y("value:Q", scale=scale, axis=form)
+    return alt.Y(
+        f"{field}:Q", scale=scale, axis=alt.Axis(title=None, tickCount=5, format="~%" if unit == "%" else "~s")
+    )
 
 
 def _colour(series: Sequence[str]) -> Any:
@@ -83,7 +86,7 @@ def curves(rows: Sequence[Row], unit: str, floors: Sequence[Row] = (), prefix: s
     rows
         x (round), value, low and high (or None), series, label.
     unit
-        Title of the axis of values; % for shares from 0 to 1.
+        Of the values; % for shares from 0 to 1.
     floors
         value, label: horizontal lines; those of one height share a line.
     prefix, base
@@ -101,14 +104,14 @@ def curves(rows: Sequence[Row], unit: str, floors: Sequence[Row] = (), prefix: s
     x, y, colour = _rounds_axis(rounds, prefix, base), _value_axis(unit, domain), _colour(names)
     chart = alt.Chart(data).encode(x=x, color=colour)
     layers = [
-        *_floor_lines(floors, domain),
+        *_floor_lines(floors, unit, domain),
         chart.mark_rule(strokeWidth=2, opacity=0.55, aria=False)
-        .encode(y=alt.Y("low:Q"), y2="high:Q")
+        .encode(y=_value_axis(unit, domain, field="low"), y2="high:Q")
         .transform_filter("isValid(datum.low) && isValid(datum.high)"),
         chart.mark_line(strokeWidth=2, aria=False).encode(y=y),
         chart.mark_circle(size=60, opacity=1).encode(y=y, description="label:N"),
     ]
-    return _svg(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT))
+    return _svg(alt.layer(*layers).properties(width=WIDTH - (LABELS if floors else 0), height=HEIGHT))
 
 
 def _domain(values: Sequence[float | None], floors: Sequence[Row], zero: bool) -> tuple[float, float]:
@@ -119,7 +122,7 @@ def _domain(values: Sequence[float | None], floors: Sequence[Row], zero: bool) -
     return (low if zero and low == 0 else low - room), high + room
 
 
-def _floor_lines(floors: Sequence[Row], domain: tuple[float, float]) -> list[Any]:
+def _floor_lines(floors: Sequence[Row], unit: str, domain: tuple[float, float]) -> list[Any]:
     """Return a dashed line for every height, its name right of it; names move apart where lines are close."""
     import altair as alt
 
@@ -136,10 +139,10 @@ def _floor_lines(floors: Sequence[Row], domain: tuple[float, float]) -> list[Any
     chart = alt.Chart(alt.Data(values=rows))
     return [
         chart.mark_rule(strokeDash=[5, 4], color=MUTED, strokeWidth=1.2).encode(
-            y=alt.Y("value:Q"), description="label:N"
+            y=_value_axis(unit, domain), description="label:N"
         ),
-        chart.mark_text(align="left", baseline="middle", fontSize=11, color=MUTED, limit=110, aria=False).encode(
-            x=alt.value(WIDTH + 5), y=alt.Y("place:Q"), text="name:N"
+        chart.mark_text(align="left", baseline="middle", fontSize=11, color=MUTED, limit=LABELS, aria=False).encode(
+            x=alt.value(WIDTH - LABELS + 5), y=_value_axis(unit, domain, field="place"), text="name:N"
         ),
     ]
 
@@ -152,7 +155,7 @@ def bands(values: dict[str, Sequence[tuple[int, float]]], unit: str, prefix: str
     values
         p5, p25, p50, p75, p95: (round, value).
     unit
-        Title of the axis of values.
+        Of the values.
     """
     import altair as alt
 
@@ -162,15 +165,15 @@ def bands(values: dict[str, Sequence[tuple[int, float]]], unit: str, prefix: str
             by_round.setdefault(i, {"x": i})[name] = value
     rows = [{**row, "label": _quantiles(row, unit, prefix)} for _, row in sorted(by_round.items())]
     chart = alt.Chart(alt.Data(values=rows)).encode(x=_rounds_axis([row["x"] for row in rows], prefix))
-    scale = alt.Y("p95:Q", scale=alt.Scale(zero=True), axis=alt.Axis(title=unit, tickCount=5, format="~s"))
+    scale = _value_axis(unit, zero=True, field="p95")
     single = len(rows) == 1  # an area over one round has no width
     area = (lambda: chart.mark_bar(size=40, aria=False)) if single else (lambda: chart.mark_area(aria=False))
     layers = []
     for low, high, opacity in (("p5", "p95", 0.18), ("p25", "p75", 0.35)):
         if low in values and high in values:
-            y = scale if high == "p95" else alt.Y(f"{high}:Q")
+            y = scale if high == "p95" else _value_axis(unit, zero=True, field=high)
             layers.append(area().encode(y=y, y2=f"{low}:Q", opacity=alt.value(opacity), color=alt.value(COLOURS[0])))
-    middle = alt.Y("p50:Q", axis=alt.Axis(title=unit))
+    middle = _value_axis(unit, zero=True, field="p50")
     layers.append(chart.mark_line(strokeWidth=2, color=COLOURS[0], aria=False).encode(y=middle))
     layers.append(chart.mark_circle(size=60, color=COLOURS[0], opacity=1).encode(y=middle, description="label:N"))
     return _svg(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT))
@@ -189,7 +192,7 @@ def stacked(rows: Sequence[Row], unit: str, order: Sequence[str], prefix: str) -
     rows
         x (round), series, value, label.
     unit
-        Title of the axis of values.
+        Of the values.
     order
         Series from the bottom of a bar to its top.
     prefix

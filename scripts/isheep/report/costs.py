@@ -62,7 +62,8 @@ def benchmark_tokens(told: dict[str, Any]) -> int:
 
 def benchmark_seconds(stages: Iterable[Stage], i: int, scores: dict[str, Any]) -> dict[str, float | None]:
     """Return the seconds of evaluate_model of iter_i, shared out to benchmarks by their tokens; None when unknown."""
-    seconds = next((stage.seconds for stage in stages if stage.key == f"iter_{i}/evaluate_model"), None)
+    asked = (stage for stage in stages if stage.name == "evaluate_model" and stage.round == i)
+    seconds = next((stage.seconds for stage in asked), None)
     tokens = {name: benchmark_tokens(told) for name, told in scores["benchmarks"].items()}
     everything = sum(tokens.values())
     return {name: seconds * count / everything if seconds and everything else None for name, count in tokens.items()}

@@ -19,6 +19,7 @@ class Series:
     """One figure over rounds; `values` are (round, value), n of the last."""
 
     group: str
+    about: str
     name: str
     values: tuple[tuple[int, float], ...]
     unit: str
@@ -46,14 +47,14 @@ def series(rounds: list[Round]) -> tuple[list[Series], list[Quantiles]]:
     for path, told in found.items():
         values = tuple((i, leaf["value"]) for i, leaf in told if leaf["value"] is not None)
         last = told[-1][1]
-        name = " ".join(path[1:]).replace("_", " ") or path[0]
+        about, name = " ".join(path[1:-1]).replace("_", " "), path[-1].replace("_", " ")
         if QUANTILE.fullmatch(path[-1]):
-            whole = " ".join(path[1:-1]).replace("_", " ")
             unit = last.get("unit") or next((word for word in ("words", "tokens") if word in path), "")
-            one = bands.setdefault(path[:-1], Quantiles(path[0], whole, {}, unit))
+            one = bands.setdefault(path[:-1], Quantiles(path[0], about, {}, unit))
             one.values[path[-1]] = values
         elif values:
-            singles.append(Series(path[0], name, values, last.get("unit", ""), last.get("better", ""), last.get("n")))
+            unit = last.get("unit", "share" if path[-1].startswith("share") else "")
+            singles.append(Series(path[0], about, name, values, unit, last.get("better", ""), last.get("n")))
     return singles, [band for band in bands.values() if any(band.values.values())]
 
 
@@ -62,8 +63,9 @@ def _leaves(value: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tupl
         if not path and key in APART:
             continue
         here = (*path, str(key))
-        if isinstance(child, dict) and "value" in child and DETAILS.issuperset(child):
+        if isinstance(child, dict) and "value" in child:
             yield here, child
+            yield from _leaves({name: more for name, more in child.items() if name not in DETAILS}, here)
         elif isinstance(child, dict):
             yield from _leaves(child, here)
         elif isinstance(child, int | float) and not isinstance(child, bool):

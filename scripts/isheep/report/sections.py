@@ -10,8 +10,9 @@ from isheep.report import charts, costs, measures
 from isheep.report.gather import Model, Report
 from isheep.report.verdicts import change, headline, show, span, title, unit_of
 
-CURVES = 4  # metrics of a benchmark that are drawn at once; the rest is folded away
-LENGTH_UNITS = ("words", "tokens")
+CURVES = 3  # metrics of a benchmark that are drawn at once; the rest is folded away
+TOGETHER = 6  # curves in one drawing of the data's health
+BETTER = {"higher": "higher is better", "lower": "lower is better"}
 
 
 def benchmarks(report: Report) -> list[dict[str, Any]]:
@@ -30,8 +31,6 @@ def _benchmark(name: str, measured: list[Model], report: Report) -> dict[str, An
     rows = []
     for model, entry in told:
         seconds = costs.benchmark_seconds(report.stages, model.i, model.scores)[name]
-        if entry.get("error"):
-            rows.append({"model": f"iter_{model.i}", "error": entry["error"]})
         for metric, row in (entry.get("metrics") or {}).items():
             rows.append(_metric_row(name, metric, model, entry, row, seconds))
     return {
@@ -40,11 +39,20 @@ def _benchmark(name: str, measured: list[Model], report: Report) -> dict[str, An
         "items": last.get("items"),
         "counts": all(entry.get("counts", True) for _, entry in told),
         "objections": list(dict.fromkeys(text for _, entry in told for text in entry.get("objections") or [])),
-        "errors": [(f"iter_{model.i}", entry["error"]) for model, entry in told if entry.get("error")],
+        "errors": _errors(told),
         "charts": [chart for metric in metrics[:CURVES] if (chart := _curve(name, metric, told))],
         "more": [chart for metric in metrics[CURVES:] if (chart := _curve(name, metric, told))],
         "rows": rows,
     }
+
+
+def _errors(told: list[tuple[Model, dict[str, Any]]]) -> list[dict[str, str]]:
+    """Return each error once, with the models that it met."""
+    found: dict[str, list[str]] = {}
+    for model, entry in told:
+        if entry.get("error"):
+            found.setdefault(entry["error"], []).append(f"iter_{model.i}")
+    return [{"models": ", ".join(models), "text": text} for text, models in found.items()]
 
 
 def _curve(name: str, metric: str, told: list[tuple[Model, dict[str, Any]]]) -> dict[str, str] | None:
@@ -67,10 +75,9 @@ def _curve(name: str, metric: str, told: list[tuple[Model, dict[str, Any]]]) -> 
         for floor, told_floor in (told[-1][1].get("floors") or {}).items()
         if metric in told_floor and told_floor[metric]["value"] is not None
     ]
-    arrow = {"higher": "higher is better", "lower": "lower is better"}.get(better, "neither side is better")
     return {
         "title": title(name, metric),
-        "note": arrow,
+        "note": _note(unit, BETTER.get(better, "neither side is better"), "with 95 % intervals"),
         "svg": charts.curves(points, unit_of(unit), floors, base="base"),
     }
 
@@ -99,7 +106,7 @@ def _metric_row(
 def _difference(row: dict[str, Any], key: str, unit: str) -> dict[str, str]:
     told = row.get(key)
     if not told:
-        return {"text": "", "tone": ""}
+        return {"text": "", "interval": "", "tone": ""}
     kind = change(told, row["better"])
     tone = kind if kind in ("better", "worse") else ""
     return {"text": show(told["value"], unit, True), "interval": span(told, unit, True), "tone": tone}
@@ -127,9 +134,9 @@ def funnel(report: Report) -> dict[str, Any]:
             for rule, rows in told["rejected"].items():
                 counts.setdefault((stage, rule), {})[one.i] = rows
             if lost := sum(told["rejected"].values()):
-                bars.append(_bar(one.i, f"rejected by {stage}", lost))
+                bars.append(_bar(one.i, stage, lost))
         bars.append(_bar(one.i, "kept", list(one.funnels.values())[-1]["rows_out"]))
-    order = ["kept", *(f"rejected by {stage}" for stage in reversed(STAGES))]
+    order = ["kept", *reversed(STAGES)]
     order = [name for name in order if any(bar["series"] == name for bar in bars)]
     reasons = [
         {"stage": stage, "rule": rule, "rows": [found.get(one.i, 0) for one in rounds]}
@@ -145,7 +152,8 @@ def funnel(report: Report) -> dict[str, Any]:
 
 
 def _bar(i: int, series: str, rows: int) -> dict[str, Any]:
-    return {"x": i, "series": series, "value": rows, "label": f"d_{i}: {rows:,} rows {series}"}
+    how = "kept" if series == "kept" else f"rejected by {series}"
+    return {"x": i, "series": series, "value": rows, "label": f"d_{i}: {rows:,} rows {how}"}
 
 
 def health(report: Report) -> dict[str, Any]:
@@ -154,28 +162,37 @@ def health(report: Report) -> dict[str, Any]:
     groups: dict[str, dict[str, Any]] = {}
     for band in quantiles:
         svg = charts.bands(band.values, band.unit)
-        drawing = {"title": band.name or band.group, "note": "p50; p25 to p75; p5 to p95", "svg": svg}
-        _group(groups, band.group)["charts"].append(drawing)
+        note = _note(band.unit, "median, middle half, and from 5 to 95 %")
+        _group(groups, band.group)["charts"].append({"title": band.name or band.group, "note": note, "svg": svg})
+    together: dict[tuple[str, ...], list[measures.Series]] = {}
     for one in singles:
-        points = [
-            {
-                **{"x": i, "series": "value", "value": value, "low": None, "high": None},
-                "label": f"d_{i}: {show(value, one.unit)}",
-            }
-            for i, value in one.values
-        ]
-        drawing = {
-            "title": one.name,
-            "note": {"higher": "higher is better", "lower": "lower is better"}.get(one.better, ""),
-            "svg": charts.curves(points, unit_of(one.unit), prefix="d_", zero=True),
-        }
-        group = _group(groups, one.group)
-        group["charts"].append(drawing)
+        together.setdefault((one.group, one.about, one.unit, one.better), []).append(one)
         values = dict(one.values)
-        group["rows"].append(
-            {"name": one.name, "unit": one.unit, "n": one.n, "values": [values.get(r.i) for r in report.rounds]}
-        )
+        row = {"name": f"{one.about} {one.name}".strip(), "unit": one.unit, "n": one.n}
+        _group(groups, one.group)["rows"].append(row | {"values": [values.get(r.i) for r in report.rounds]})
+    for (group, about, unit, better), found in together.items():
+        for some in (found[k : k + TOGETHER] for k in range(0, len(found), TOGETHER)):
+            name = f"{about}: {some[0].name}" if about and len(some) == 1 else about or some[0].name
+            svg = charts.curves(_points(some), unit_of(unit), prefix="d_", zero=True)
+            drawing = {"title": name, "note": _note(unit, BETTER.get(better, "")), "svg": svg}
+            _group(groups, group)["charts"].append(drawing)
     return {"groups": groups, "rounds": [f"d_{one.i}" for one in report.rounds]}
+
+
+def _points(some: list[measures.Series]) -> list[dict[str, Any]]:
+    return [
+        {
+            **{"x": i, "series": one.name, "value": value, "low": None, "high": None},
+            "label": f"d_{i}, {one.name}: {show(value, one.unit)}",
+        }
+        for one in some
+        for i, value in one.values
+    ]
+
+
+def _note(*parts: str) -> str:
+    """Return what stands under a title: the unit, then the rest."""
+    return "; ".join({"share": "share of items"}.get(part, part) for part in parts if part)
 
 
 def _group(groups: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
@@ -232,10 +249,10 @@ def training(report: Report) -> dict[str, Any]:
     ]
     drawn = []
     if steps:
-        drawn.append({"title": "Training loss", "note": "by step", "svg": charts.losses(_thinned(steps))})
+        drawn.append({"title": "Training loss", "note": "nats a token, by step", "svg": charts.losses(_thinned(steps))})
     if heldout:
         svg = charts.curves(heldout, "nats a token")
-        drawn.append({"title": "Held-out loss", "note": "lower is better", "svg": svg})
+        drawn.append({"title": "Held-out loss", "note": "nats a token; lower is better", "svg": svg})
     return {"charts": drawn, "models": trained}
 
 

@@ -102,6 +102,11 @@ def judge(benchmark: str, told: Row, model: str) -> Verdict | None:
     unit = row["unit"]
     interval = span(row, unit)
     size = f"{show(row['value'], unit)}{'' if unit in ('share', '') else f' {unit}'}"
+    if unit[:1].isdigit():
+        size = f"{show(row['value'])} (scale {unit})"
+    if told.get("counts", True) is False:
+        why = "; ".join(told.get("objections") or ["its judge did not pass calibration"])
+        return Verdict(benchmark, name, f"does not count: {why}. ({model} would have {size}.)", "bad")
     text = f"{model} has {size} ({f'95 % {interval}, ' if interval else 'no interval, '}n = {row['n']:,})"
     tone = "plain"
     if floor := best_floor(metric, row, told.get("floors") or {}):
@@ -113,9 +118,6 @@ def judge(benchmark: str, told: Row, model: str) -> Verdict | None:
         tone = "bad" if past is False else tone
     if "minus_base" in row:
         text, tone = _against_base(row, unit, text, tone)
-    if told.get("counts", True) is False:
-        text += f". It does not count: {'; '.join(told.get('objections') or ['its judge did not pass calibration'])}"
-        tone = "bad"
     return Verdict(benchmark, name, text + ".", tone)
 
 

@@ -232,6 +232,23 @@ def stage_records(wildcards):
     ]
 
 
+def compared_runs(wildcards):
+    """Params function: the settings and records of every run of the config."""
+    return {
+        run: {
+            "settings": settings.model_dump(mode="json"),
+            "records": [graph.record(run, *stage) for stage in graph.stages(run)],
+        }
+        for run, settings in graph.config.runs.items()
+    }
+
+
+def all_stage_records(wildcards):
+    """Input function: the records of every stage of every run."""
+    told = compared_runs(wildcards).values()
+    return sorted({record for run in told for record in run["records"]})
+
+
 def records(wildcards):
     """Input function: the records of every stage of every round, of the summary and of the report."""
     ends = [

@@ -25,3 +25,28 @@ rule write_report:
         code=code("write_report"),
     script:
         "../scripts/write_report.py"
+
+
+rule write_comparison:
+    input:
+        records=all_stage_records,
+        paper=ROOT / "config/report/paper.yaml",
+        assets=PAGE_ASSETS,
+    output:
+        page=report(
+            "results/comparison.html",
+            caption="../config/report/captions/comparison.rst",
+            category="Comparison",
+            labels={"run": "all", "shows": "runs side by side"},
+        ),
+    log:
+        "logs/write_comparison.log",
+    benchmark:
+        "logs/write_comparison.benchmark.tsv"
+    conda:
+        PYTHON_ENVIRONMENT
+    params:
+        runs=compared_runs,
+        code=code("write_comparison"),
+    script:
+        "../scripts/write_comparison.py"

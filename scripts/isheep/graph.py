@@ -230,8 +230,9 @@ class Graph:
         ]
 
     def pages(self) -> list[str]:
-        """Return the pages that people read."""
-        return [f"results/{run}/report.html" for run in self.config.runs]
+        """Return the pages that people read: one a run, and one that compares several."""
+        pages = [f"results/{run}/report.html" for run in self.config.runs]
+        return [*pages, "results/comparison.html"] if len(pages) > 1 else pages
 
 
 def deciding(run: Run, section: str) -> Any:

@@ -71,7 +71,7 @@ class Report:
     samples: Samples
 
 
-def gather(run: str, settings: dict[str, Any], records: Iterable[str]) -> Report:
+def gather(run: str, settings: dict[str, Any], records: Iterable[str], with_rows: bool = True) -> Report:
     """Return what the page of a run shows.
 
     Parameters
@@ -80,6 +80,8 @@ def gather(run: str, settings: dict[str, Any], records: Iterable[str]) -> Report
         Its name; its resolved settings.
     records
         Paths of its records; a stage without one is left out.
+    with_rows
+        Read the rows too, for samples and score distributions.
 
     Raises
     ------
@@ -103,7 +105,8 @@ def gather(run: str, settings: dict[str, Any], records: Iterable[str]) -> Report
     for i in range(count):
         of_round = {stage.name: stage for stage in stages if stage.key == f"d_{i}/{stage.name}"}
         rounds[i].funnels = {name: rounds[i].funnels[name] for name in STAGES if name in rounds[i].funnels}
-        _read_rows(i, of_round, scores, samples)
+        if with_rows:
+            _read_rows(i, of_round, scores, samples)
     return Report(run, base_name(settings), settings, rounds, models, stages, scores, samples)
 
 

@@ -48,7 +48,7 @@ addEventListener("beforeprint", () => document.querySelectorAll("details").forEa
 const ID = 0, ROUND = 1, STAGE = 2, RULE = 3, TEXTS = [4, 5, 6], SCORES = 7, MORE = 8;
 const PAGE = 20;
 // What shows nothing, or turns the text around it, is shown by its number.
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const visible = (text) => text.replace(HIDDEN, (letter) => `\u27e8U+${letter.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}\u27e9`);
 
 function browse(data) {

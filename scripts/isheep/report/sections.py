@@ -70,16 +70,20 @@ def _curve(name: str, metric: str, told: list[tuple[Model, dict[str, Any]]]) -> 
         }
         for model, row in found
     ]
-    floors = [
-        {"value": told_floor[metric]["value"], "label": floor}
-        for floor, told_floor in (told[-1][1].get("floors") or {}).items()
-        if metric in told_floor and told_floor[metric]["value"] is not None
-    ]
     return {
         "title": title(name, metric),
-        "note": _note(unit, BETTER.get(better, "neither side is better"), "with 95 % intervals"),
-        "svg": charts.curves(points, unit_of(unit), floors, base="base"),
+        "note": note(unit, BETTER.get(better, "neither side is better"), "with 95 % intervals"),
+        "svg": charts.curves(points, unit_of(unit), floor_lines(told[-1][1], metric), base="base"),
     }
+
+
+def floor_lines(entry: dict[str, Any], metric: str) -> list[dict[str, Any]]:
+    """Return the floors of a metric for a drawing."""
+    return [
+        {"value": told[metric]["value"], "label": floor}
+        for floor, told in (entry.get("floors") or {}).items()
+        if metric in told and told[metric]["value"] is not None
+    ]
 
 
 def _metric_row(
@@ -162,8 +166,8 @@ def health(report: Report) -> dict[str, Any]:
     groups: dict[str, dict[str, Any]] = {}
     for band in quantiles:
         svg = charts.bands(band.values, band.unit)
-        note = _note(band.unit, "median, middle half, and from 5 to 95 %")
-        _group(groups, band.group)["charts"].append({"title": band.name or band.group, "note": note, "svg": svg})
+        about = note(band.unit, "median, middle half, and from 5 to 95 %")
+        _group(groups, band.group)["charts"].append({"title": band.name or band.group, "note": about, "svg": svg})
     together: dict[tuple[str, ...], list[measures.Series]] = {}
     for one in singles:
         together.setdefault((one.group, one.about, one.unit, one.better), []).append(one)
@@ -174,7 +178,7 @@ def health(report: Report) -> dict[str, Any]:
         for some in (found[k : k + TOGETHER] for k in range(0, len(found), TOGETHER)):
             name = f"{about}: {some[0].name}" if about and len(some) == 1 else about or some[0].name
             svg = charts.curves(_points(some), unit_of(unit), prefix="d_", zero=True)
-            drawing = {"title": name, "note": _note(unit, BETTER.get(better, "")), "svg": svg}
+            drawing = {"title": name, "note": note(unit, BETTER.get(better, "")), "svg": svg}
             _group(groups, group)["charts"].append(drawing)
     return {"groups": groups, "rounds": [f"d_{one.i}" for one in report.rounds]}
 
@@ -190,9 +194,9 @@ def _points(some: list[measures.Series]) -> list[dict[str, Any]]:
     ]
 
 
-def _note(*parts: str) -> str:
+def note(*parts: str) -> str:
     """Return what stands under a title: the unit, then the rest."""
-    return "; ".join({"share": "share of items"}.get(part, part) for part in parts if part)
+    return "; ".join(part for part in parts if part)
 
 
 def _group(groups: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:

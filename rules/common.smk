@@ -15,6 +15,11 @@ from isheep.provenance import code_digest
 from isheep.stages import ONCE
 
 ROOT = Path(workflow.basedir)
+PAGE_ASSETS = [
+    str(file)
+    for kind in ("jinja", "css", "js")
+    for file in sorted((ROOT / "scripts/isheep/report").glob(f"*.{kind}"))
+]
 PYTHON_ENVIRONMENT = "../envs/cpu.yaml"
 GATHERING = Need(gpus=0, cpus=1, mem_gib=4, minutes=30)
 
@@ -293,12 +298,37 @@ def end_jobs_of_killed_driver():
         raise WorkflowError(str(error))
 
 
-def records(wildcards):
-    """Input function: the records of every stage of every round, and of the summary."""
-    made = [
+def stage_records(wildcards):
+    """Input function: the records of every stage of every round."""
+    return [
         graph.record(wildcards.run, *stage) for stage in graph.stages(wildcards.run)
     ]
-    return [*made, f"results/{wildcards.run}/records/summarise_run.json"]
+
+
+def compared_runs(wildcards):
+    """Params function: the settings and records of every run of the config."""
+    return {
+        run: {
+            "settings": settings.model_dump(mode="json"),
+            "records": [graph.record(run, *stage) for stage in graph.stages(run)],
+        }
+        for run, settings in graph.config.runs.items()
+    }
+
+
+def all_stage_records(wildcards):
+    """Input function: the records of every stage of every run."""
+    told = compared_runs(wildcards).values()
+    return sorted({record for run in told for record in run["records"]})
+
+
+def records(wildcards):
+    """Input function: the records of every stage of every round, of the summary and of the report."""
+    ends = [
+        f"results/{wildcards.run}/records/{stage}.json"
+        for stage in ("summarise_run", "write_report")
+    ]
+    return [*stage_records(wildcards), *ends]
 
 
 def exports(wildcards):
@@ -349,10 +379,13 @@ def settings_of(section):
 
 
 def print_summaries():
-    """Print every run's summary, but not after targets that have something else to say."""
+    """Print every run's summary and where its report is, but not after targets that have something else to say."""
     if workflow.dag_settings.targets:
         return
     for run in graph.config.runs:
         summary = Path("results") / run / "summary.txt"
         if summary.exists():
             print(summary.read_text())
+    for page in graph.pages():
+        if Path(page).exists():
+            print(f"Report: {page} (open it in a browser)")

@@ -21,7 +21,12 @@ rule summarise_run:
         trainings=trainings,
         mergings=mergings,
     output:
-        summary="results/{run}/summary.txt",
+        summary=report(
+            "results/{run}/summary.txt",
+            caption="../config/report/captions/summary.rst",
+            category="Runs",
+            labels={"run": "{run}", "shows": "summary"},
+        ),
         record="results/{run}/records/summarise_run.json",
     log:
         "logs/{run}/summarise_run.log",

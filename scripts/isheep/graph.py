@@ -270,8 +270,14 @@ class Graph:
             *(self.result(run, *stage) for run, _ in made for stage in self.stages(run) if stage[0] == "measure_data"),
             *(f"{folder}/summary.txt" for _, folder in made),
             *(f"{folder}/config.yaml" for _, folder in made),
+            *self.pages(),
             *(f"{folder}/manifest.json" for _, folder in made),
         ]
+
+    def pages(self) -> list[str]:
+        """Return the pages that people read: one a run, and one that compares several."""
+        pages = [f"results/{run}/report.html" for run in self.config.runs]
+        return [*pages, "results/comparison.html"] if len(pages) > 1 else pages
 
 
 def deciding(run: Run, section: str) -> Any:

@@ -9,6 +9,7 @@ from isheep.config.evaluation import Evaluation
 from isheep.config.health import Health
 from isheep.config.model import Model
 from isheep.config.publish import Publish
+from isheep.config.report import Report
 from isheep.config.resources import Resources
 from isheep.config.section import Section
 from isheep.config.stages import Assess, Outputs, Prompts, Quantile, Seeds, Select, Threshold, TopK
@@ -32,6 +33,7 @@ class Run(Section):
     evaluation: Evaluation = Field(Evaluation(), description="What every iter_i and the base are measured by.")
     health: Health = Field(Health(), description="Stages probe_data and measure_data.")
     resources: Resources = Field(Resources(), description="What jobs ask for; decides no result.")
+    report: Report = Field(Report(), description="The page of the run; decides no result.")
     publish: Publish = Field(Publish(), description="Cards, published folders, archives; decides no result.")
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ from isheep.provenance import code_files, portable, renamed
 from isheep.records import digest_file, read_json
 
 # Sections that may differ between two runs whose results are equal.
-OBSERVED = ("resources", "publish")
+OBSERVED = ("resources", "report", "publish")
 
 
 def gather(run: str, settings: dict[str, Any], records: Iterable[str], files: Iterable[str], root: Path) -> Sealed:

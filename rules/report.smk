@@ -1,0 +1,52 @@
+# Report: one HTML page for each run, and one that puts several runs and the paper's tables beside each other.
+
+
+rule write_report:
+    input:
+        records=stage_records,
+        assets=PAGE_ASSETS,
+    output:
+        page=report(
+            "results/{run}/report.html",
+            caption="../config/report/captions/report.rst",
+            category="Runs",
+            labels={"run": "{run}", "shows": "everything on one page"},
+        ),
+        record="results/{run}/records/write_report.json",
+    log:
+        "logs/{run}/write_report.log",
+    benchmark:
+        "logs/{run}/write_report.benchmark.tsv"
+    conda:
+        PYTHON_ENVIRONMENT
+    params:
+        resolved=resolved,
+        settings=settings_of("report"),
+        code=code("write_report"),
+    script:
+        "../scripts/write_report.py"
+
+
+rule write_comparison:
+    input:
+        records=all_stage_records,
+        paper=ROOT / "config/report/paper.yaml",
+        assets=PAGE_ASSETS,
+    output:
+        page=report(
+            "results/comparison.html",
+            caption="../config/report/captions/comparison.rst",
+            category="Comparison",
+            labels={"run": "all", "shows": "runs side by side"},
+        ),
+    log:
+        "logs/write_comparison.log",
+    benchmark:
+        "logs/write_comparison.benchmark.tsv"
+    conda:
+        PYTHON_ENVIRONMENT
+    params:
+        runs=compared_runs,
+        code=code("write_comparison"),
+    script:
+        "../scripts/write_comparison.py"

@@ -1,0 +1,94 @@
+"""The page: what was gathered and drawn, put into a template, one file with nothing outside it."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from isheep import __version__
+from isheep.report import costs, sections, verdicts
+from isheep.report.gather import Report
+from isheep.report.lineage import draw
+from isheep.report.measures import alarms
+from isheep.report.samples import embed
+
+HERE = Path(__file__).parent
+ASSETS = ("page.html.jinja", "page.css", "page.js", "comparison.html.jinja")
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def render(report: Report, assets: Path = HERE) -> str:
+    """Return the page of a run as HTML.
+
+    Parameters
+    ----------
+    report
+        What to show.
+    assets
+        Folder of template, style sheet and script.
+    """
+    import yaml
+
+    last = next((model for model in reversed(report.models) if model.scores), None)
+    told = last.scores["benchmarks"] if last and last.scores else {}
+    judged = [verdicts.judge(name, entry, f"iter_{last.i}") for name, entry in told.items()] if last else []
+    return fill(
+        "page.html.jinja",
+        assets,
+        report=report,
+        settings=yaml.safe_dump(without_places(report.settings), sort_keys=False, allow_unicode=True),
+        verdicts=[verdict for verdict in judged if verdict],
+        alarms=alarms(report.rounds),
+        checked=sum((one.health or {}).get("checked", 0) for one in report.rounds),
+        benchmarks=sections.benchmarks(report),
+        funnel=sections.funnel(report),
+        health=sections.health(report),
+        distributions=sections.distributions(report),
+        training=sections.training(report),
+        cost=sections.cost(report),
+        lineage=draw(report),
+        samples=embed(report.samples.packed()),
+        total=costs.total(report.stages),
+    )
+
+
+def fill(template: str, assets: Path = HERE, **names: Any) -> str:
+    """Return a template filled in: everything escaped, style sheet and script inlined and vouched for by their hash."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(assets),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: UNPRINTABLE.sub("\ufffd", value) if type(value) is str else value,
+    )
+    environment.filters |= {
+        "show": verdicts.show,
+        "span": verdicts.span,
+        "clock": costs.clock,
+        "drawing": Markup,  # made by charts.py, which escapes
+    }
+    style, script = ((assets / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    own = {"version": __version__, "style": Markup(style), "script": Markup(script), "script_hash": _hash(script)}
+    return environment.get_template(template).render(**own, **names)
+
+
+def without_places(value: Any) -> Any:
+    """Return settings in which a path of this machine is cut to its last part."""
+    if isinstance(value, dict):
+        return {key: without_places(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [without_places(child) for child in value]
+    if isinstance(value, str) and (value.startswith(("/", "~")) or ".." in value.split("/")):
+        return f"outside/{value.rstrip('/').rsplit('/', 1)[-1]}"
+    return value
+
+
+def _hash(script: str) -> str:
+    return f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"

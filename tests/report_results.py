@@ -1,0 +1,224 @@
+"""A results folder as the stages write it, with scores, health and texts that try to leave their place."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from isheep.config import load
+from isheep.proof.cards import STAGES
+from isheep.provenance import digest_artifact, write_record
+from isheep.records import digest, write_json, write_rows
+
+ROOT = Path(__file__).resolve().parents[1]
+# Each would show as more than text if it were ever read as HTML, JavaScript or a line of JSON.
+HOSTILE = {
+    "end of script": '</script><script>window.broken = 1; alert("out")</script>',
+    "image": '<img src=x onerror="window.broken = 2; alert(2)">',
+    "comment": "--> <!-- <script> ]]> <!--",
+    "frame": '<iframe srcdoc="<script>parent.broken = 3</script>"></iframe><svg onload=alert(3)><style>*{display:none}',
+    "quotes": '" onmouseover="alert(4)" \' `${alert(5)}` {{ 7 * 7 }} {% raw %} &lt;b&gt; \\u003cb\\u003e',
+    "separators": "a\u2028b\u2029c\x85d",
+    "right to left": "\u202egnp.exe\u202c \u0627\u0644\u0633\u0644\u0627\u0645 \u05e9\u05dc\u05d5\u05dd",
+    "nul": "before\x00after\x1b[31m\x07",
+    "surrogate": "half \ud83d of a pair",
+    "emoji": "\U0001f469\u200d\U0001f52c \u00e9 e\u0301 \u4f60\u597d",
+    "megabyte": "M" * 1_000_000,
+}
+HARDWARE = {"machine": "x86_64", "cpu": "a CPU", "features": [], "gpus": 1, "gpu": "a GPU", "threads": 8}
+WORDS = "river engine teacher window letter garden number answer winter signal bread bridge music market paper".split()
+
+
+class Made:
+    """`results/RUN` in a folder, as if stages had written it.
+
+    Parameters
+    ----------
+    folder
+        Where `results` goes; records name paths relative to it.
+    run, rounds, rows
+        Its name; how many rounds; rows that a round's model writes.
+    hostile
+        Put the hostile texts among the rows.
+    evaluation, health
+        Write scores of the models and health of the data.
+    settings
+        Of the run, over those of a fake one.
+    """
+
+    def __init__(self, folder: Path, run: str = "study", rounds: int = 3, rows: int = 60, hostile: bool = True,
+                 evaluation: bool = True, health: bool = True, **settings: Any) -> None:  # fmt: skip
+        self.folder, self.run, self.rounds = folder, run, rounds
+        self.draw = random.Random(run)
+        fake = {"engine": {"name": "fake"}, "train": {"trainer": "fake"}, "rounds": rounds, **settings}
+        self.settings = load({"runs": {run: fake}}, ROOT).runs[run].model_dump(mode="json")
+        self.records: list[str] = []
+        self._record("iter_0", "identify_model", {"identity.json": {"sha256": "0" * 64, "files": {}}}, {}, 0.4)
+        if evaluation:
+            self._evaluate(0)
+        for i in range(rounds):
+            self._data(i, rows, hostile and i == 0)
+            if health:
+                self._health(i)
+            self._train(i + 1)
+            if evaluation:
+                self._evaluate(i + 1)
+        (folder / "results" / run / "config.yaml").write_text(yaml.safe_dump(self.settings))
+
+    def _record(self, place: str, stage: str, files: dict[str, Any], tokens: dict[str, int], seconds: float) -> None:
+        """Write files and their record, as a job does."""
+        home = Path("results", self.run, place)
+        for name, value in files.items():
+            path = self.folder / home / name
+            if isinstance(value, list):
+                write_rows(path, value)
+            else:
+                write_json(path, value)
+        outputs = {str(home / name): digest_artifact(self.folder / home / name) for name in files}
+        made = {
+            **{"stage": stage, "run": self.run, "round": int(place.rpartition("_")[2]), "seed": 0, "model": None},
+            **{"settings": {}, "code": "0" * 64, "versions": {}, "tokens": tokens},
+            **{"inputs": {"config/seeds/isheep.jsonl": "0" * 64}, "outputs": outputs, "contents": {}},
+        }
+        observed = {"hardware": HARDWARE, "started": "2026-01-02T03:04:05+00:00", "seconds": seconds}
+        record = home / "records" / f"{stage}.json"
+        write_record(self.folder / record, made, observed)
+        self.records.append(str(record))
+
+    # Data ----------------------------------------------------------------------------------------------------------
+
+    def _row(self, i: int, number: int, text: str | None) -> dict[str, Any]:
+        words = lambda n: " ".join(self.draw.choice(WORDS) for _ in range(n))
+        return {
+            "id": f"d{i}-{number:06d}-00",
+            "round": i,
+            "request": number,
+            "seeds": ["writing-001", "safety-002"],
+            "instruction": text or f"Write about a {words(3)}.",
+            "input": text or "",
+            "output": text or f"{words(self.draw.randint(5, 40)).capitalize()}.",
+            "finish_reason": "stop",
+            "quality": round(self.draw.uniform(4, 10), 3),
+            "following": round(self.draw.triangular(1, 10, 9), 3),
+            "pmi": round(self.draw.gauss(0.6 + 0.1 * i, 0.3), 4),
+        }
+
+    def _data(self, i: int, rows: int, hostile: bool) -> None:
+        texts = list(HOSTILE.values()) if hostile else []
+        pool = [self._row(i, number, texts[number] if number < len(texts) else None) for number in range(rows)]
+        rules = {
+            "generate_prompts": ("near_duplicate", "too_short", "malformed"),
+            "generate_outputs": (),
+            "filter_outputs": ("truncated", "asks_back"),
+            "assess_outputs": ("unscored",),
+            "select_data": ("pmi_too_low",),
+        }
+        for order, (stage, name) in enumerate(STAGES.items()):
+            lost = [] if not rules[stage] else pool[1 :: 3 if stage == "select_data" else 9 + i]
+            gone = {row["id"] for row in lost}
+            kept = [row for row in pool if row["id"] not in gone]
+            rejected = [{**row, "rule": rules[stage][n % len(rules[stage])]} for n, row in enumerate(lost)]
+            counts = {rule: sum(row["rule"] == rule for row in rejected) for rule in rules[stage]}
+            funnel = {"stage": stage, "round": i, "rows_in": len(pool), "rows_out": len(kept), "rejected": counts}
+            files: dict[str, Any] = {f"{name}.jsonl": kept, f"{name}.funnel.json": funnel}
+            if stage != "generate_outputs":
+                files[f"{name}.rejected.jsonl"] = rejected
+            if stage == "assess_outputs":
+                files["discrimination.json"] = {
+                    **{name: _auc(0.5 + 0.02 * i, 24) for name in ("quality", "following")},
+                    "pmi": _auc(0.9 + 0.03 * i, 24),
+                }
+            tokens = {"prompt": 900 * rows, "completion": 300 * rows} if order < 2 else {}
+            self._record(f"d_{i}", stage, files, tokens, 40.0 + 31.7 * order + i)
+            pool = kept
+
+    def _health(self, i: int) -> None:
+        value = lambda number, unit="share", better="": {"value": number, "n": 500, "unit": unit, "better": better}
+        lengths = {
+            text: {
+                **{u: {f"p{q}": value(size * (q + 5) / 30 * (1 - 0.2 * i), u) for q in (5, 25, 50, 75, 95)}
+                   for u, size in (("words", base), ("tokens", 1.3 * base))},
+                "share_at_limit": value(0.04 * i),
+            }
+            for text, base in (("instruction", 12), ("output", 60))
+        }  # fmt: skip
+        rang = {
+            **{"name": "answers_shrank", "value": 0.4, "threshold": 0.5, "level": "warn" if i == 1 else "stop"},
+            "message": "the median answer has 40 % of the words of d_0 <b>(limit 50 %)</b>",
+        }
+        told = {
+            **{"round": i, "sample": 500, "lengths": lengths},
+            "diversity": {"output": {f"distinct_{n}": value(0.3 * n - 0.03 * i, better="higher") for n in (1, 2, 3)}
+                          | {"self_bleu": value(0.2 + 0.1 * i, better="lower"), "vendi": value(41.5 - 6 * i, "")}},
+            "duplicates": {"near": {"round": value(0.01 + 0.11 * i), "seeds": value(0.0), "earlier": value(0.02 * i)}},
+            "overlap": {"heldout": {"13": {"rows": 0, "share": 0.0}, "8": {"rows": i, "share": i / 500}}},
+            "perplexity": value(11.2 - 1.5 * i, "") | {"bits_per_byte": 0.9},
+            **{"alarms": [rang] if i else [], "checked": 7},
+        }  # fmt: skip
+        self._record(f"d_{i}", "measure_data", {"health.json": told}, {"scored": 51_000}, 12.5)
+
+    # Models --------------------------------------------------------------------------------------------------------
+
+    def _train(self, i: int) -> None:
+        losses = [{"step": step, "loss": 1.1 + 1.9 / (step + i)} for step in range(1, 41)]
+        told = {
+            **{"rows": 18 + i, "heldout_rows": 2, "cut_rows": 0, "unanswered_rows": 0, "steps": 40, "tokens": 8_450},
+            **{"loss": losses, "heldout": {"before": 2.4 - 0.3 * i, "after": 1.6 - 0.1 * i, "tokens": 300}},
+        }
+        self._record(f"iter_{i}", "train_adapter", {"training.json": told}, {"trained": 8_450}, 610.0 + 20 * i)
+        merged = {"merging.json": {"probes": 8, "stopped_by_itself": 8}, "identity.json": {"sha256": digest(i)}}
+        self._record(f"iter_{i}", "merge_model", merged, {}, 66.0)
+
+    def _evaluate(self, i: int) -> None:
+        def metric(value: float, half: float, n: int, better: str = "higher", unit: str = "share") -> dict[str, Any]:
+            row = {"value": value, "n": n, "low": value - half, "high": value + half, "unit": unit, "better": better}
+            step = {"value": 0.04, "low": 0.01, "high": 0.07, "n": n}
+            none = {"value": 0.01, "low": -0.03, "high": 0.05, "n": n}
+            return row | ({"minus_base": step if better == "higher" else none, "minus_previous": none} if i else {})
+
+        floors = lambda **of: {name: {m: {"value": v, "n": 71, "low": v, "high": v} for m, v in told.items()}
+                               for name, told in of.items()}  # fmt: skip
+        benchmarks = {
+            "heldout": {
+                **{"kind": "heldout", "items": 71, "error": None, "counts": True, "objections": [], "groups": {}},
+                "metrics": {
+                    "heldout_bits_per_byte": metric(1.1 - 0.02 * i, 0.05, 71, "lower", "bits per byte"),
+                    "heldout_preference": metric(0.62 + 0.04 * i, 0.1, 71),
+                    "heldout_stops": metric(0.8 + 0.05 * i, 0.06, 71),
+                    "heldout_answer_tokens": metric(64 - 8 * i, 6, 71, "", "tokens"),
+                },
+                "floors": floors(empty={"heldout_preference": 0.5}, lol={"heldout_preference": 0.48}),
+                "tokens": {"prompt": 9_000, "completion": 4_000, "scored": 22_000},
+            },
+            "constraints": {
+                **{"kind": "ifeval", "items": 60, "error": None, "counts": True, "objections": [], "groups": {}},
+                "metrics": {
+                    name: metric(0.2 + 0.05 * i + 0.03 * k, 0.09, 60)
+                    for k, name in enumerate(("prompt_strict", "instruction_strict", "prompt_loose", "echo"))
+                },
+                "floors": floors(
+                    empty={"prompt_strict": 0.02}, lol={"prompt_strict": 0.115}, echo={"prompt_strict": 0.25}
+                ),
+                "tokens": {"prompt": 7_000, "completion": 15_000, "scored": 0},
+            },
+            "chat": {
+                **{"kind": "mt_bench", "items": 80, "error": None, "counts": False, "groups": {}},
+                "objections": ["the judge told 11 of 20 right answers from wrong ones; 15 are needed <i>"],
+                "metrics": {"local_judge_score": metric(5.1 + 0.3 * i, 0.6, 80, unit="1-10")},
+                "floors": {},
+                "tokens": {"prompt": 7_000, "completion": 5_000, "scored": 0},
+            },
+            "code": {"kind": "humaneval", "items": 0, "tokens": {}, "error": "humaneval.jsonl: no such file <script>"},
+        }  # fmt: skip
+        told = {"scores.json": {"round": i, "benchmarks": benchmarks}}
+        files = {f"evaluation/{name}": value for name, value in told.items()}
+        self._record(f"iter_{i}", "evaluate_model", {}, {"prompt": 23_000, "completion": 24_000}, 300.0)
+        self._record(f"iter_{i}", "score_model", files, {}, 3.0)
+
+
+def _auc(value: float, n: int) -> dict[str, Any]:
+    verdict = "separates" if value > 0.7 else "chance"
+    return {"n": n, "auc": value, "low": value - 0.15, "high": min(value + 0.13, 1.0), "verdict": verdict}

@@ -291,6 +291,16 @@ trainings = beside("train_adapter", "training.json", first=1)
 mergings = beside("merge_model", "merging.json", first=1)
 
 
+def all_scores(wildcards):
+    """Input function: the scores of the base and of every model, when they are measured."""
+    if not graph.evaluation_stages(wildcards.run):
+        return []
+    return [
+        graph.result(wildcards.run, "score_model", i)
+        for i in range(rounds(wildcards) + 1)
+    ]
+
+
 def end_jobs_of_killed_driver():
     try:
         end_orphans(Path.cwd(), logger.info)

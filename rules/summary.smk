@@ -20,6 +20,7 @@ rule summarise_run:
         discriminations=discriminations,
         trainings=trainings,
         mergings=mergings,
+        scores=all_scores,
     output:
         summary=report(
             "results/{run}/summary.txt",

@@ -12,5 +12,6 @@ with job.of(snakemake) as this, publish(this.output.summary) as temporary:
         [read_json(file) for file in this.input.trainings],
         [read_json(file) for file in this.input.mergings],
         [str(file).replace("merging.json", "model") for file in this.input.mergings],
+        [read_json(file) for file in this.input.scores],
     )
     temporary.write_text(text, encoding="utf-8")

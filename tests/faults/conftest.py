@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,21 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent))
 
-from harness import FaultPlace, small
+from harness import KILLS, SURVIVED, FaultPlace, small
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many kills were survived, who was killed, and what it cost."""
+    kills = [kill for drawn, _ in SURVIVED for kill in drawn]
+    if not kills:
+        return
+    of = {
+        name: ", ".join(f"{count} {value}" for value, count in Counter(getattr(kill, name) for kill in kills).items())
+        for name in ("whom", "moment", "stage")
+    }
+    again = sum(count for _, count in SURVIVED)
+    terminalreporter.write_line(f"{len(kills)} of {KILLS} kills survived; requests answered twice: {again}")
+    terminalreporter.write_line(f"killed: {of['whom']}; at: {of['moment']}; in: {of['stage']}")
 
 
 @pytest.fixture(scope="session")

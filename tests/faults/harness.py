@@ -30,6 +30,8 @@ STAGES = {
     "merge_model": "iter_1/merging.json",
 }
 ANSWERING = ("generate_prompts", "generate_outputs", "assess_outputs")
+# The kills of every run that ended as if nothing had happened, with the number of requests answered twice.
+SURVIVED: list[tuple[list[Kill], int]] = []
 
 
 def small(**more: Any) -> dict:

@@ -173,7 +173,8 @@ def test_wrong_number_of_gpus(place):
     asked = {"generate": {"gpus": 1}}
     place.configure({"a": small(resources=asked)})
     for visible, seen in (("0,1", 2), ("", 0)):
-        said = place.fail(CUDA_VISIBLE_DEVICES=visible)
+        # The fake engine asks for none of its own; it counts them in SLURM jobs.
+        said = place.fail("--until", "generate_prompts", CUDA_VISIBLE_DEVICES=visible, SLURM_JOB_ID="1")
         assert f"asked for 1 GPU, the job sees {seen} (CUDA_VISIBLE_DEVICES is '{visible}')" in said
         assert place.entries("generate_prompts") == 0
 

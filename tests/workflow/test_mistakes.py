@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from copy import deepcopy
 
-import pytest
 from workplace import FAKE
 
 
@@ -18,27 +17,8 @@ def refused(place, *said: str) -> None:
     assert not (place.folder / "results").exists()
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ('{"id": "x", "instruction": "Do this', "seeds.jsonl:2: "),
-        ('{"id": "x", "instruction": 3, "input": "", "output": ""}', "seeds.jsonl:2: "),
-        ('{"id": "one", "instruction": "Another thing to do.", "input": "", "output": "x"}', "seeds.jsonl:2: "),
-    ],
-)
-def test_a_broken_seed_line_is_named(workplace, line, said):
+def test_a_missing_seed_file_is_named(workplace):
     place = workplace()
-    good = '{"id": "one", "instruction": "Name three rivers.", "input": "", "output": "Rhine, Po, Don"}'
-    (place.folder / "seeds.jsonl").write_text(f"{good}\n{line}\n")
-    place.configure({"a": {**FAKE, "seeds": {"path": "seeds.jsonl"}}})
-    refused(place, said)
-
-
-def test_an_empty_or_missing_seed_file_is_named(workplace):
-    place = workplace()
-    (place.folder / "seeds.jsonl").touch()
-    place.configure({"a": {**FAKE, "seeds": {"path": "seeds.jsonl"}}})
-    refused(place, "seeds.jsonl")
     place.configure({"a": {**FAKE, "seeds": {"path": "nowhere.jsonl"}}})
     refused(place, "nowhere.jsonl")
 

@@ -11,7 +11,7 @@ from isheep.config.run import Run
 from isheep.errors import UserError
 from isheep.proof import cards, dataset, licences, privacy
 from isheep.proof.results import MANIFEST, Results
-from isheep.proof.scores import read_scores
+from isheep.proof.scores import tell_scores
 from isheep.provenance import files_in
 from isheep.records import publish, read_json, read_rows
 
@@ -91,8 +91,11 @@ def publish_model(
             "pipeline_tag": "text-generation",
             "tags": TAGS,
         }
-        scores, empty = read_scores(evaluations(results, facts, i))
-        more = {"i": i, "scores": scores, "not_scored": empty, "licences": _told(stated)}
+        evaluation = facts.file(f"iter_{i}/evaluation/scores.json")
+        scores, notes = tell_scores(read_json(evaluation)) if evaluation else ([], [])
+        if evaluation:
+            shutil.copyfile(evaluation, folder / "scores.json")
+        more = {"i": i, "scores": scores, "score_notes": notes, "licences": _told(stated)}
         _finish(folder, results, run, cards.render(template, head, facts.common() | facts.training(i) | more))
 
 
@@ -105,12 +108,6 @@ def selection(select: dict[str, Any]) -> str:
     if select["kind"] == "top_k":
         return f"the best {select['k']} by {select['column']}"
     return "every row"
-
-
-def evaluations(results: Results, facts: cards.Facts, i: int) -> list[Path]:
-    """Return the files of iter_i's evaluation: those that the manifest lists, and others in the run's own folder."""
-    here = (results.folder / f"iter_{i}/evaluation").glob("*.json")
-    return sorted({*here, *facts.files(f"iter_{i}/evaluation")})
 
 
 def _facts(results: Results) -> cards.Facts:

@@ -67,8 +67,9 @@ def engine_rows(model: Path, name: str, dtype: str, options: argparse.Namespace,
 
     def run(*changed: str) -> tuple[list[tuple[str, int, int]], float]:
         threads = ["--threads", "1"] if "--threads" not in changed else []
-        said = python(str(ROOT / "benchmarks/engine_determinism.py"), str(model), *size, *threads, *changed,
-                      f"name={name}", f"dtype={dtype}")  # fmt: skip
+        # settings first: an option that takes several words would take them, too
+        command = [str(ROOT / "benchmarks/engine_determinism.py"), str(model), f"name={name}", f"dtype={dtype}"]
+        said = python(*command, *changed, *threads, *size)
         counts = [(match[1], int(match[2]), int(match[3])) for match in TEXTS.finditer(said)]
         return counts, float(SCORES.search(said)[1])
 

@@ -10,6 +10,7 @@ from isheep.config import load
 from isheep.config.run import Run
 from isheep.proof import cards, licences
 from isheep.proof.handover import selection
+from isheep.proof.health import tell_health
 from isheep.proof.results import Results
 from isheep.proof.scores import tell_scores
 from isheep.records import write_json
@@ -172,3 +173,24 @@ def test_scores_are_found_whichever_run_owns_them(tmp_path):
     facts = cards.Facts({"made": made, "observed": {}, "sha256": ""}, Results(tmp_path / "results/a").find)
     assert facts.file("iter_1/evaluation/scores.json") == tmp_path / "results/b/iter_1/evaluation/scores.json"
     assert facts.file("iter_2/evaluation/scores.json") is None
+
+
+# Health --------------------------------------------------------------------------------------------------------------
+
+
+def test_health_is_told_by_what_says_something_by_itself():
+    health = {
+        "round": 1,
+        "lengths": {"output": {"tokens": {"p50": 44, "n": 20}, "share_at_limit": {"value": 0.25, "n": 20}}},
+        "diversity": {"output": {"distinct_2": {"value": None, "n": 0}, "distinct_1": {"value": 0.5, "n": 20}}},
+        "overlap": {"ifeval": {"13": {"rows": 1, "share": {"value": 0.05, "n": 20}}}},
+        "alarms": [{"name": "shrunken_answers", "message": "answers shrank 6-fold (alarm at 5)"}],
+    }
+    assert tell_health(health) == (
+        [
+            ("tokens of an answer, median", 44),
+            ("answers cut at the token limit, share", 0.25),
+            ("rows that share 13 words in a row with `ifeval`, share", 0.05),
+        ],
+        ["answers shrank 6-fold (alarm at 5)"],
+    )

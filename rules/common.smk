@@ -333,17 +333,18 @@ def all_stage_records(wildcards):
 
 
 def records(wildcards):
-    """Input function: the records of every stage of every round, of the summary and of the report."""
-    ends = [
-        f"results/{wildcards.run}/records/{stage}.json"
-        for stage in ("summarise_run", "write_report")
+    """Input function: the records of every stage of every round, and of the summary."""
+    return [
+        *stage_records(wildcards),
+        f"results/{wildcards.run}/records/summarise_run.json",
     ]
-    return [*stage_records(wildcards), *ends]
 
 
 def exports(wildcards):
     """Input function: files that the manifest vouches for though two equal runs may differ in them."""
-    return [f"results/{wildcards.run}/config.yaml"]
+    return [
+        f"results/{wildcards.run}/{name}" for name in ("config.yaml", "report.html")
+    ]
 
 
 def user_files(wildcards):

@@ -12,7 +12,6 @@ rule write_report:
             category="Runs",
             labels={"run": "{run}", "shows": "everything on one page"},
         ),
-        record="results/{run}/records/write_report.json",
     log:
         "logs/{run}/write_report.log",
     benchmark:

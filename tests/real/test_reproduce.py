@@ -31,6 +31,7 @@ ROUND = {
     "select": {"kind": "none", "floor": 2},
     "train": {"epochs": 1, "batch_size": 2, "micro_batch_size": 1, "max_length": 96, "heldout_share": 0.25},
     "merge": {"probe_prompts": 1, "probe_tokens": 8},
+    "evaluation": {"benchmarks": {"heldout": None, "constraints": None}},
 }
 
 

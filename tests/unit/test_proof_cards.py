@@ -9,9 +9,10 @@ import pytest
 from isheep.config import load
 from isheep.config.run import Run
 from isheep.proof import cards, licences
-from isheep.proof.handover import evaluations, selection
+from isheep.proof.handover import selection
+from isheep.proof.health import tell_health
 from isheep.proof.results import Results
-from isheep.proof.scores import read_scores
+from isheep.proof.scores import tell_scores
 from isheep.records import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,69 +104,93 @@ def metric(value: float, low: float, high: float, better: str = "higher", **more
     return {"value": value, "n": 541, "low": low, "high": high, "unit": "share", "better": better, **more}
 
 
-IFEVAL = {
-    "benchmark": "ifeval",
-    "metrics": {
-        "prompt_strict": metric(0.31, 0.27, 0.35, minus_base={"value": 0.04, "low": -0.01, "high": 0.09, "n": 541}),
-        "instruction_strict": metric(0.24, 0.2, 0.28),
+def benchmark(metrics: dict, floors: dict, **more: object) -> dict:
+    plain = {"kind": "ifeval", "items": 541, "error": None, "counts": True, "objections": [], "headline": []}
+    return {**plain, "metrics": metrics, "floors": floors, **more}
+
+
+SCORES = {
+    "round": 1,
+    "benchmarks": {
+        "ifeval": benchmark(
+            {
+                "prompt_strict": metric(0.31, 0.27, 0.35, minus_base={"value": 0.04, "low": -0.01, "high": 0.09}),
+                "instruction_strict": metric(0.24, 0.2, 0.28),
+                "prompt_loose": metric(0.33, 0.29, 0.37),
+            },
+            {
+                "lol": {"prompt_strict": {"value": 0.115, "n": 541, "low": 0.09, "high": 0.14}},
+                "echo": {"prompt_strict": {"value": 0.25}, "instruction_strict": {"value": 0.22}},
+            },
+            headline=["prompt_strict", "instruction_strict"],
+        ),
+        "heldout": benchmark(
+            {"bits_per_byte": metric(1.2, 1.1, 9.0, "lower", unit="bits per byte")},
+            {"empty": {"bits_per_byte": {"value": 8.0}}},
+        ),
+        "mt_bench": benchmark({"rating": metric(5.0, 4.0, 6.0)}, {}, counts=False, objections=["it prefers length"]),
+        "mbpp": benchmark({}, {}, error="data/mbpp.jsonl: no such file"),
     },
-    "floors": {
-        "lol": {"prompt_strict": {"value": 0.115, "n": 541, "low": 0.09, "high": 0.14}},
-        "echo": {"prompt_strict": {"value": 0.25}, "instruction_strict": {"value": 0.22}},
-    },
-}
+}  # fmt: skip
 
 
-@pytest.fixture
-def evaluation(tmp_path):
-    write_json(tmp_path / "ifeval.json", IFEVAL)
-    bits = {"bits_per_byte": metric(1.2, 1.1, 9.0, "lower", unit="bits a byte")}
-    uniform = {"empty": {"bits_per_byte": {"value": 8.0}}}
-    write_json(tmp_path / "heldout.json", {"benchmark": "heldout", "metrics": bits, "floors": uniform})
-    write_json(tmp_path / "mt_bench.json", {"benchmark": "mt_bench", "metrics": {}, "floors": {}})
-    write_json(tmp_path / "timing.json", {"seconds": 3})
-    return tmp_path
-
-
-def test_scores_stand_with_floors_interval_and_the_difference_to_the_base(evaluation):
-    rows, empty = read_scores(evaluation.glob("*.json"))
+def test_headline_scores_stand_with_floors_interval_and_the_difference_to_the_base():
+    rows, notes = tell_scores(SCORES)
     assert [(row["benchmark"], row["metric"]) for row in rows] == [
-        ("heldout", "bits_per_byte"),
         ("ifeval", "prompt_strict"),
         ("ifeval", "instruction_strict"),
+        ("heldout", "bits_per_byte"),
     ]
-    assert empty == ["mt_bench"]
-    assert rows[1]["floors"] == {"lol": 0.115, "echo": 0.25} and rows[1]["minus_base"]["value"] == 0.04
-    assert rows[2]["minus_base"] is None
+    assert rows[0]["floors"] == {"lol": 0.115, "echo": 0.25} and rows[0]["minus_base"]["value"] == 0.04
+    assert rows[1]["minus_base"] is None
+    assert notes == [
+        "mt_bench: its numbers do not count (it prefers length)",
+        "mbpp: data/mbpp.jsonl: no such file",
+    ]
 
 
-def test_a_score_that_does_not_leave_its_floor_behind_is_told(evaluation):
-    rows, _ = read_scores(evaluation.glob("*.json"))
-    assert [row["reached"] for row in rows] == ["empty", None, "echo"]
+def test_a_score_that_does_not_leave_its_floor_behind_is_told():
+    assert [row["reached"] for row in tell_scores(SCORES)[0]] == [None, "echo", "empty"]
 
 
-def test_a_model_card_shows_the_scores(evaluation, tmp_path):
-    rows, empty = read_scores(evaluation.glob("*.json"))
+def test_a_model_card_shows_the_scores(tmp_path):
+    rows, notes = tell_scores(SCORES)
     text = (ROOT / "config/publish/model_card.md.jinja").read_text(encoding="utf-8")
     part = text[text.index("## Scores") : text.index("| loss")]
     (tmp_path / "part.jinja").write_text(part, encoding="utf-8")
-    card = cards.render(tmp_path / "part.jinja", {}, {"scores": rows, "not_scored": empty})
+    card = cards.render(tmp_path / "part.jinja", {}, {"scores": rows, "score_notes": notes})
     told = "| 0.31 | 0.27 to 0.35 | lol 0.115, echo 0.25 | 0.04 (-0.01 to 0.09) | 541 |"
     assert f"| ifeval | prompt\\_strict (share ↑) {told}" in card
-    assert "| heldout | bits\\_per\\_byte (bits a byte ↓) | 1.2 | 1.1 to 9 | empty 8 | - | 541 |" in card
-    assert "No result: mt\\_bench." in card and "Not evaluated" not in card
+    assert "| heldout | bits\\_per\\_byte (bits per byte ↓) | 1.2 | 1.1 to 9 | empty 8 | - | 541 |" in card
+    assert "Left out: mt\\_bench: its numbers do not count" in card and "Not evaluated" not in card
+    assert "Not evaluated." in cards.render(tmp_path / "part.jinja", {}, {"scores": [], "score_notes": []})
 
 
-def test_evaluations_are_found_whichever_run_owns_them(tmp_path):
-    for file in (
-        "a/iter_1/evaluation/ifeval.json",
-        "b/iter_1/evaluation/heldout.json",
-        "b/iter_2/evaluation/mbpp.json",
-    ):
-        write_json(tmp_path / "results" / file, IFEVAL)
-    results = Results(tmp_path / "results/a")
-    names = ("iter_1/evaluation/heldout.json", "iter_1/evaluation/heldout.rows.jsonl", "iter_2/evaluation/mbpp.json")
-    owned = [f"results/b/{name}" for name in names]
-    made = {"settings": {}, "artifacts": dict.fromkeys(owned)}
-    facts = cards.Facts({"made": made, "observed": {}, "sha256": ""}, results.find)
-    assert [file.name for file in evaluations(results, facts, 1)] == ["ifeval.json", "heldout.json"]
+def test_scores_are_found_whichever_run_owns_them(tmp_path):
+    write_json(tmp_path / "results/b/iter_1/evaluation/scores.json", SCORES)
+    (tmp_path / "results/a").mkdir()
+    made = {"settings": {}, "artifacts": {"results/b/iter_1/evaluation/scores.json": {}}}
+    facts = cards.Facts({"made": made, "observed": {}, "sha256": ""}, Results(tmp_path / "results/a").find)
+    assert facts.file("iter_1/evaluation/scores.json") == tmp_path / "results/b/iter_1/evaluation/scores.json"
+    assert facts.file("iter_2/evaluation/scores.json") is None
+
+
+# Health --------------------------------------------------------------------------------------------------------------
+
+
+def test_health_is_told_by_what_says_something_by_itself():
+    health = {
+        "round": 1,
+        "lengths": {"output": {"tokens": {"p50": 44, "n": 20}, "share_at_limit": {"value": 0.25, "n": 20}}},
+        "diversity": {"output": {"distinct_2": {"value": None, "n": 0}, "distinct_1": {"value": 0.5, "n": 20}}},
+        "overlap": {"ifeval": {"13": {"rows": 1, "share": {"value": 0.05, "n": 20}}}},
+        "alarms": [{"name": "shrunken_answers", "message": "answers shrank 6-fold (alarm at 5)"}],
+    }
+    assert tell_health(health) == (
+        [
+            ("tokens of an answer, median", 44),
+            ("answers cut at the token limit, share", 0.25),
+            ("rows that share 13 words in a row with `ifeval`, share", 0.05),
+        ],
+        ["answers shrank 6-fold (alarm at 5)"],
+    )

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 from two_stages import Run
 
-from isheep.proof import compare
+from isheep.proof import compare, manifest
 from isheep.proof.numbers import distance
 from isheep.proof.results import Results
 from isheep.records import write_json, write_rows
@@ -60,6 +60,17 @@ def test_numbers_within_the_tolerance_are_close_and_the_largest_difference_is_to
         "a: close: d_0/prompts.jsonl: numbers differ by at most 1e-06 (line 1 score); "
         "cause: other library version (torch 1, now 2)"
     )
+
+
+def test_other_code_is_told_by_the_files_behind_the_stage(run, tmp_path, monkeypatch):
+    other = Run(tmp_path / "two", text="another task")
+    reads = ["iter_0/identity.json"]
+    other.record("d_0", "generate_prompts", reads, ["d_0/prompts.jsonl"], code="1" * 64)
+    files = manifest.code_files(".")
+    changed = dict.fromkeys(("isheep/dedup.py", "isheep/proof/push.py"), "0" * 64)
+    monkeypatch.setattr(manifest, "code_files", lambda path: files | changed)
+    other.gather()
+    assert compared(run, other)["d_0/prompts.jsonl"].causes == ("other code (isheep/dedup.py)",)
 
 
 def test_without_the_originals_a_difference_is_still_told(run, tmp_path):

@@ -88,14 +88,9 @@ class Facts:
             "merging": self.json(f"iter_{i}/merge_model", "merging.json"),
         }
 
-    def files(self, folder: str) -> list[Path]:
-        """Return the JSON files that stages made in a folder of the run, whichever run owns them."""
-        recorded = {in_run(path): self._find(path) for path in self.made["artifacts"]}
-        return [
-            file
-            for path, file in recorded.items()
-            if path.startswith(f"{folder}/") and path.endswith(".json") and file.is_file()
-        ]
+    def file(self, name: str) -> Path | None:
+        """Return a file of the run that a stage made, whichever run owns it; None when no stage made it."""
+        return next((self._find(path) for path in self.made["artifacts"] if in_run(path) == name), None)
 
     def json(self, key: str, name: str) -> Any:
         """Return a JSON file that a stage made beside its result."""

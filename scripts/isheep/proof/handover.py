@@ -10,8 +10,9 @@ from typing import Any
 from isheep.config.run import Run
 from isheep.errors import UserError
 from isheep.proof import cards, dataset, licences, privacy
+from isheep.proof.health import tell_health
 from isheep.proof.results import MANIFEST, Results
-from isheep.proof.scores import read_scores
+from isheep.proof.scores import tell_scores
 from isheep.provenance import files_in
 from isheep.records import publish, read_json, read_rows
 
@@ -49,6 +50,8 @@ def publish_data(
         raise RuntimeError(f"d_{i}: split into {counted} rows, but the training reports {training}")
     stated = {"base model": licences.of_model(run, base), "seed tasks": licences.of_seeds(run)}
     told = facts.round(i)
+    measured = facts.file(f"d_{i}/health.json")
+    health, alarms = tell_health(read_json(measured)) if measured else ([], [])
     with publish(out) as folder:
         folder.mkdir()
         configs = dataset.write(folder, splits, run)
@@ -66,7 +69,8 @@ def publish_data(
             "untrained": untrained,
             "sample": cards.sample(dataset.shape("alpaca", splits["train"][0], run)),
             "selection": selection(facts.settings["select"]),
-            "health": _health(results, i),
+            "health": health,
+            "alarms": alarms,
             "licences": _told(stated),
         }
         _finish(folder, results, run, cards.render(template, head, facts.common() | told | more))
@@ -91,8 +95,11 @@ def publish_model(
             "pipeline_tag": "text-generation",
             "tags": TAGS,
         }
-        scores, empty = read_scores(evaluations(results, facts, i))
-        more = {"i": i, "scores": scores, "not_scored": empty, "licences": _told(stated)}
+        evaluation = facts.file(f"iter_{i}/evaluation/scores.json")
+        scores, notes = tell_scores(read_json(evaluation)) if evaluation else ([], [])
+        if evaluation:
+            shutil.copyfile(evaluation, folder / "scores.json")
+        more = {"i": i, "scores": scores, "score_notes": notes, "licences": _told(stated)}
         _finish(folder, results, run, cards.render(template, head, facts.common() | facts.training(i) | more))
 
 
@@ -107,12 +114,6 @@ def selection(select: dict[str, Any]) -> str:
     return "every row"
 
 
-def evaluations(results: Results, facts: cards.Facts, i: int) -> list[Path]:
-    """Return the files of iter_i's evaluation: those that the manifest lists, and others in the run's own folder."""
-    here = (results.folder / f"iter_{i}/evaluation").glob("*.json")
-    return sorted({*here, *facts.files(f"iter_{i}/evaluation")})
-
-
 def _facts(results: Results) -> cards.Facts:
     if results.manifest is None:
         raise UserError(f"results/{results.run}: {results.trouble}; type snakemake")
@@ -121,14 +122,6 @@ def _facts(results: Results) -> cards.Facts:
 
 def _told(stated: dict[str, str | None]) -> dict[str, str]:
     return {what: licence or "not stated" for what, licence in stated.items()}
-
-
-def _health(results: Results, i: int) -> dict[str, Any]:
-    """Return the plain numbers of the round's health report, where there is one."""
-    file = results.folder / f"d_{i}" / "health.json"
-    if not file.is_file():
-        return {}
-    return {name: value for name, value in read_json(file).items() if isinstance(value, int | float | str)}
 
 
 def _copy(source: Path, target: Path) -> None:

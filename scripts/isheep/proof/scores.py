@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
-
-from isheep.records import read_json
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 Row = dict[str, Any]
 
 
-def read_scores(files: Iterable[Path]) -> tuple[list[Row], list[str]]:
-    """Return a row for every metric of some evaluations, and the benchmarks that have none.
+def tell_scores(scores: dict[str, Any]) -> tuple[list[Row], list[str]]:
+    """Return a row for every headline metric of a model's benchmarks, and what to say of those without numbers.
 
     Parameters
     ----------
-    files
-        JSON objects `{"benchmark", "metrics": {metric: {"value", "n", "low", "high", "unit", "better", "minus_base"}},
-        "floors": {floor: {metric: {"value", ...}}}}`; others beside them are passed over.
+    scores
+        What stage score_model writes: `{"benchmarks": {name: {"metrics", "floors", "headline", "error", "counts",
+        "objections"}}}`; numbers that do not count (the judge failed its calibration) are told in words only.
     """
     rows: list[Row] = []
-    empty: list[str] = []
-    for file in sorted(files, key=lambda file: file.name):
-        told = read_json(file)
-        if not isinstance(told, dict) or not {"benchmark", "metrics"} <= set(told):
+    notes: list[str] = []
+    for benchmark, told in scores["benchmarks"].items():
+        if told["error"]:
+            notes.append(f"{benchmark}: {told['error']}")
+        if not told["counts"]:
+            notes.append(f"{benchmark}: its numbers do not count ({'; '.join(told['objections'])})")
             continue
-        if not told["metrics"]:
-            empty.append(told["benchmark"])
-        rows += [_row(told["benchmark"], name, one, told.get("floors", {})) for name, one in told["metrics"].items()]
-    return rows, empty
+        metrics = told["metrics"]
+        shown = [name for name in told["headline"] if name in metrics] or list(metrics)
+        rows += [_row(benchmark, name, metrics[name], told["floors"]) for name in shown]
+    return rows, notes
 
 
 def _row(benchmark: str, metric: str, told: dict[str, Any], floors: dict[str, Any]) -> Row:

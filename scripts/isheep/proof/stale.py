@@ -8,8 +8,8 @@ from typing import Any
 from isheep.graph import Graph
 from isheep.proof.findings import Finding
 from isheep.proof.results import stage_key
-from isheep.provenance import PACKAGE, code_digest, code_files, portable, renamed
-from isheep.records import digest_file
+from isheep.provenance import PACKAGE, code_files, portable, renamed
+from isheep.records import digest, digest_file
 
 
 def stale(graph: Graph, run: str, stages: dict[str, Any], code: dict[str, str] | None) -> list[Finding]:
@@ -49,17 +49,21 @@ def stale_code(stages: dict[str, Any], code: dict[str, str] | None) -> list[Find
     """Return a finding for every stage whose code is not the code that is here."""
     found = []
     for key, told in stages.items():
-        script = f"{told['stage']}.py"
-        is_here = (PACKAGE.parent / script).is_file()
-        if not is_here or told["code"] in (None, code_digest(script)):
+        now = code_behind(told["stage"])
+        if not now or told["code"] in (None, digest(now)):
             continue
-        now = code_files(script)
         which = sorted(name for name, sha256 in now.items() if code and code.get(name) != sha256)
         named = ", ".join(f"scripts/{name}" for name in which[:3])
         named += f" and {len(which) - 3} more" if len(which) > 3 else ""
         message = f"{told['stage']} was made by other code than there is now{named and f' ({named})'}"
-        found.append(Finding("stale_code", key, told["record"], message, told["code"], code_digest(script)))
+        found.append(Finding("stale_code", key, told["record"], message, told["code"], digest(now)))
     return found
+
+
+def code_behind(stage: str) -> dict[str, str]:
+    """Return the sha256 of every code file behind a stage by its path; none for a stage that is not known here."""
+    script = f"{stage}.py"
+    return code_files(script) if (PACKAGE.parent / script).is_file() else {}
 
 
 def _changed_files(files: list[str], key: str, told: dict[str, Any]) -> list[Finding]:

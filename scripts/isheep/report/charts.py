@@ -16,7 +16,7 @@ INK, MUTED, GRID, FAINT = "#101112", "#505152", "#d0d1d2", "#b0b1b2"
 WIDTH, HEIGHT = 330, 170
 LABELS = 70  # room for the names of floors, right of the drawing
 FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")  # no XML can hold them
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")  # not in XML
 CONFIG = {
     "background": "transparent",
     "font": FONT,
@@ -42,8 +42,16 @@ def ticks(numbers: Sequence[int], most: int = 8) -> list[int]:
 def _svg(chart: Any) -> str:
     import vl_convert
 
-    spec = chart.configure(**CONFIG).to_dict()
-    return CONTROL.sub("", vl_convert.vegalite_to_svg(spec))
+    return vl_convert.vegalite_to_svg(_printable(chart.configure(**CONFIG).to_dict()))
+
+
+def _printable(value: Any) -> Any:
+    """Return a chart without characters that no SVG can hold: at one of them the converter ends the whole process."""
+    if isinstance(value, dict):
+        return {_printable(key): _printable(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_printable(child) for child in value]
+    return CONTROL.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def _rounds_axis(numbers: Sequence[int], prefix: str, base: str | None = None) -> Any:

@@ -16,6 +16,7 @@ from isheep.report.gather import Round, gather
 from isheep.report.histograms import BINS, Scores
 from isheep.report.lineage import draw
 from isheep.report.samples import Samples
+from isheep.report.sections import floor_lines, health
 from isheep.report.verdicts import change, judge, show
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -250,6 +251,21 @@ def test_drawings_of_next_to_nothing(svg):
 def test_axis_of_many_rounds_names_a_few():
     assert charts.ticks(range(101)) == [0, 14, 29, 43, 57, 71, 86, 100]
     assert charts.ticks([2, 0, 1]) == [0, 1, 2]
+
+
+def test_floor_far_from_the_curve_is_told_instead_of_drawn():
+    told = entry(0.8, 0.78, 0.82, floors={"lol": 8.0, "echo": 0.7})
+    near, far = floor_lines(told, "x", points(0.8, 0.79, low=0.78, high=0.82))
+    assert [one["label"] for one in near] == ["echo"] and far == "floors out of sight: lol 800.0 %"
+    assert floor_lines(told, "x", points(0.8))[1] == ""
+
+
+def test_figures_that_do_not_move_are_not_drawn(tmp_path, monkeypatch):
+    told = health(report_of(tmp_path, monkeypatch, rows=4, evaluation=False))["groups"]["duplicates"]
+    assert [row["name"] for row in told["rows"]] == ["near round", "near seeds", "near earlier"]
+    (drawing,) = told["charts"]
+    labels = drawing["svg"]
+    assert "d_1, round: 12.0 %" in labels and "d_1, seeds" not in labels
 
 
 def test_lineage_shows_what_trained_what(tmp_path, monkeypatch):

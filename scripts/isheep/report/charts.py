@@ -14,7 +14,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f
 # Odd values, so that page.css finds them and gives them the colours of the theme.
 INK, MUTED, GRID, FAINT = "#101112", "#505152", "#d0d1d2", "#b0b1b2"
 WIDTH, HEIGHT = 330, 170
-LABELS = 70  # room for the names of floors, right of the drawing
+LABELS = 96  # room for the names of floors, right of the drawing
 FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")  # not in XML
 CONFIG = {

@@ -97,6 +97,10 @@ test-real: env ## real weights: engines, training, one short round (minutes)
 test-faults: env ## what can break, broken on purpose; KILLS=100 kills
 	@KILLS=$(KILLS) $(PYTEST) tests/faults
 
+.PHONY: test-browser
+test-browser: env ## the report in a real browser (installs Debian's Chromium: root)
+	@$(PYTEST) tests/browser
+
 .PHONY: test-slurm
 test-slurm: env ## on a SLURM cluster of its own (installs Debian's SLURM: root)
 	@$(PYTEST) tests/slurm

@@ -3,7 +3,7 @@
 from isheep import model_job
 from isheep.assess import stage
 from isheep.assess.plan import plan
-from isheep.records import read_rows, write_json
+from isheep.records import read_rows
 
 with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     shard, count = this.shard
@@ -11,4 +11,4 @@ with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     asked = todo.asked[shard::count]
     dispatcher.complete(stage.completions(asked, todo.assessors))
     dispatcher.score(stage.scorings(asked, todo.assessors))
-    write_json(this.output.done, {"rows": len(asked)})
+    this.finish_shard(len(asked))

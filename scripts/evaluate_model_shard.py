@@ -2,11 +2,10 @@
 
 from isheep import model_job
 from isheep.evaluation import stage
-from isheep.records import write_json
 
 with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     benchmarks, _ = stage.load(this.run.evaluation)
     template = this.template if this.knows_template(this.round) else None
     send = stage.to_engine(dispatcher, template, this.run.outputs.plain, this.run.seed)
     rows = stage.ask(benchmarks, "model", send, shard=this.shard)
-    write_json(this.output.done, {"answers": len(rows)})
+    this.finish_shard(len(rows))

@@ -1,7 +1,7 @@
 """Rule generate_outputs_shard: the model answers every n-th prompt; the results stay in the stage's journal."""
 
 from isheep import model_job
-from isheep.records import read_rows, write_json
+from isheep.records import read_rows
 from isheep.synthesis import outputs
 
 with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
@@ -10,4 +10,4 @@ with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     settings = this.run.outputs
     plain = None if this.knows_template(this.round) else settings.plain
     dispatcher.complete(outputs.requests(prompts, settings, this.template, plain, this.run.seed, this.round))
-    write_json(this.output.done, {"requests": len(prompts)})
+    this.finish_shard(len(prompts))

@@ -1,11 +1,10 @@
 """Rule generate_prompts_shard: its part of the first wave of requests; the results stay in the stage's journal."""
 
 from isheep import model_job
-from isheep.records import write_json
 from isheep.synthesis import prompts
 
 with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     maker = prompts.PromptMaker.of(this.run, this.round, this.input.seeds, this.input.meta_prompt)
     requests = prompts.first_wave_of_shard(maker, *this.shard)
     dispatcher.complete(requests)
-    write_json(this.output.done, {"requests": len(requests)})
+    this.finish_shard(len(requests))

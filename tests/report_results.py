@@ -92,14 +92,15 @@ class Made:
 
     def _row(self, i: int, number: int, text: str | None) -> dict[str, Any]:
         words = lambda n: " ".join(self.draw.choice(WORDS) for _ in range(n))
+        instruction, output = f"Write about a {words(3)}.", f"{words(self.draw.randint(5, 40)).capitalize()}."
         return {
             "id": f"d{i}-{number:06d}-00",
             "round": i,
             "request": number,
             "seeds": ["writing-001", "safety-002"],
-            "instruction": text or f"Write about a {words(3)}.",
+            "instruction": text or instruction,
             "input": text or "",
-            "output": text or f"{words(self.draw.randint(5, 40)).capitalize()}.",
+            "output": text or output,
             "finish_reason": "stop",
             "quality": round(self.draw.uniform(4, 10), 3),
             "following": round(self.draw.triangular(1, 10, 9), 3),

@@ -49,6 +49,7 @@ class Job:
         self.params = snakemake.params
         self.wildcards = snakemake.wildcards
         self.round = int(snakemake.wildcards.get("i", 0))
+        self.started = datetime.now(UTC)
         self.tokens: dict[str, int] = {}  # read, written, scored or trained on, for the record
         self.threads: int = snakemake.threads
         self.gpus = int(snakemake.resources.get("gpu", 0))
@@ -76,7 +77,12 @@ class Job:
         """Log what differs between two equal runs instead of writing it into an artifact."""
         logger.info("%s", ", ".join(f"{key} {value}" for key, value in timing.items()) or "done")
 
-    def write_record(self, started: datetime) -> None:
+    @property
+    def seconds(self) -> float:
+        """Seconds since the job started."""
+        return round((datetime.now(UTC) - self.started).total_seconds(), 3)
+
+    def write_record(self) -> None:
         """Write beside the artifacts what made them; called last, so that a record vouches for whole outputs."""
         files = [file for name, file in self._named(self.input) if name not in UNNAMED]
         hashes = {file: digest_artifact(file) for file in files}
@@ -100,11 +106,16 @@ class Job:
             },
             "contents": contents,
         }
-        seconds = (datetime.now(UTC) - started).total_seconds()
+        shards = [read_json(file) for file in self.input.get("shards", [])]
         observed = {
             "hardware": {**hardware(self.gpus), "threads": self.threads},
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round(seconds, 3),
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": self.seconds,
+            **(
+                {"shards": [{key: told.get(key, 0) for key in ("seconds", "gpus")} for told in shards]}
+                if shards
+                else {}
+            ),
             **({"outputs": timed} if timed else {}),
         }
         write_record(self.output.record, made, observed)
@@ -137,11 +148,10 @@ def of(snakemake: Any, kind: type[AnyJob] = Job) -> Iterator[AnyJob]:
     )
     place = " ".join([snakemake.rule, *(f"{key}={value}" for key, value in snakemake.wildcards.items())])
     job = kind(snakemake)
-    started = datetime.now(UTC)
     try:
         yield job
         if job.output.get("record"):
-            job.write_record(started)
+            job.write_record()
     except UserError as error:
         logger.error("%s: %s (log: %s)", place, error, snakemake.log[0])
         _leave(1)

@@ -16,7 +16,7 @@ from isheep.engines.base import Engine as Backend
 from isheep.engines.base import Template
 from isheep.journal import Journal
 from isheep.provenance import code_digest
-from isheep.records import digest, read_json
+from isheep.records import digest, read_json, write_json
 
 
 class ModelJob(job.Job):
@@ -83,6 +83,10 @@ class ModelJob(job.Job):
     def knows_template(self, round_number: int) -> bool:
         """Whether iter_{round_number} was trained on the chat template; a plain base model was not."""
         return self.run.model.chat or round_number > 0
+
+    def finish_shard(self, asked: int) -> None:
+        """Write the marker of a shard: how much it asked, how long that took on how many GPUs."""
+        write_json(self.output.done, {"asked": asked, "seconds": self.seconds, "gpus": self.gpus})
 
     def keep_shard_count(self) -> None:
         """Note how many shards made this stage's result, so that another count never repeats it."""

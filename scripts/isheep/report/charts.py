@@ -14,9 +14,9 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f
 # Odd values, so that page.css finds them and gives them the colours of the theme.
 INK, MUTED, GRID, FAINT = "#101112", "#505152", "#d0d1d2", "#b0b1b2"
 WIDTH, HEIGHT = 330, 170
-LABELS = 70  # room for the names of floors, right of the drawing
+LABELS = 96  # room for the names of floors, right of the drawing
 FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")  # no XML can hold them
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")  # not in XML
 CONFIG = {
     "background": "transparent",
     "font": FONT,
@@ -39,15 +39,32 @@ def ticks(numbers: Sequence[int], most: int = 8) -> list[int]:
     return sorted({found[round(k * (len(found) - 1) / (most - 1))] for k in range(most)})
 
 
+def _altair() -> Any:
+    """Return the library, told not to check every part against its schema: that takes as long as drawing."""
+    import altair
+    from altair.utils import schemapi
+
+    schemapi.disable_debug_mode()
+    return altair
+
+
 def _svg(chart: Any) -> str:
     import vl_convert
 
-    spec = chart.configure(**CONFIG).to_dict()
-    return CONTROL.sub("", vl_convert.vegalite_to_svg(spec))
+    return vl_convert.vegalite_to_svg(_printable(chart.configure(**CONFIG).to_dict(validate=False)))
+
+
+def _printable(value: Any) -> Any:
+    """Return a chart without characters that no SVG can hold: at one of them the converter ends the whole process."""
+    if isinstance(value, dict):
+        return {_printable(key): _printable(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_printable(child) for child in value]
+    return CONTROL.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def _rounds_axis(numbers: Sequence[int], prefix: str, base: str | None = None) -> Any:
-    import altair as alt
+    alt = _altair()
 
     shown = ticks(numbers)
     named = f"'{prefix}' + datum.value"
@@ -60,7 +77,7 @@ def _rounds_axis(numbers: Sequence[int], prefix: str, base: str | None = None) -
 
 def _value_axis(unit: str, domain: Sequence[float] | None = None, zero: bool = False, field: str = "value") -> Any:
     """Return the axis of values; its unit stands in the figure's caption, where it is read without turning the head."""
-    import altair as alt
+    alt = _altair()
 
     scale = alt.Scale(domain=list(domain), nice=False) if domain else alt.Scale(zero=zero)
     return alt.Y(
@@ -69,11 +86,11 @@ def _value_axis(unit: str, domain: Sequence[float] | None = None, zero: bool = F
 
 
 def _colour(series: Sequence[str]) -> Any:
-    import altair as alt
+    alt = _altair()
 
     names = list(dict.fromkeys(series))
     palette = [COLOURS[place % len(COLOURS)] for place in range(len(names))]
-    legend = alt.Legend(symbolType="stroke", symbolStrokeWidth=3) if len(names) > 1 else None
+    legend = alt.Legend(symbolType="stroke", symbolStrokeWidth=3, symbolOpacity=1) if len(names) > 1 else None
     return alt.Color("series:N", scale=alt.Scale(domain=names, range=palette), legend=legend)
 
 
@@ -94,7 +111,7 @@ def curves(rows: Sequence[Row], unit: str, floors: Sequence[Row] = (), prefix: s
     zero
         The axis of values starts at 0.
     """
-    import altair as alt
+    alt = _altair()
 
     names = list(dict.fromkeys(row["series"] for row in rows))
     beside = {name: (place - (len(names) - 1) / 2) * 0.07 for place, name in enumerate(names)}
@@ -124,7 +141,7 @@ def _domain(values: Sequence[float | None], floors: Sequence[Row], zero: bool) -
 
 def _floor_lines(floors: Sequence[Row], unit: str, domain: tuple[float, float]) -> list[Any]:
     """Return a dashed line for every height, its name right of it; names move apart where lines are close."""
-    import altair as alt
+    alt = _altair()
 
     heights: dict[float, list[str]] = {}
     for floor in sorted(floors, key=lambda floor: floor["value"]):
@@ -157,7 +174,7 @@ def bands(values: dict[str, Sequence[tuple[int, float]]], unit: str, prefix: str
     unit
         Of the values.
     """
-    import altair as alt
+    alt = _altair()
 
     by_round: dict[int, Row] = {}
     for name, pairs in values.items():
@@ -198,7 +215,7 @@ def stacked(rows: Sequence[Row], unit: str, order: Sequence[str], prefix: str) -
     prefix
         What stands before a round's number.
     """
-    import altair as alt
+    alt = _altair()
 
     rounds = sorted({row["x"] for row in rows})
     data = alt.Data(values=[{**row, "place": list(order).index(row["series"])} for row in rows])
@@ -231,7 +248,7 @@ def histogram(bars: Sequence[Row], title: str, prefix: str = "d_", most: int = 8
     prefix, most
         What stands before a round's number; how many rounds are drawn.
     """
-    import altair as alt
+    alt = _altair()
 
     shown = ticks([bar["round"] for bar in bars], most)
     names = {True: "kept", False: "not kept"}
@@ -276,7 +293,7 @@ def histogram(bars: Sequence[Row], title: str, prefix: str = "d_", most: int = 8
 
 def losses(rows: Sequence[Row]) -> str:
     """Return the training loss by step: step, value, series, label."""
-    import altair as alt
+    alt = _altair()
 
     names = list(dict.fromkeys(row["series"] for row in rows))
     chart = alt.Chart(alt.Data(values=list(rows))).encode(

@@ -104,11 +104,12 @@ def curve(reports: Sequence[Report], benchmark: str, metric: str) -> dict[str, s
     if last is None:
         return None
     unit, better = last["metrics"][metric]["unit"], last["metrics"][metric]["better"]
+    near, far = floor_lines(last, metric, points)
     counts = "" if last.get("counts", True) else "does not count: its judge failed"
     return {
         "title": title(benchmark, metric),
-        "note": note(unit, BETTER.get(better, ""), counts),
-        "svg": charts.curves(points, unit_of(unit), floor_lines(last, metric), base="base"),
+        "note": note(unit, BETTER.get(better, ""), counts, far),
+        "svg": charts.curves(points, unit_of(unit), near, base="base"),
     }
 
 

@@ -15,7 +15,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "assess": ("assess_outputs",),
     "train": ("train_adapter",),
     "merge": ("merge_model",),
-    "evaluate": ("evaluate_model", "judge_answers", "calibrate_judge", "run_harness", "score_model"),
+    "evaluate": ("evaluate_model", "run_harness", "identify_judge", "calibrate_judge", "judge_answers", "score_model"),
     "measure data": ("probe_data", "measure_data"),
 }
 OTHER = "all else"

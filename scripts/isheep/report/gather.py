@@ -24,7 +24,7 @@ class Stage:
     owner: str  # the run that made it
     tokens: dict[str, int]
     seconds: float
-    gpus: int
+    gpu_seconds: float
     started: str
     hardware: str
     inputs: tuple[str, ...]
@@ -33,7 +33,7 @@ class Stage:
     @property
     def gpu_hours(self) -> float:
         """Seconds times GPUs, in hours."""
-        return self.seconds * self.gpus / 3600
+        return self.gpu_seconds / 3600
 
 
 @dataclass
@@ -122,7 +122,7 @@ def _stage(path: str) -> Stage:
         owner=PurePosixPath(path).parts[1],
         tokens=made["tokens"],
         seconds=observed["seconds"] + sum(part["seconds"] for part in parts),
-        gpus=max([hardware["gpus"], *(part["gpus"] for part in parts)]),
+        gpu_seconds=sum(part["seconds"] * part["gpus"] for part in [{**observed, **hardware}, *parts]),
         started=observed["started"],
         hardware=f"{hardware['cpu']} ({hardware['machine']})" + (f", {hardware['gpu']}" if "gpu" in hardware else ""),
         inputs=tuple(made["inputs"]),

@@ -26,6 +26,11 @@ class Series:
     better: str
     n: int | None
 
+    @property
+    def moves(self) -> bool:
+        """Whether it is not the same in every round: else a drawing would show a flat line."""
+        return len({value for _, value in self.values}) > 1
+
 
 @dataclass(frozen=True)
 class Quantiles:
@@ -68,8 +73,8 @@ def _leaves(value: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tupl
             yield from _leaves({name: more for name, more in child.items() if name not in DETAILS}, here)
         elif isinstance(child, dict):
             yield from _leaves(child, here)
-        elif isinstance(child, int | float) and not isinstance(child, bool):
-            yield here, {"value": child}
+        elif isinstance(child, int | float) and not isinstance(child, bool) and key != "n":
+            yield here, {"value": child, "n": value.get("n")}
 
 
 def alarms(rounds: list[Round]) -> list[dict[str, Any]]:

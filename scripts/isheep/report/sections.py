@@ -11,6 +11,7 @@ from isheep.report.gather import Model, Report
 from isheep.report.verdicts import change, headline, show, span, title, unit_of
 
 CURVES = 3  # metrics of a benchmark that are drawn at once; the rest is folded away
+FAR = 4  # a floor so many times the curve's height away would leave the curve a flat line
 TOGETHER = 6  # curves in one drawing of the data's health
 BETTER = {"higher": "higher is better", "lower": "lower is better"}
 
@@ -70,20 +71,36 @@ def _curve(name: str, metric: str, told: list[tuple[Model, dict[str, Any]]]) -> 
         }
         for model, row in found
     ]
+    near, far = floor_lines(told[-1][1], metric, points)
     return {
         "title": title(name, metric),
-        "note": note(unit, BETTER.get(better, "neither side is better"), "with 95 % intervals"),
-        "svg": charts.curves(points, unit_of(unit), floor_lines(told[-1][1], metric), base="base"),
+        "note": note(unit, BETTER.get(better, "neither side is better"), "with 95 % intervals", far),
+        "svg": charts.curves(points, unit_of(unit), near, base="base"),
     }
 
 
-def floor_lines(entry: dict[str, Any], metric: str) -> list[dict[str, Any]]:
-    """Return the floors of a metric for a drawing."""
-    return [
+def floor_lines(entry: dict[str, Any], metric: str, points: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    """Return the floors of a metric that fit its drawing, and those too far away to draw as a note.
+
+    Parameters
+    ----------
+    entry, metric
+        A benchmark's entry in scores.json; one of its metrics.
+    points
+        What is drawn: value, low, high.
+    """
+    drawn = [point[key] for point in points for key in ("value", "low", "high") if point[key] is not None]
+    low, high = min(drawn), max(drawn)
+    reach = FAR * (high - low)
+    floors = [
         {"value": told[metric]["value"], "label": floor}
         for floor, told in (entry.get("floors") or {}).items()
         if metric in told and told[metric]["value"] is not None
     ]
+    near = [one for one in floors if not reach or low - reach <= one["value"] <= high + reach]
+    unit = entry["metrics"][metric]["unit"]
+    far = ", ".join(f"{one['label']} {show(one['value'], unit)}" for one in floors if one not in near)
+    return near, f"floors out of sight: {far}" if far else ""
 
 
 def _metric_row(
@@ -174,7 +191,8 @@ def health(report: Report) -> dict[str, Any]:
         values = dict(one.values)
         row = {"name": f"{one.about} {one.name}".strip(), "unit": one.unit, "n": one.n}
         _group(groups, one.group)["rows"].append(row | {"values": [values.get(r.i) for r in report.rounds]})
-    for (group, about, unit, better), found in together.items():
+    for (group, about, unit, better), told in together.items():
+        found = [one for one in told if one.moves]
         for some in (found[k : k + TOGETHER] for k in range(0, len(found), TOGETHER)):
             name = f"{about}: {some[0].name}" if about and len(some) == 1 else about or some[0].name
             svg = charts.curves(_points(some), unit_of(unit), prefix="d_", zero=True)

@@ -1,0 +1,320 @@
+"""What a page is made of: verdicts, samples, histograms, costs, health series, drawings, comparison."""
+
+from __future__ import annotations
+
+import random
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+import yaml
+from report_results import HOSTILE, Made
+
+from isheep.errors import UserError
+from isheep.report import charts, compare, costs, measures
+from isheep.report.gather import Round, gather
+from isheep.report.histograms import BINS, Scores
+from isheep.report.lineage import draw
+from isheep.report.samples import Samples
+from isheep.report.sections import floor_lines, health
+from isheep.report.verdicts import change, judge, show
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def report_of(folder, monkeypatch, **ways):
+    made = Made(folder, **ways)
+    monkeypatch.chdir(folder)
+    return gather(made.run, made.settings, made.records)
+
+
+# Verdicts ------------------------------------------------------------------------------------------------------------
+
+
+def entry(value=0.35, low=0.26, high=0.44, base=None, better="higher", floors=None, **more) -> dict:
+    row = {"value": value, "n": 60, "low": low, "high": high, "unit": "share", "better": better}
+    if base is not None:
+        row["minus_base"] = dict(zip(("value", "low", "high", "n"), (*base, 60), strict=True)) if base else None
+    told = {name: {"x": {"value": floor}} for name, floor in (floors or {}).items()}
+    return {"metrics": {"x": row}, "floors": told, **more}
+
+
+@pytest.mark.parametrize(
+    ("told", "words", "tone"),
+    [
+        (entry(floors={"lol": 0.2, "echo": 0.25}), "clearly above its floor of 25.0 % (the answer \u201cecho", "plain"),
+        (entry(floors={"lol": 0.3}), "not clearly above its floor of 30.0 %", "bad"),
+        (entry(better="lower", floors={"lol": 0.3}), "not clearly below its floor of 30.0 %", "bad"),
+        (entry(better="lower", floors={"lol": 0.5, "empty": 0.6}), "clearly below its floor of 50.0 %", "plain"),
+        (entry(base=(0.04, 0.01, 0.07)), "clearly better than the base (+4.0 points, 95 % +1.0 points to", "good"),
+        (entry(base=(0.04, 0.01, 0.07), better="lower"), "clearly worse than the base", "bad"),
+        (entry(base=(0.01, -0.03, 0.05)), "no clear change from the base", "plain"),
+        (entry(base=(0.04, 0.01, 0.07), better=""), "clearly higher than the base", "plain"),
+        (entry(base=(0.04, 0.01, 0.07), floors={"lol": 0.3}), "clearly better than the base", "bad"),
+        (entry(base=()), "its difference to the base has no interval", "plain"),
+        (entry(low=None, high=None), "iter_2 has 35.0 % (no interval, n = 60)", "plain"),
+        (entry(counts=False, objections=["it cannot judge"]), "does not count: it cannot judge", "bad"),
+        ({"error": "no such file", "metrics": {}}, "not measured: no such file", "bad"),
+        (entry(value=None), "no value", "plain"),
+    ],
+)  # fmt: skip
+def test_verdict_says_no_more_than_the_numbers(told, words, tone):
+    verdict = judge("bench", told, "iter_2")
+    assert words in verdict.text and verdict.tone == tone
+
+
+def test_scores_that_do_not_count_are_not_compared():
+    verdict = judge("bench", entry(base=(0.4, 0.3, 0.5), counts=False), "iter_2")
+    assert "clearly" not in verdict.text and "did not pass calibration" in verdict.text
+
+
+def test_a_difference_whose_interval_touches_zero_is_no_change():
+    assert change({"value": 0.1, "low": 0.0, "high": 0.2}, "higher") == "none"
+    assert change(None, "higher") == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "signed", "text"),
+    [(0.1234, "share", False, "12.3 %"), (-0.5, "share", True, "\u221250.0 points"), (12345.6, "", False, "12,346"),
+     (0.0, "", True, "\u00b10"), (1.23456, "bits", False, "1.235"), (None, "", False, "\u2013"), (3, "", True, "+3")],
+)  # fmt: skip
+def test_numbers_as_people_read_them(value, unit, signed, text):
+    assert show(value, unit, signed) == text
+
+
+# Gathering -----------------------------------------------------------------------------------------------------------
+
+
+def test_gathers_every_round_and_model(tmp_path, monkeypatch):
+    report = report_of(tmp_path, monkeypatch, rows=50)
+    assert [list(one.funnels) for one in report.rounds] == [
+        ["generate_prompts", "generate_outputs", "filter_outputs", "assess_outputs", "select_data"]
+    ] * 3
+    assert [bool(model.training) for model in report.models] == [False, True, True, True]
+    assert [bool(model.scores) for model in report.models] == [True] * 4
+    assert report.samples.total == 150
+    rejected = sum(sum(funnel["rejected"].values()) for one in report.rounds for funnel in one.funnels.values())
+    kept = sum(one.funnels["select_data"]["rows_out"] for one in report.rounds)
+    assert rejected + kept == 150
+    assert sum(not row["rule"] for row in report.samples.rows) == kept
+
+
+def test_an_edited_record_is_refused(tmp_path, monkeypatch):
+    made = Made(tmp_path, rounds=1, rows=4)
+    monkeypatch.chdir(tmp_path)
+    record = Path(made.records[3])
+    record.write_text(record.read_text().replace('"seconds": ', '"seconds": 1'))
+    with pytest.raises(UserError, match="edited since it was written"):
+        gather(made.run, made.settings, made.records)
+
+
+def test_artifact_that_is_gone_is_left_out(tmp_path, monkeypatch):
+    made = Made(tmp_path, rounds=1, rows=4)
+    monkeypatch.chdir(tmp_path)
+    Path("results/study/d_0/health.json").unlink()
+    assert gather(made.run, made.settings, made.records).rounds[0].health is None
+
+
+# Samples -------------------------------------------------------------------------------------------------------------
+
+
+def packed(rows, limit=10) -> dict:
+    samples = Samples(limit, 100, ("score",))
+    for row in rows:
+        samples.offer(0, "select_data", row, kept=False)
+    return samples.packed()
+
+
+def test_sample_does_not_hang_on_the_order_of_rows():
+    rows = [{"id": f"r{n}", "instruction": str(n), "rule": "low", "score": n} for n in range(200)]
+    shuffled = random.Random(1).sample(rows, len(rows))
+    assert packed(rows) == packed(shuffled)
+    assert packed(rows)["total"] == 200 and len(packed(rows)["rows"]) == 10
+    few = {row[0] for row in packed(rows, 5)["rows"]}
+    assert few < {row[0] for row in packed(rows, 10)["rows"]}
+
+
+def test_no_samples_when_none_are_wanted():
+    told = packed([{"id": "a"}], limit=0)
+    assert told["rows"] == [] and told["total"] == 1
+
+
+def test_fields_of_a_row_that_the_page_does_not_know_are_kept():
+    told = packed(
+        [{"id": "a", "rule": "near_duplicate", "of": "seed-1", "similarity": 0.8, "seeds": ["x", "y"], "odd": {"a": 1}}]
+    )
+    assert dict(zip(told["more"], told["rows"][0][-1], strict=True)) == {
+        "of": "seed-1", "similarity": 0.8, "seeds": "x, y", "odd": '{"a": 1}'
+    }  # fmt: skip
+
+
+# Histograms, costs, health -------------------------------------------------------------------------------------------
+
+
+def test_histogram_counts_every_score_once_and_ignores_what_is_none():
+    scores = Scores({"quality": "judge", "pmi": "pmi"})
+    for value in (1, 10, 5.49, 5.5, None, "9", True, float("nan")):
+        scores.add(0, {"quality": value, "pmi": 3.0}, kept=value == 10)
+    bars = scores.histogram("quality")
+    assert sum(bar["rows"] for bar in bars) == 4
+    assert [bar["low"] for bar in bars if bar["kept"]] == [10 - 9 / BINS]
+    assert sum(bar["rows"] for bar in scores.histogram("pmi")) == 8
+    assert scores.histogram("nobody") == []
+
+
+def test_seconds_of_evaluation_are_shared_out_by_tokens(tmp_path, monkeypatch):
+    report = report_of(tmp_path, monkeypatch, rounds=1, rows=4)
+    seconds = costs.benchmark_seconds(report.stages, 1, report.models[1].scores)
+    assert sum(seconds.values()) == pytest.approx(300)
+    assert seconds["heldout"] / seconds["chat"] == pytest.approx(35_000 / 12_000)
+    assert seconds["code"] == 0
+
+
+def test_gpu_hours_are_seconds_times_gpus(tmp_path, monkeypatch):
+    report = report_of(tmp_path, monkeypatch, rounds=1, rows=4)
+    trained = costs.by_stage(report.stages)["train_adapter"][1]
+    assert trained.gpu_hours == pytest.approx(630 / 3600) and trained.tokens == 8_450
+    assert costs.clock(59.94) == "59.9 s" and costs.clock(3599.6) == "1 h 00 min" and costs.clock(125) == "2 min 05 s"
+
+
+def test_health_of_any_shape_becomes_series():
+    told = {"round": 0, "checked": 2, "alarms": [], "perplexity": {"value": 8.0, "n": 5, "bits_per_byte": 0.9},
+            "overlap": {"b": {"13": {"rows": 1, "share": 0.5}}}, "lengths": {"output": {"words": {"p50": 3, "p95": 9}}},
+            "flag": True, "nothing": {"value": None}}  # fmt: skip
+    singles, quantiles = measures.series([Round(0, health=told), Round(1)])
+    assert {(one.group, one.about, one.name, one.unit): one.values for one in singles} == {
+        ("perplexity", "", "perplexity", ""): ((0, 8.0),),
+        ("perplexity", "", "bits per byte", ""): ((0, 0.9),),
+        ("overlap", "b 13", "rows", ""): ((0, 1),),
+        ("overlap", "b 13", "share", "share"): ((0, 0.5),),
+    }
+    assert [(one.name, one.unit, dict(one.values)) for one in quantiles] == [
+        ("output words", "words", {"p50": ((0, 3),), "p95": ((0, 9),)})
+    ]
+
+
+# Drawings ------------------------------------------------------------------------------------------------------------
+
+
+def parsed(svg: str) -> ElementTree.Element:
+    return ElementTree.fromstring(svg)
+
+
+def elements(svg: str) -> set[str]:
+    return {element.tag.rpartition("}")[2] for element in parsed(svg).iter()}
+
+
+def text_of(svg: str) -> str:
+    return " ".join(filter(None, parsed(svg).itertext()))
+
+
+def points(*values, series="run", low=None, high=None) -> list[dict]:
+    return [{"x": x, "value": value, "low": low, "high": high, "series": series, "label": f"{series} {x}: {value}"}
+            for x, value in enumerate(values)]  # fmt: skip
+
+
+def test_curve_carries_its_numbers_and_its_floors():
+    rows = points(0.2, 0.3, low=0.1, high=0.4)
+    svg = charts.curves(rows, "%", [{"value": 0.25, "label": "echo"}, {"value": 0.25, "label": "lol"}], base="base")
+    labels = [element.get("aria-label") for element in parsed(svg).iter() if element.get("aria-label")]
+    assert {"run 0: 0.2", "run 1: 0.3", "floor: echo, lol"} <= set(labels)
+    shown = text_of(svg)
+    assert "base" in shown and "iter_1" in shown and "echo, lol" in shown and "%" in shown
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name != "megabyte"])
+def test_hostile_names_stay_text_in_a_drawing(name):
+    plain = charts.curves([*points(1, 2, series="a"), *points(2, 3, series="b")], "share", [{"value": 1, "label": "c"}])
+    odd = HOSTILE[name]
+    svg = charts.curves([*points(1, 2, series=odd), *points(2, 3, series="b")], "share", [{"value": 1, "label": odd}])
+    assert elements(svg) <= elements(plain)
+    assert not any(key.startswith("on") for element in parsed(svg).iter() for key in element.attrib)
+
+
+@pytest.mark.parametrize(
+    "svg",
+    [
+        lambda: charts.curves(points(0.5), "%"),
+        lambda: charts.curves(points(0.0, 0.0), "", zero=True),
+        lambda: charts.bands({"p5": [(0, 1)], "p50": [(0, 2)], "p95": [(0, 3)]}, "words"),
+        lambda: charts.stacked([{"x": 0, "series": "kept", "value": 0, "label": "none"}], "rows", ["kept"], "d_"),
+        lambda: charts.histogram([{"round": 0, "low": 1.0, "high": 1.0, "kept": True, "rows": 1}], "score"),
+        lambda: charts.losses([{"step": 1, "value": 2.0, "series": "iter_1", "label": "x"}]),
+    ],
+)
+def test_drawings_of_next_to_nothing(svg):
+    drawn = svg()
+    assert "NaN" not in drawn and "undefined" not in drawn
+    assert "id" not in {key for element in parsed(drawn).iter() for key in element.attrib}  # several share a page
+
+
+def test_axis_of_many_rounds_names_a_few():
+    assert charts.ticks(range(101)) == [0, 14, 29, 43, 57, 71, 86, 100]
+    assert charts.ticks([2, 0, 1]) == [0, 1, 2]
+
+
+def test_floor_far_from_the_curve_is_told_instead_of_drawn():
+    told = entry(0.8, 0.78, 0.82, floors={"lol": 8.0, "echo": 0.7})
+    near, far = floor_lines(told, "x", points(0.8, 0.79, low=0.78, high=0.82))
+    assert [one["label"] for one in near] == ["echo"] and far == "floors out of sight: lol 800.0 %"
+    assert floor_lines(told, "x", points(0.8))[1] == ""
+
+
+def test_figures_that_do_not_move_are_not_drawn(tmp_path, monkeypatch):
+    told = health(report_of(tmp_path, monkeypatch, rows=4, evaluation=False))["groups"]["duplicates"]
+    assert [row["name"] for row in told["rows"]] == ["near round", "near seeds", "near earlier"]
+    (drawing,) = told["charts"]
+    labels = drawing["svg"]
+    assert "d_1, round: 12.0 %" in labels and "d_1, seeds" not in labels
+
+
+def test_lineage_shows_what_trained_what(tmp_path, monkeypatch):
+    report = report_of(tmp_path, monkeypatch, rounds=2, rows=4)
+    drawn = draw(report)
+    assert [box.title for box in drawn.boxes] == ["seeds", "d_0", "d_1", "iter_0", "iter_1", "iter_2"]
+    says = [arrow.says for arrow in drawn.arrows]
+    assert says[1:4] == ["iter_0 writes d_0", "d_0 trains iter_1", "iter_1 starts from iter_0"]
+    assert says[-1] == "iter_2 starts from iter_0"
+
+
+# Comparison ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compared(tmp_path, monkeypatch):
+    made = [
+        Made(tmp_path, "a", 2, 30),
+        Made(tmp_path, "b", 3, 30, seed=5, train={"trainer": "fake", "start_from": "previous"}),
+    ]
+    made.append(Made(tmp_path, "c", 1, 30, evaluation=False))
+    monkeypatch.chdir(tmp_path)
+    return [gather(one.run, one.settings, one.records, with_rows=False) for one in made]
+
+
+def test_comparison_names_the_settings_that_differ(compared):
+    assert compare.changed_settings(compared) == [
+        ("seed", ["0", "5", "0"]), ("rounds", ["2", "3", "1"]), ("train.start_from", ["base", "previous", "base"])
+    ]  # fmt: skip
+
+
+def test_comparison_takes_the_last_model_of_each_run(compared):
+    row = next(row for row in compare.table(compared) if row["metric"] == "prompt strict")
+    assert [cell and (cell["model"], cell["value"]) for cell in row["cells"]] == [
+        ("iter_2", "30.0 %"), ("iter_3", "35.0 %"), None
+    ]  # fmt: skip
+
+
+def test_comparison_shows_the_paper_with_its_warning(compared):
+    paper = yaml.safe_load((ROOT / "config/report/paper.yaml").read_text())
+    page = compare.render(compared, paper)
+    assert "Not measured here." in page and "has an interval" in page
+    assert "44.55" in page and 'href="b/report.html"' in page
+    assert "<script>window" not in page
+
+
+def test_table_of_the_paper_is_whole():
+    paper = yaml.safe_load((ROOT / "config/report/paper.yaml").read_text())
+    for table in paper["tables"]:
+        assert {len(row) - 2 for row in table["rows"]} == {len(table["columns"])}
+    best = [row for row in paper["tables"][0]["rows"] if row[:2] == ["Qwen-1.5 72B", "iter_5"]]
+    assert best[0][2:5] == [11.83, 5.62, 44.55]

@@ -92,15 +92,11 @@ def probes(suffix):
     ]
 
 
-def gate(wildcards):
-    """Input function: the health of the round, when an alarm may stop the run."""
-    stops = graph.config.runs[wildcards.run].health.alarms.stopping
-    return result("measure_data")(wildcards) if stops else []
-
-
 def checked(wildcards):
-    """Input function: the sign that the data of the round before may be trained on."""
-    return f"results/{wildcards.run}/d_{int(wildcards.i) - 1}/.checked"
+    """Input function: no file, but not before d_{i-1} was checked, where an alarm may stop the run."""
+    if graph.config.runs[wildcards.run].health.alarms.stopping:
+        checkpoints.check_data.get(run=wildcards.run, i=int(wildcards.i) - 1)
+    return []
 
 
 def base(wildcards):

@@ -61,11 +61,11 @@ rule measure_data:
         "../scripts/measure_data.py"
 
 
-# train_adapter always waits for this, so that setting an alarm to stop, or back, re-trains nothing; this in turn waits
-# for health.json only where an alarm may stop the run.
-rule check_data:
+# A checkpoint, and no input of train_adapter: training waits for it where an alarm may stop the run, but an alarm that
+# is changed later trains nothing again.
+checkpoint check_data:
     input:
-        health=gate,
+        health=result("measure_data"),
     output:
         passed="results/{run}/d_{i}/.checked",
     log:

@@ -4,7 +4,7 @@
 rule train_adapter:
     input:
         selected=result("select_data", offset=-1),
-        checked=ancient(checked),
+        checked=checked,
         files=files("train_adapter"),
         identity=identity(start),
         model=ancient(model(start)),

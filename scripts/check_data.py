@@ -5,6 +5,5 @@ from isheep.health import alarms
 from isheep.records import read_json, write_json
 
 with job.of(snakemake) as this:
-    for file in this.input:
-        alarms.refuse(read_json(file), file)
+    alarms.refuse(read_json(this.input.health), this.input.health)
     write_json(this.output.passed, {"round": this.round})

@@ -22,7 +22,7 @@ from isheep.records import digest, read_json
 logger = logging.getLogger(__name__)
 # Inputs that a record does not name: a model is known by its identity file, markers of shards say nothing about the
 # result, records vouch for themselves, and what a page looks like is code.
-UNNAMED = ("model", "shards", "checked", "records", "assets")
+UNNAMED = ("model", "shards", "records", "assets")
 # Outputs that hold times, and so differ between equal runs.
 TIMED = ("page",)
 # What libraries say of themselves would bury what a stage says: no progress bars, no advice, warnings and errors only.

@@ -21,10 +21,8 @@ from isheep.records import digest, read_json
 
 logger = logging.getLogger(__name__)
 # Inputs that a record does not name: a model is known by its identity file, markers of shards say nothing about the
-# result, records vouch for themselves, and what a page looks like is code.
-UNNAMED = ("model", "shards", "records", "assets")
-# Outputs that hold times, and so differ between equal runs.
-TIMED = ("page",)
+# result.
+UNNAMED = ("model", "shards")
 # What libraries say of themselves would bury what a stage says: no progress bars, no advice, warnings and errors only.
 QUIET = {
     "TQDM_DISABLE": "1",
@@ -87,8 +85,7 @@ class Job:
         files = [file for name, file in self._named(self.input) if name not in UNNAMED]
         hashes = {file: digest_artifact(file) for file in files}
         names = {file: portable(file, sha256) for file, sha256 in hashes.items()}
-        outputs = [file for name, file in self._named(self.output) if name not in ("record", *TIMED)]
-        timed = {file: digest_artifact(file) for name, file in self._named(self.output) if name in TIMED}
+        outputs = [file for name, file in self._named(self.output) if name != "record"]
         contents = {file: contents_of(file) for file in outputs if Path(file).is_dir()}
         made = {
             "stage": self.stage,
@@ -116,7 +113,6 @@ class Job:
                 if shards
                 else {}
             ),
-            **({"outputs": timed} if timed else {}),
         }
         write_record(self.output.record, made, observed)
 

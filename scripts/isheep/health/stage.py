@@ -71,7 +71,7 @@ def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings
         document["duplicates"] = duplicates(
             lambda: read_rows(files.selected),
             lambda: chain.from_iterable(map(read_rows, files.earlier)),
-            lambda: _seeds(files.seeds),
+            lambda: seeds(files.seeds),
             {row["id"] for row in sample},
             health.similarity,
         )
@@ -91,6 +91,7 @@ def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings
     return {**document, **ring(document, health.alarms)}
 
 
-def _seeds(path: str) -> Iterator[Row]:
+def seeds(path: str) -> Iterator[Row]:
+    """Yield the seed tasks as rows with instruction and output."""
     for seed in read_seeds(path):
         yield {"instruction": seed.instruction, "output": seed.output}

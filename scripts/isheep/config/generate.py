@@ -47,6 +47,9 @@ def schema() -> Schema:
     run = whole["$defs"]["Run"]
     parts = {name: {"type": "string", "description": text} for name, text in PARTS.items()}
     run["properties"] = parts | run["properties"]
+    # A run may leave any key to its recipe, its preset or the defaults.
+    for section in whole["$defs"].values():
+        section.pop("required", None)
     # A run may leave `kind` to its recipe, and then its keys alone fit several kinds.
     for node in _nodes(whole):
         if "discriminator" in node:

@@ -44,6 +44,10 @@ ROUND = {
     "select": {"kind": "quantile", "column": "pmi", "share": 0.6, "floor": 2},
     "train": {"epochs": 2, "batch_size": 2, "micro_batch_size": 1, "max_length": 96, "checkpoint_steps": 1},
     "merge": {"probe_prompts": 2, "probe_tokens": 16},
+    # A few short answers show that models are measured.
+    "evaluation": {
+        "benchmarks": {"heldout": {"limit": 3, "max_tokens": 16}, "constraints": {"limit": 2, "max_tokens": 16}}
+    },
 }
 
 

@@ -192,4 +192,8 @@ def test_a_missing_data_file_and_a_missing_judge_are_told_before_anything_runs(w
     del settings["evaluation"]["judge"]
     place.configure({"a": settings})
     done = place.snakemake(check=False)
-    assert done.returncode and "benchmarks.against_base needs a judge, like judge: {kind" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode
+        and "benchmarks.against_base needs a judge, like judge: {kind" in done.stderr
+        and "Traceback" not in done.stderr
+    )

@@ -15,11 +15,6 @@ from isheep.provenance import code_digest
 from isheep.stages import ONCE
 
 ROOT = Path(workflow.basedir)
-PAGE_ASSETS = [
-    str(file)
-    for kind in ("jinja", "css", "js")
-    for file in sorted((ROOT / "scripts/isheep/report").glob(f"*.{kind}"))
-]
 PYTHON_ENVIRONMENT = "../envs/cpu.yaml"
 GATHERING = Need(gpus=0, cpus=1, mem_gib=4, minutes=30)
 

@@ -4,7 +4,6 @@
 rule write_report:
     input:
         records=stage_records,
-        assets=PAGE_ASSETS,
     output:
         page=report(
             "results/{run}/report.html",
@@ -30,7 +29,6 @@ rule write_comparison:
     input:
         records=all_stage_records,
         paper=ROOT / "config/report/paper.yaml",
-        assets=PAGE_ASSETS,
     output:
         page=report(
             "results/comparison.html",

@@ -96,7 +96,8 @@ def test_gathers_every_round_and_model(tmp_path, monkeypatch):
     rejected = sum(sum(funnel["rejected"].values()) for one in report.rounds for funnel in one.funnels.values())
     kept = sum(one.funnels["select_data"]["rows_out"] for one in report.rounds)
     assert rejected + kept == 150
-    assert sum(not row["rule"] for row in report.samples.rows) == kept
+    told = report.samples.packed()
+    assert sum(told["filters"][1]["options"][row[1][1]] == "kept" for row in told["rows"]) == kept
 
 
 def test_an_edited_record_is_refused(tmp_path, monkeypatch):
@@ -118,7 +119,7 @@ def test_artifact_that_is_gone_is_left_out(tmp_path, monkeypatch):
 # Samples -------------------------------------------------------------------------------------------------------------
 
 
-def packed(rows, limit=10) -> dict:
+def sampled(rows, limit=10) -> dict:
     samples = Samples(limit, 100, ("score",))
     for row in rows:
         samples.offer(0, "select_data", row, kept=False)
@@ -128,19 +129,19 @@ def packed(rows, limit=10) -> dict:
 def test_sample_does_not_hang_on_the_order_of_rows():
     rows = [{"id": f"r{n}", "instruction": str(n), "rule": "low", "score": n} for n in range(200)]
     shuffled = random.Random(1).sample(rows, len(rows))
-    assert packed(rows) == packed(shuffled)
-    assert packed(rows)["total"] == 200 and len(packed(rows)["rows"]) == 10
-    few = {row[0] for row in packed(rows, 5)["rows"]}
-    assert few < {row[0] for row in packed(rows, 10)["rows"]}
+    assert sampled(rows) == sampled(shuffled)
+    assert sampled(rows)["total"] == 200 and len(sampled(rows)["rows"]) == 10
+    few = {row[0] for row in sampled(rows, 5)["rows"]}
+    assert few < {row[0] for row in sampled(rows, 10)["rows"]}
 
 
 def test_no_samples_when_none_are_wanted():
-    told = packed([{"id": "a"}], limit=0)
+    told = sampled([{"id": "a"}], limit=0)
     assert told["rows"] == [] and told["total"] == 1
 
 
 def test_fields_of_a_row_that_the_page_does_not_know_are_kept():
-    told = packed(
+    told = sampled(
         [{"id": "a", "rule": "near_duplicate", "of": "seed-1", "similarity": 0.8, "seeds": ["x", "y"], "odd": {"a": 1}}]
     )
     assert dict(zip(told["more"], told["rows"][0][-1], strict=True)) == {

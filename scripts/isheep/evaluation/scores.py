@@ -130,8 +130,9 @@ def _score_one(
         for other, theirs in measured.earlier.items()
         if any(row["benchmark"] == name for row in theirs.items)
     }
+    metrics = benchmark.summarise(rows)
     found["headline"] = [metric.format(name=name) for metric in benchmark.headline]
-    found["metrics"] = table(benchmark.summarise(rows), earlier)
+    found["metrics"] = table(metrics, earlier)
     found["groups"] = {group: plain(metrics) for group, metrics in benchmark.groups(rows).items()}
     if judged:
         found["floors"] = measured.calibration.get("floors", {}).get(name, {})
@@ -139,15 +140,22 @@ def _score_one(
         found["floors"] = measured.base_scores["benchmarks"].get(name, {}).get("floors", {})
     else:
         found["floors"] = {floor: plain(metrics) for floor, metrics in floors(benchmark, loaded.items, workers).items()}
+    terms = metrics[found["headline"][0]].terms
     return [
         {
             "id": f"{name}/{row['id']}",
             "benchmark": name,
             "item": row["id"],
+            "score": _ratio(terms.get(row["id"])),
             "measures": {key: value for key, value in row.items() if key != "id"},
         }
         for row in rows
     ]
+
+
+def _ratio(terms: tuple[float, float] | None) -> float | None:
+    """Return what an item brings to the first metric of its benchmark; None when it does not count there."""
+    return terms[0] / terms[1] if terms else None
 
 
 def _measured(row: Row) -> Row:

@@ -198,6 +198,10 @@ rule score_model:
         "logs/{run}/iter_{i}/score_model.benchmark.tsv"
     conda:
         PYTHON_ENVIRONMENT
+    threads: cpus("score")
+    resources:
+        mem_mb=memory("score"),
+        runtime=minutes("score"),
     params:
         settings=settings("score_model"),
         code=code("score_model"),

@@ -9,7 +9,8 @@ from isheep.records import write_json
 
 with job.of(snakemake) as this:
     try:
-        results = harness.run(this.run, this.model_folder, this.gpus)
+        results = harness.run(this.run, this.model_folder, this.threads, this.gpus, floor=this.round == 0)
+        this.tokens = results["tokens"]
     except UserError as error:
         logging.getLogger("isheep").error("%s", error)
         results = {"error": str(error)}

@@ -203,7 +203,7 @@ def _harness(measured: Measured) -> Results:
     results = measured.harness or {}
     found: Results = {"kind": "harness", "items": 0, "error": results.get("error"), "counts": True, "objections": []}
     found |= {"headline": [], "metrics": {}, "floors": {}, "groups": {}}
-    found["tokens"] = {"prompt": 0, "completion": 0, "scored": 0}
+    found["tokens"] = results.get("tokens", {"prompt": 0, "completion": 0, "scored": 0})
     if found["error"]:
         return found
     earlier = {
@@ -215,4 +215,9 @@ def _harness(measured: Measured) -> Results:
     found["items"] = sum(results["documents"].values())
     found["headline"] = list(metrics)
     found["metrics"] = table(metrics, earlier)
+    if measured.base_scores:
+        found["floors"] = measured.base_scores["benchmarks"].get("harness", {}).get("floors", {})
+    elif "floor" in results:
+        skilless = {name: metric for name, metric in harness.metrics(results["floor"]).items() if metric.terms}
+        found["floors"] = {"dummy": plain(skilless)}
     return found

@@ -175,7 +175,14 @@ class Made:
 
     def _evaluate(self, i: int, hostile: bool) -> None:
         def metric(value: float, half: float, n: int, better: str = "higher", unit: str = "share") -> dict[str, Any]:
-            row = {"value": value, "n": n, "low": value - half, "high": value + half, "unit": unit, "better": better}
+            row = {
+                "value": value,
+                "n": n,
+                "low": value - half,
+                "high": min(value + half, 1.0) if unit == "share" else value + half,
+                "unit": unit,
+                "better": better,
+            }
             step = {"value": 0.04, "low": 0.01, "high": 0.07, "n": n}
             none = {"value": 0.01, "low": -0.03, "high": 0.05, "n": n}
             return row | ({"minus_base": step if better == "higher" else none, "minus_previous": none} if i else {})

@@ -305,6 +305,12 @@ def test_comparison_takes_the_last_model_of_each_run(compared):
     ]  # fmt: skip
 
 
+def test_scores_that_do_not_count_are_never_called_better(compared):
+    told = {row["metric"]: row["cells"][0] for row in compare.table(compared)}
+    assert told["prompt strict"]["tone"] == "better" and told["prompt strict"]["n"] == 60
+    assert told["local judge score"]["tone"] == "" and not told["local judge score"]["counts"]
+
+
 def test_comparison_shows_the_paper_with_its_warning(compared):
     paper = yaml.safe_load((ROOT / "config/report/paper.yaml").read_text())
     page = compare.render(compared, paper)

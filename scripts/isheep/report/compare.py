@@ -11,7 +11,7 @@ from isheep.report import charts, costs
 from isheep.report.gather import Report
 from isheep.report.page import HERE, fill, without_places
 from isheep.report.sections import BETTER, CURVES, floor_lines, note
-from isheep.report.verdicts import change, headline, show, span, title, unit_of
+from isheep.report.verdicts import colour, headline, show, span, title, unit_of
 
 # Settings in which runs may differ without differing in what comes out.
 ASIDE = ("resources", "report", "publish")
@@ -130,13 +130,14 @@ def _cell(told: tuple[int, dict[str, Any]] | None, metric: str) -> dict[str, Any
     row = told[1]["metrics"].get(metric) if told else None
     if not told or not row:
         return None
-    kind = change(row.get("minus_base"), row["better"])
+    counts = told[1].get("counts", True)
     return {
         "model": f"iter_{told[0]}",
         "value": show(row["value"], row["unit"]),
         "interval": span(row, row["unit"]),
-        "tone": kind if kind in ("better", "worse") else "",
-        "counts": told[1].get("counts", True),
+        "n": row["n"],
+        "tone": colour(row.get("minus_base"), row["better"], counts),
+        "counts": counts,
     }
 
 

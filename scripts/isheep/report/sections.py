@@ -8,7 +8,7 @@ from typing import Any
 from isheep.proof.cards import STAGES
 from isheep.report import charts, costs, measures
 from isheep.report.gather import Model, Report
-from isheep.report.verdicts import change, headline, show, span, title, unit_of
+from isheep.report.verdicts import colour, headline, show, span, title, unit_of
 
 CURVES = 3  # metrics of a benchmark that are drawn at once; the rest is folded away
 FAR = 4  # a floor so many times the curve's height away would leave the curve a flat line
@@ -117,19 +117,20 @@ def _metric_row(
         "value": show(row["value"], unit),
         "interval": span(row, unit),
         "floors": ", ".join(f"{floor} {show(value, unit)}" for floor, value in got),
-        "differences": [_difference(row, f"minus_{other}", unit) for other in ("base", "previous")],
+        "differences": [
+            _difference(row, f"minus_{other}", entry.get("counts", True)) for other in ("base", "previous")
+        ],
         "counts": entry.get("counts", True),
         "tokens": costs.benchmark_tokens(entry),
         "seconds": seconds,
     }
 
 
-def _difference(row: dict[str, Any], key: str, unit: str) -> dict[str, str]:
+def _difference(row: dict[str, Any], key: str, counts: bool) -> dict[str, str]:
     told = row.get(key)
     if not told:
         return {"text": "", "interval": "", "tone": ""}
-    kind = change(told, row["better"])
-    tone = kind if kind in ("better", "worse") else ""
+    unit, tone = row["unit"], colour(told, row["better"], counts)
     return {"text": show(told["value"], unit, True), "interval": span(told, unit, True), "tone": tone}
 
 

@@ -81,6 +81,12 @@ def change(difference: Row | None, better: str) -> str:
     return "better" if rose == (better == "higher") else "worse"
 
 
+def colour(told: dict[str, Any] | None, better: str, counts: bool) -> str:
+    """Return "better" or "worse" where a difference is clear and its scores count; else nothing."""
+    kind = change(told, better)
+    return kind if counts and kind in ("better", "worse") else ""
+
+
 def judge(benchmark: str, told: Row, model: str) -> Verdict | None:
     """Return the sentence about a benchmark's headline metric.
 

@@ -90,7 +90,7 @@ def test_every_model_gets_every_score_with_interval_floors_and_differences(finis
 
 def test_the_base_as_rival_is_met_from_the_first_round_on(finished):
     base, first = (scores(finished, i)["against_base"] for i in (0, 1))
-    assert "from iter_1 on" in base["error"] and base["metrics"] == {}
+    assert "from iter_1 on" in base["note"] and base["error"] is None and base["metrics"] == {}
     assert first["error"] is None and first["metrics"]["local_judge_win_rate"]["n"] == 2
     assert first["floors"]["empty"]["local_judge_win_rate"]["n"] == 2
 

@@ -293,5 +293,6 @@ def metrics(results: Mapping[str, Any]) -> dict[str, Metric]:
             direction = {True: "higher", False: "lower"}.get(better.get(name), "")
             count = len(rows) or results["documents"].get(task, 0)
             label = f"{task}_{name}" if filter == "none" else f"{task}_{name}_{filter}"
-            found[label] = Metric(entry["value"], count, "lm-eval", direction, terms)
+            is_share = terms and all(above in (0, 1) for above, _ in terms.values())
+            found[label] = Metric(entry["value"], count, "share" if is_share else "lm-eval", direction, terms)
     return found

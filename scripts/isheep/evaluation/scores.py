@@ -85,8 +85,8 @@ def score(evaluation: Evaluation, measured: Measured, workers: int = 1) -> tuple
     scores: Results = {}
     rows: list[Row] = []
     for name, entry in evaluation.on.items():
-        found: Results = {"kind": entry.kind, "items": 0, "error": errors.get(name), "counts": True, "objections": []}
-        found |= {"headline": [], "metrics": {}, "floors": {}, "groups": {}}
+        found: Results = {"kind": entry.kind, "items": 0, "error": errors.get(name), "note": "", "counts": True}
+        found |= {"objections": [], "headline": [], "metrics": {}, "floors": {}, "groups": {}}
         found["tokens"] = tokens.get(name, {"prompt": 0, "completion": 0, "scored": 0})
         if name in benchmarks:
             try:
@@ -112,7 +112,7 @@ def _score_one(
     benchmark = loaded.benchmark
     judged = loaded.kind in JUDGED
     if getattr(benchmark, "rival", None) == "base" and measured.round == 0:
-        found["error"] = "the base is the rival: compared from iter_1 on"
+        found["note"] = "the base is the rival: compared from iter_1 on"
         return []
     if judged:
         _calibrated(loaded.kind, measured, found)

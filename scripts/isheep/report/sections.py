@@ -8,7 +8,7 @@ from typing import Any
 from isheep.proof.cards import STAGES
 from isheep.report import charts, costs, measures
 from isheep.report.gather import Model, Report
-from isheep.report.verdicts import colour, headline, show, span, title, unit_of
+from isheep.report.verdicts import colour, ordered, show, span, title, unit_of
 
 CURVES = 3  # metrics of a benchmark that are drawn at once; the rest is folded away
 FAR = 4  # a floor so many times the curve's height away would leave the curve a flat line
@@ -26,9 +26,7 @@ def benchmarks(report: Report) -> list[dict[str, Any]]:
 def _benchmark(name: str, measured: list[Model], report: Report) -> dict[str, Any]:
     told = [(model, model.scores["benchmarks"][name]) for model in measured if name in model.scores["benchmarks"]]
     last = told[-1][1]
-    metrics = list(dict.fromkeys(metric for _, entry in told for metric in entry.get("metrics") or {}))
-    first = headline(last.get("metrics") or {})
-    metrics.sort(key=lambda metric: metric != first)
+    metrics = list(dict.fromkeys(metric for _, entry in reversed(told) for metric in ordered(entry)))
     rows = []
     for model, entry in told:
         seconds = costs.benchmark_seconds(report.stages, model.i, model.scores)[name]
@@ -41,6 +39,7 @@ def _benchmark(name: str, measured: list[Model], report: Report) -> dict[str, An
         "counts": all(entry.get("counts", True) for _, entry in told),
         "objections": list(dict.fromkeys(text for _, entry in told for text in entry.get("objections") or [])),
         "errors": _errors(told),
+        "notes": [f"iter_{model.i}: {entry['note']}" for model, entry in told if entry.get("note")],
         "charts": [chart for metric in metrics[:CURVES] if (chart := _curve(name, metric, told))],
         "more": [chart for metric in metrics[CURVES:] if (chart := _curve(name, metric, told))],
         "rows": rows,

@@ -79,7 +79,13 @@ class Made:
                 write_json(path, value)
         outputs = {str(home / name): digest_artifact(self.folder / home / name) for name in files}
         made = {
-            **{"stage": stage, "run": self.run, "round": int(place.rpartition("_")[2]), "seed": 0, "model": None},
+            **{
+                "stage": stage,
+                "run": self.run,
+                "round": int(place.partition("/")[0].rpartition("_")[2]),
+                "seed": 0,
+                "model": None,
+            },
             **{"settings": {}, "code": "0" * 64, "versions": {}, "tokens": tokens},
             **{"inputs": {"config/seeds/isheep.jsonl": "0" * 64}, "outputs": outputs, "contents": {}},
         }
@@ -226,10 +232,11 @@ class Made:
         }  # fmt: skip
         answers, judgements, measures = self._answers(i, hostile)
         spent = {"prompt": 23_000, "completion": 24_000}
-        self._record(f"iter_{i}", "evaluate_model", {"evaluation/answers.jsonl": answers}, spent, 300.0)
-        self._record(f"iter_{i}", "judge_answers", {"evaluation/judgements.jsonl": judgements}, {}, 30.0)
+        place = f"iter_{i}/evaluation"
+        self._record(place, "evaluate_model", {"answers.jsonl": answers}, spent, 300.0)
+        self._record(place, "judge_answers", {"judgements.jsonl": judgements}, {}, 30.0)
         told = {"scores.json": {"round": i, "benchmarks": benchmarks}, "measures.jsonl": measures}
-        self._record(f"iter_{i}", "score_model", {f"evaluation/{name}": one for name, one in told.items()}, {}, 3.0)
+        self._record(place, "score_model", told, {}, 3.0)
 
     def _answers(self, i: int, hostile: bool) -> tuple[list[Row], list[Row], list[Row]]:
         """Return answers, judgements and measures of a model; the hostile texts are answers of the base."""

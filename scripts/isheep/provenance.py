@@ -117,6 +117,12 @@ def portable(path: str | Path, sha256: str) -> str:
     return f"outside/{sha256[:8]}/{path.name}" if outside else path.as_posix()
 
 
+def without_place(message: str, path: str | Path) -> str:
+    """Return a message with a path outside the run's folder cut to its last part: results name no machine."""
+    outside = Path(path).is_absolute() or ".." in Path(path).parts
+    return message.replace(str(path), f"outside/{Path(path).name}") if outside else message
+
+
 def renamed(value: Any, names: dict[str, str]) -> Any:
     """Return settings with every text that is one of the paths in `names` replaced by its name."""
     if isinstance(value, dict):

@@ -48,3 +48,10 @@ def test_every_template_style_and_script_of_the_pages_is_code_of_the_pages():
     beside = {file.name for file in (provenance.PACKAGE / "report").iterdir() if file.is_file()}
     files = provenance.code_files("write_report.py")
     assert {f"isheep/report/{name}" for name in beside if not name.endswith(".py")} <= set(files)
+
+
+def test_a_message_in_results_names_no_place_of_this_machine():
+    said = "/home/someone/data/x.jsonl:3: no 'id'"
+    assert provenance.without_place(said, "/home/someone/data/x.jsonl") == "outside/x.jsonl:3: no 'id'"
+    assert provenance.without_place("../data/x.jsonl:3: no 'id'", "../data/x.jsonl") == "outside/x.jsonl:3: no 'id'"
+    assert provenance.without_place("config/x.jsonl:3: no 'id'", "config/x.jsonl") == "config/x.jsonl:3: no 'id'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -195,6 +196,13 @@ def test_health_of_any_shape_becomes_series():
 
 
 # Drawings ------------------------------------------------------------------------------------------------------------
+
+
+def test_small_values_on_an_axis_are_written_out():
+    points = [{"x": i, "series": "a", "value": value, "low": None, "high": None, "label": ""}
+              for i, value in enumerate((0.81, 0.86))]  # fmt: skip
+    svg = charts.curves(points, "bits per byte")
+    assert ">0.82</text>" in svg and not re.search(r">\d+m</text>", svg)
 
 
 def parsed(svg: str) -> ElementTree.Element:

@@ -39,6 +39,7 @@ def run(run: Run, model: Path | None, threads: int, gpus: int, floor: bool) -> d
         from isheep.engines import vllm
 
         arguments = vllm.prepare(engine, run.model, threads, gpus)
+        _let_lm_eval_find_vllm()
     elif engine.name == "transformers":
         arguments = {
             "dtype": engine.dtype,
@@ -65,6 +66,20 @@ def run(run: Run, model: Path | None, threads: int, gpus: int, floor: bool) -> d
         dummy = evaluate(settings.tasks, Path("none"), "dummy", **asked)
         results["floor"] = {key: dummy[key] for key in ("tasks", "documents", "samples", "higher_is_better")}
     return results
+
+
+def _let_lm_eval_find_vllm() -> None:
+    """Import lm-eval's class for vLLM: it asks for the version of a package `vllm`, as which CPU builds do not go."""
+    import importlib.metadata
+
+    import vllm
+
+    asked = importlib.metadata.version
+    importlib.metadata.version = lambda name: vllm.__version__ if name == "vllm" else asked(name)
+    try:
+        import lm_eval.models.vllm_causallms  # noqa: F401
+    finally:
+        importlib.metadata.version = asked
 
 
 def evaluate(

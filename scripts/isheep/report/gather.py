@@ -111,7 +111,7 @@ def gather(run: str, settings: dict[str, Any], records: Iterable[str], with_rows
         if with_rows:
             _read_rows(i, of_round, scores, samples)
     for model in models if with_rows else ():
-        of_model = {stage.name: stage for stage in stages if stage.key == f"iter_{model.i}/{stage.name}"}
+        of_model = {stage.name: stage for stage in stages if stage.key.startswith(f"iter_{model.i}/")}
         _read_answers(model, of_model, answers)
     return Report(run, base_name(settings), settings, rounds, models, stages, scores, samples, answers)
 

@@ -66,9 +66,9 @@ class Answers:
                 f"{benchmark}/{item}",
                 lambda place=place, every=every, told=told: self._entry(i, place, every, measured.get(place), told),
             )
-        for name in {benchmark for benchmark, _ in self._samples} & set(scores):
-            if scores[name].get("headline"):
-                self.metrics[name] = scores[name]["headline"][0]
+        for name, told in scores.items():
+            if (name, i) in self._samples and told.get("headline"):
+                self.metrics[name] = told["headline"][0]
 
     def _entry(self, i: int, place: Place, rows: list[Row], measured: Row | None, told: Mapping[str, Any]) -> Entry:
         benchmark, item = place

@@ -69,6 +69,7 @@ function browse(id, data) {
     return field;
   };
 
+  const number = (value) => (typeof value === "number" ? String(+value.toPrecision(4)) : visible(String(value)));
   const card = (row) => {
     const article = make("article", undefined, "card");
     const head = make("h4");
@@ -78,7 +79,7 @@ function browse(id, data) {
       const { name, options, tones } = data.filters[at];
       head.append(tones.some(Boolean) ? make("span", options[choice], `tone ${tones[choice]}`) : make("span", `${name} ${visible(options[choice])}`));
     });
-    row[SCORES].forEach((score, at) => { if (score !== null) head.append(make("span", `${data.scores[at]} ${typeof score === "number" ? +score.toPrecision(4) : visible(String(score))}`)); });
+    row[SCORES].forEach((score, at) => { if (score !== null) head.append(make("span", `${data.scores[at]} ${number(score)}`)); });
     const list = make("dl");
     for (const [name, text] of row[TEXTS]) {
       const shown = make("dd", visible(text));
@@ -86,7 +87,7 @@ function browse(id, data) {
       list.append(make("dt", visible(data.texts[name])), shown);
     }
     const more = data.more.map((name, at) => [name, row[MORE][at]]).filter(([, value]) => value !== null && value !== "");
-    if (more.length) list.append(make("dt", "more"), make("dd", more.map(([name, value]) => `${visible(name)}: ${visible(String(value))}`).join("  \u00b7  "), "more"));
+    if (more.length) list.append(make("dt", "more"), make("dd", more.map(([name, value]) => `${visible(name)}: ${number(value)}`).join("  \u00b7  "), "more"));
     article.append(head, list);
     return article;
   };

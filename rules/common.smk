@@ -191,6 +191,12 @@ def model_source(wildcards):
     return source.model_dump(include={"hub", "revision", "gguf"})
 
 
+def data_source(wildcards):
+    """Params function: where a benchmark's data set comes from."""
+    source = graph.datasets()[f"data/hub/{wildcards.dataset}.jsonl"]
+    return source.model_dump(include={"hub", "subset", "split", "revision"})
+
+
 def base_model_folder(wildcards):
     """Params function: the folder of a run's base model; None for the fake engine's."""
     return base_folder(graph.config.runs[wildcards.run].model)

@@ -197,3 +197,23 @@ def test_a_missing_data_file_and_a_missing_judge_are_told_before_anything_runs(w
         and "benchmarks.against_base needs a judge, like judge: {kind" in done.stderr
         and "Traceback" not in done.stderr
     )
+
+
+def test_a_data_set_is_fetched_once_and_one_that_cannot_be_is_one_line(workplace):
+    place = workplace()
+    (place.folder / "own_set").mkdir()  # what is in a folder the library reads as it reads the hub
+    (place.folder / "own_set/test.jsonl").write_text(lines(TRIVIA))
+    benchmarks = {"heldout": None, "constraints": None, "trivia": {"kind": "triviaqa", "hub": "own_set"}}
+    place.configure({"a": {**FAKE, "rounds": 1, "evaluation": {"benchmarks": benchmarks}}})
+    target = "results/a/iter_0/evaluation/scores.json"
+    place.snakemake(target)
+    assert scores(place, 0)["trivia"]["items"] == 1
+    assert json.loads((place.folder / "data/hub/own_set--test--main.jsonl").read_text()) == TRIVIA[0]
+    assert "Nothing to be done" in (done := place.snakemake(target)).stdout + done.stderr
+
+    benchmarks["trivia"]["split"] = "validation"
+    place.configure({"a": {**FAKE, "rounds": 1, "evaluation": {"benchmarks": benchmarks}}})
+    done = place.snakemake(target, check=False)
+    text = done.stdout + done.stderr
+    assert done.returncode and "own_set: cannot be fetched from the hub (" in text and "Traceback" not in text
+    assert not (place.folder / "data/hub/own_set--validation--main.jsonl").exists()

@@ -162,21 +162,27 @@ class Judge:
         self.server.server_close()
 
 
-def test_a_judge_that_cannot_be_reached_loses_nothing_else_and_can_be_asked_later(workplace):
+def test_a_judge_that_cannot_be_reached_and_a_broken_harness_lose_nothing_else_and_the_judge_can_be_asked_later(
+    workplace,
+):
     place = prepare(workplace())
     target = "results/a/iter_0/evaluation/scores.json"
     with Judge() as judge:
         url = judge.url
         endpoint = {"kind": "endpoint", "base_url": url, "model": "j", "attempts": 1}
-        place.configure({"a": measured(endpoint)})
+        settings = measured(endpoint)
+        settings["evaluation"]["harness"] = {"tasks": ["no_such_task"]}
+        place.configure({"a": settings})
     done = place.snakemake(target)
     assert f"judge {url} (model j): cannot be reached" in done.stderr and "Traceback" not in done.stderr
     found = scores(place, 0)
     assert "cannot be reached" in found["turns"]["error"] and not found["turns"]["counts"]
+    assert found["harness"]["error"].startswith("evaluation.harness.tasks: lm-eval has no task no_such_task; ")
     assert found["heldout"]["error"] is None and found["own_code"]["metrics"]["own_code_pass@1"]["n"] == 1
 
     with Judge() as judge:
-        place.configure({"a": measured({**endpoint, "base_url": judge.url})})
+        settings["evaluation"]["judge"]["base_url"] = judge.url
+        place.configure({"a": settings})
         place.snakemake(target)
     found = scores(place, 0)["turns"]
     assert found["error"] is None and found["metrics"]["local_judge_score"]["value"] == 7

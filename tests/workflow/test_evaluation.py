@@ -162,7 +162,7 @@ class Judge:
         self.server.server_close()
 
 
-def test_a_judge_that_cannot_be_reached_and_a_broken_harness_lose_nothing_else_and_the_judge_can_be_asked_later(
+def test_an_unreachable_judge_and_a_broken_harness_lose_nothing_else_and_the_judge_can_be_asked_later(
     workplace,
 ):
     place = prepare(workplace())

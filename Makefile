@@ -121,5 +121,5 @@ config: env ## config/schema.json, config/defaults.yaml, docs/config.md from the
 	@python -m isheep.config.generate
 
 .PHONY: clean
-clean: ## remove results, logs, converted models and Snakemake's notes (not the environment)
-	@rm -rf results logs models .snakemake
+clean: ## remove results, logs, fetched models and data, and Snakemake's notes (not the environment)
+	@rm -rf results logs models data/hub .snakemake

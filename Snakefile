@@ -16,7 +16,7 @@ include: "rules/outputs.smk"  # generate_outputs, filter_outputs
 include: "rules/assess.smk"  # assess_outputs, select_data
 include: "rules/health.smk"  # probe_data, measure_data, check_data
 include: "rules/train.smk"  # train_adapter, merge_model
-include: "rules/evaluation.smk"  # evaluate_model, judge_answers, score_model
+include: "rules/evaluation.smk"  # fetch_data, evaluate_model, run_harness, calibrate_judge, judge_answers, score_model
 include: "rules/summary.smk"  # freeze_config, summarise_run
 include: "rules/report.smk"  # write_report, write_comparison
 include: "rules/proof.smk"  # gather_manifest, verify, reproduce, publish, archive

@@ -15,11 +15,6 @@ from isheep.provenance import code_digest
 from isheep.stages import ONCE
 
 ROOT = Path(workflow.basedir)
-PAGE_ASSETS = [
-    str(file)
-    for kind in ("jinja", "css", "js")
-    for file in sorted((ROOT / "scripts/isheep/report").glob(f"*.{kind}"))
-]
 PYTHON_ENVIRONMENT = "../envs/cpu.yaml"
 GATHERING = Need(gpus=0, cpus=1, mem_gib=4, minutes=30)
 
@@ -194,6 +189,12 @@ def model_source(wildcards):
     """Params function: where a base model comes from."""
     source = graph.sources()[f"models/{wildcards.model}"]
     return source.model_dump(include={"hub", "revision", "gguf"})
+
+
+def data_source(wildcards):
+    """Params function: where a benchmark's data set comes from."""
+    source = graph.datasets()[f"data/hub/{wildcards.dataset}.jsonl"]
+    return source.model_dump(include={"hub", "subset", "split", "revision"})
 
 
 def base_model_folder(wildcards):

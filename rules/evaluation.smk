@@ -1,6 +1,27 @@
 # Evaluation: every iter_i and the base answer the benchmarks, a judge grades where one is needed, all gets scores.
 
 
+localrules:
+    fetch_data,
+
+
+rule fetch_data:
+    output:
+        rows="data/hub/{dataset}.jsonl",
+    log:
+        "logs/data/fetch_data/{dataset}.log",
+    benchmark:
+        "logs/data/fetch_data/{dataset}.benchmark.tsv"
+    wildcard_constraints:
+        dataset=r"[^/]+",
+    conda:
+        PYTHON_ENVIRONMENT
+    params:
+        source=data_source,
+    script:
+        "../scripts/fetch_data.py"
+
+
 rule evaluate_model:
     input:
         files=files("evaluate_model"),
@@ -198,6 +219,10 @@ rule score_model:
         "logs/{run}/iter_{i}/score_model.benchmark.tsv"
     conda:
         PYTHON_ENVIRONMENT
+    threads: cpus("score")
+    resources:
+        mem_mb=memory("score"),
+        runtime=minutes("score"),
     params:
         settings=settings("score_model"),
         code=code("score_model"),

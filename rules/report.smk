@@ -9,7 +9,6 @@ localrules:
 rule write_report:
     input:
         records=stage_records,
-        assets=PAGE_ASSETS,
     output:
         page=report(
             "results/{run}/report.html",
@@ -35,7 +34,6 @@ rule write_comparison:
     input:
         records=all_stage_records,
         paper=ROOT / "config/report/paper.yaml",
-        assets=PAGE_ASSETS,
     output:
         page=report(
             "results/comparison.html",

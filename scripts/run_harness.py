@@ -5,12 +5,14 @@ import logging
 from isheep import job
 from isheep.errors import UserError
 from isheep.evaluation import harness
+from isheep.provenance import without_place
 from isheep.records import write_json
 
 with job.of(snakemake) as this:
     try:
-        results = harness.run(this.run, this.model_folder, this.gpus)
+        results = harness.run(this.run, this.model_folder, this.threads, this.gpus, floor=this.round == 0)
+        this.tokens = results["tokens"]
     except UserError as error:
         logging.getLogger("isheep").error("%s", error)
-        results = {"error": str(error)}
+        results = {"error": without_place(str(error), this.params.model_folder or "")}
     write_json(this.output.results, results)

@@ -11,7 +11,7 @@ import yaml
 from isheep.config import load
 from isheep.proof.cards import STAGES
 from isheep.provenance import digest_artifact, write_record
-from isheep.records import digest, write_json, write_rows
+from isheep.records import Row, digest, write_json, write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 # Each would show as more than text if it were ever read as HTML, JavaScript or a line of JSON.
@@ -58,14 +58,14 @@ class Made:
         self.records: list[str] = []
         self._record("iter_0", "identify_model", {"identity.json": {"sha256": "0" * 64, "files": {}}}, {}, 0.4)
         if evaluation:
-            self._evaluate(0)
+            self._evaluate(0, hostile)
         for i in range(rounds):
             self._data(i, rows, hostile and i == 0)
             if health:
                 self._health(i)
             self._train(i + 1)
             if evaluation:
-                self._evaluate(i + 1)
+                self._evaluate(i + 1, hostile)
         (folder / "results" / run / "config.yaml").write_text(yaml.safe_dump(self.settings))
 
     def _record(self, place: str, stage: str, files: dict[str, Any], tokens: dict[str, int], seconds: float) -> None:
@@ -79,7 +79,13 @@ class Made:
                 write_json(path, value)
         outputs = {str(home / name): digest_artifact(self.folder / home / name) for name in files}
         made = {
-            **{"stage": stage, "run": self.run, "round": int(place.rpartition("_")[2]), "seed": 0, "model": None},
+            **{
+                "stage": stage,
+                "run": self.run,
+                "round": int(place.partition("/")[0].rpartition("_")[2]),
+                "seed": 0,
+                "model": None,
+            },
             **{"settings": {}, "code": "0" * 64, "versions": {}, "tokens": tokens},
             **{"inputs": {"config/seeds/isheep.jsonl": "0" * 64}, "outputs": outputs, "contents": {}},
         }
@@ -173,9 +179,16 @@ class Made:
         merged = {"merging.json": {"probes": 8, "stopped_by_itself": 8}, "identity.json": {"sha256": digest(i)}}
         self._record(f"iter_{i}", "merge_model", merged, {}, 66.0)
 
-    def _evaluate(self, i: int) -> None:
+    def _evaluate(self, i: int, hostile: bool) -> None:
         def metric(value: float, half: float, n: int, better: str = "higher", unit: str = "share") -> dict[str, Any]:
-            row = {"value": value, "n": n, "low": value - half, "high": value + half, "unit": unit, "better": better}
+            row = {
+                "value": value,
+                "n": n,
+                "low": value - half,
+                "high": min(value + half, 1.0) if unit == "share" else value + half,
+                "unit": unit,
+                "better": better,
+            }
             step = {"value": 0.04, "low": 0.01, "high": 0.07, "n": n}
             none = {"value": 0.01, "low": -0.03, "high": 0.05, "n": n}
             return row | ({"minus_base": step if better == "higher" else none, "minus_previous": none} if i else {})
@@ -185,6 +198,7 @@ class Made:
         benchmarks = {
             "heldout": {
                 **{"kind": "heldout", "items": 71, "error": None, "counts": True, "objections": [], "groups": {}},
+                "headline": ["heldout_bits_per_byte"],
                 "metrics": {
                     "heldout_bits_per_byte": metric(1.1 - 0.02 * i, 0.05, 71, "lower", "bits per byte"),
                     "heldout_preference": metric(0.62 + 0.04 * i, 0.1, 71),
@@ -196,6 +210,7 @@ class Made:
             },
             "constraints": {
                 **{"kind": "ifeval", "items": 60, "error": None, "counts": True, "objections": [], "groups": {}},
+                "headline": ["prompt_strict"],
                 "metrics": {
                     name: metric(0.2 + 0.05 * i + 0.03 * k, 0.09, 60)
                     for k, name in enumerate(("prompt_strict", "instruction_strict", "prompt_loose", "echo"))
@@ -207,6 +222,7 @@ class Made:
             },
             "chat": {
                 **{"kind": "mt_bench", "items": 80, "error": None, "counts": False, "groups": {}},
+                "headline": ["local_judge_score"],
                 "objections": ["the judge told 11 of 20 right answers from wrong ones; 15 are needed <i>"],
                 "metrics": {"local_judge_score": metric(5.1 + 0.3 * i, 0.6, 80, unit="1-10")},
                 "floors": {},
@@ -214,10 +230,49 @@ class Made:
             },
             "code": {"kind": "humaneval", "items": 0, "tokens": {}, "error": "humaneval.jsonl: no such file <script>"},
         }  # fmt: skip
-        told = {"scores.json": {"round": i, "benchmarks": benchmarks}}
-        files = {f"evaluation/{name}": value for name, value in told.items()}
-        self._record(f"iter_{i}", "evaluate_model", {}, {"prompt": 23_000, "completion": 24_000}, 300.0)
-        self._record(f"iter_{i}", "score_model", files, {}, 3.0)
+        answers, judgements, measures = self._answers(i, hostile)
+        spent = {"prompt": 23_000, "completion": 24_000}
+        place = f"iter_{i}/evaluation"
+        self._record(place, "evaluate_model", {"answers.jsonl": answers}, spent, 300.0)
+        self._record(place, "judge_answers", {"judgements.jsonl": judgements}, {}, 30.0)
+        told = {"scores.json": {"round": i, "benchmarks": benchmarks}, "measures.jsonl": measures}
+        self._record(place, "score_model", told, {}, 3.0)
+
+    def _answers(self, i: int, hostile: bool) -> tuple[list[Row], list[Row], list[Row]]:
+        """Return answers, judgements and measures of a model; the hostile texts are answers of the base."""
+        answers, judgements, measures = [], [], []
+
+        def say(benchmark: str, item: str, key: str, prompt: str, text: str) -> Row:
+            place = {"id": f"{benchmark}/{item}/{key}", "benchmark": benchmark, "item": item, "key": key}
+            ended = {"finish_reason": "length" if text.count(" ") > 24 else "stop", "stop_reason": None}
+            return {**place, "prompt": prompt, "text": text, **ended, "prompt_tokens": 9, "completion_tokens": 9}
+
+        def measure(benchmark: str, item: str, score: float | None, **told: Any) -> None:
+            place = {"id": f"{benchmark}/{item}", "benchmark": benchmark, "item": item}
+            measures.append({**place, "score": score, "measures": told})
+
+        words = lambda n: " ".join(self.draw.choice(WORDS) for _ in range(n))
+        texts = list(HOSTILE.values()) if hostile and not i else []
+        for number in range(71):
+            item, said = f"own-{number:03d}", [-20.0 - number, -31.5]
+            row = say("heldout", item, "likelihood", f"Tell of a {WORDS[number % 15]}.", "")
+            scored = {key: row[key] for key in ("id", "benchmark", "item", "key", "prompt")}
+            answers.append(scored | {"log_likelihoods": said, "tokens": [7, 9]})
+            answers.append(say("heldout", item, "answer", row["prompt"], words(self.draw.randint(3, 30))))
+            measure("heldout", item, 1.1 - 0.02 * i, preferred=1.0)
+        for number in range(60):
+            item, text = f"{number}", words(12)
+            text = texts[number] if number < len(texts) else text
+            answers.append(say("constraints", item, "answer", text if texts else f"Write {number} words.", text))
+            score = float(self.draw.random() < 0.2 + 0.05 * i)
+            measure("constraints", item, score, instructions=["punctuation:no_comma"], strict=[bool(score)])
+        for number in range(80):
+            item = f"q{number:02d}"
+            for turn in (1, 2):
+                answers.append(say("chat", item, f"turn-{turn}", f"Turn {turn} of {item}?", words(14)))
+                judgements.append(say("chat", item, f"judge-{turn}", "Grade this.", f"{words(8)} [[{turn + 4}]]"))
+            measure("chat", item, 5.5, grades=[5, 6])
+        return answers, judgements, measures
 
 
 def _auc(value: float, n: int) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def check(graph: Graph) -> None:
             lambda run=run: _check_seeds(run),
             *(lambda file=file: read_rubric(Path(file)) for file in rubrics if Path(file).is_file()),
             *(lambda file=file: _check_text(file) for file in sorted(files)),
-            *(lambda file=file: _check_there(file) for file in sorted(data)),
+            *(lambda file=file: _check_there(file) for file in sorted(data - set(graph.datasets()))),
             *(
                 lambda file=file: _check_braces(file)
                 for file in sorted({*files, *data, run.seeds.path, run.model.path or ""})

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from isheep.config import Config
-from isheep.config.evaluation import JUDGED
+from isheep.config.evaluation import JUDGED, OnFile
 from isheep.config.model import Model
 from isheep.config.resources import Need
 from isheep.config.run import Run
@@ -239,6 +239,11 @@ class Graph:
         judges = (getattr(run.evaluation.judge, "model", None) for run in runs)
         models = [*(run.model for run in runs), *(judge for judge in judges if isinstance(judge, Model))]
         return {str(base_folder(model)): model for model in models if model.hub or model.gguf}
+
+    def datasets(self) -> dict[str, OnFile]:
+        """Return the data files that the workflow fetches itself, each with what says from where."""
+        entries = [entry for run in self.config.runs.values() for entry in run.evaluation.on.values()]
+        return {entry.path: entry for entry in entries if entry.hub}
 
     # Shards --------------------------------------------------------------------------------------------------------
 

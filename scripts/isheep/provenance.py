@@ -22,7 +22,8 @@ NOT_CODE = ("config", "errors", "graph", "provenance", "stages")
 def code_digest(*modules: str) -> str:
     """Return the sha256 of the source of some modules and of everything in this package that they import.
 
-    Imports inside functions count too. Snakemake does not see imported modules, so rules carry this in their params.
+    Imports inside functions count too, and so do the files beside a module that its `ASSETS` names (templates, style
+    sheets). Snakemake sees none of them, so rules carry this in their params.
 
     Parameters
     ----------
@@ -51,20 +52,24 @@ def _follow(file: Path, found: set[Path]) -> None:
     if file in found:
         return
     found.add(file)
-    for imported in _imports(file):
-        _follow(imported, found)
+    if file.suffix == ".py":
+        for used in _uses(file):
+            _follow(used, found)
 
 
 @cache
-def _imports(file: Path) -> tuple[Path, ...]:
+def _uses(file: Path) -> tuple[Path, ...]:
     names: list[str] = []
+    assets: list[Path] = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == "ASSETS" for to in node.targets):
+            assets += [file.with_name(name) for name in ast.literal_eval(node.value)]
+        elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     files = (_module_file(name) for name in names if name.split(".")[0] == "isheep")
-    return tuple(file for file in files if file is not None)
+    return (*assets, *(file for file in files if file is not None))
 
 
 def _module_file(name: str) -> Path | None:
@@ -110,6 +115,12 @@ def portable(path: str | Path, sha256: str) -> str:
     path = Path(path)
     outside = path.is_absolute() or ".." in path.parts
     return f"outside/{sha256[:8]}/{path.name}" if outside else path.as_posix()
+
+
+def without_place(message: str, path: str | Path) -> str:
+    """Return a message with a path outside the run's folder cut to its last part: results name no machine."""
+    outside = Path(path).is_absolute() or ".." in Path(path).parts
+    return message.replace(str(path), f"outside/{Path(path).name}") if outside else message
 
 
 def renamed(value: Any, names: dict[str, str]) -> Any:

@@ -16,15 +16,16 @@ from isheep.report.gather import gather
 from isheep.report.page import render
 
 PAGE = 20  # samples on one page of the browser
-SHOWN = "return [...document.querySelectorAll('.sample')].map(one => one.innerText)"
-STATUS = "return document.getElementById('found').textContent"
+SHOWN = "return [...document.querySelectorAll('#samples .card')].map(one => one.innerText)"
+ANSWERS = SHOWN.replace("#samples", "#answers")
+STATUS = "return document.querySelector('#samples .found').textContent"
 NODES = "return document.querySelectorAll('*').length"
-SET = """const field = document.getElementById(arguments[0]);
+SET = """const field = document.querySelector('#' + (arguments[2] ?? 'samples') + ` [name=${arguments[0]}]`);
 field.value = arguments[1];
 field.dispatchEvent(new Event('change'));"""
 # Types words, and gives back what the page says it found.
 SEARCH = """const [words, done] = [arguments[0], arguments[1]];
-const status = document.getElementById('found'), field = document.getElementById('search');
+const status = document.querySelector('#samples .found'), field = document.querySelector('#samples [type=search]');
 new MutationObserver((_, watch) => { watch.disconnect(); done(status.textContent); })
   .observe(status, {childList: true, characterData: true, subtree: true});
 field.value = words;
@@ -56,8 +57,9 @@ def browser(page) -> Iterator[Browser]:
 
 @pytest.fixture
 def unfiltered(browser) -> Browser:
-    browser.run("document.getElementById('filters').reset()")
+    browser.run("for (const form of document.querySelectorAll('.filters')) form.reset()")
     browser.run(SET, "round", "")
+    browser.run(SET, "model", "", "answers")
     return browser
 
 
@@ -69,24 +71,48 @@ def test_opens_without_a_complaint_and_asks_for_nothing(browser, page):
     assert browser.run("return document.querySelectorAll('.chart svg').length") > 20
 
 
+def option(browser: Browser, field: str, text: str, section: str = "samples") -> str:
+    found = f"return [...document.querySelector('#{section} [name={field}]').options].map(one => [one.value, one.text])"
+    return next(value for value, shown in browser.run(found) if shown == text)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("round", "1", "d_1"),
+        ("round", "d_1", "round d_1"),
         ("fate", "kept", "kept"),
-        ("fate", "rejected", "rejected: "),
-        ("rule", "near_duplicate", "rejected: near_duplicate"),
-        ("stage", "filter_outputs", "by filter_outputs"),
+        ("fate", "rejected", "rejected"),
+        ("rule", "near_duplicate", "rule near_duplicate"),
+        ("stage", "filter_outputs", "stage filter_outputs"),
     ],
 )
 def test_filters_show_what_they_say(unfiltered, field, value, words):
     browser = unfiltered
     everything = browser.run(STATUS)
-    options = "return [...document.getElementById(arguments[0]).options].map(one => [one.value, one.text])"
-    browser.run(SET, field, next(one for one, text in browser.run(options, field) if value in (one, text)))
+    browser.run(SET, field, option(browser, field, value))
     shown = browser.run(SHOWN)
     assert 0 < len(shown) <= PAGE and all(words in text for text in shown)
     assert everything == "180 of 180 rows match" != browser.run(STATUS)
+
+
+def test_answers_of_a_benchmark_are_a_click_away_and_can_be_filtered(unfiltered):
+    browser = unfiltered
+    browser.run("document.querySelector('[data-filter=\"answers benchmark constraints\"]').click()")
+    status = STATUS.replace("#samples", "#answers")
+    assert browser.run(status) == "240 of 844 answers match"
+    assert all("benchmark constraints" in text for text in browser.run(ANSWERS))
+    assert [f"model iter_{i}" in text for i, text in enumerate(browser.run(ANSWERS)[:4])] == [True] * 4
+    for field, value in (("model", "iter_2"), ("result", "full marks")):
+        browser.run(SET, field, option(browser, field, value, "answers"), "answers")
+    shown = browser.run(ANSWERS)
+    assert 0 < len(shown) < 60 and all("iter_2" in text and "score 1" in text for text in shown)
+    browser.run(SET, "result", "", "answers")
+    browser.run(SET, "benchmark", option(browser, "benchmark", "chat", "answers"), "answers")
+    first = browser.run(ANSWERS)[0]
+    parts = ["prompt", "turn 1", "prompt", "turn 2", "judge 1", "[[5]]", "judge 2", "[[6]]"]
+    places = [first.index(part) for part in parts]
+    assert browser.run(status) == "80 of 844 answers match" and places == sorted(places)
+    assert "full marks" not in first  # its judge does not count
 
 
 def test_search_finds_words_whatever_their_case(unfiltered):
@@ -107,11 +133,11 @@ def test_order_by_a_score(unfiltered):
 def test_pages_turn_by_keyboard(unfiltered):
     browser = unfiltered
     first = browser.run(SHOWN)
-    browser.run("document.getElementById('next').focus()")
+    browser.run("document.querySelector('#samples .next').focus()")
     enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
     for kind in ("keyDown", "keyUp"):
         browser.chrome("Input.dispatchKeyEvent", type=kind, **enter)
-    assert browser.run("return document.getElementById('place').textContent") == "page 2 of 9"
+    assert browser.run("return document.querySelector('#samples .place').textContent") == "page 2 of 9"
     assert not set(first) & set(browser.run(SHOWN))
 
 
@@ -121,9 +147,10 @@ def test_hostile_samples_stay_text(unfiltered):
     before = browser.run(tags)
     seen: list[str] = []
     browser.wait(SEARCH, "d0-")
+    seen += browser.run("return [...document.querySelectorAll('#answers dd')].map(one => one.textContent)")
     for _ in range(3):
-        seen += browser.run("return [...document.querySelectorAll('.sample dd')].map(one => one.textContent)")
-        browser.run("document.getElementById('next').click()")
+        seen += browser.run("return [...document.querySelectorAll('#samples dd')].map(one => one.textContent)")
+        browser.run("document.querySelector('#samples .next').click()")
         assert browser.run(tags) == before
     for name in ("end of script", "image", "comment", "frame", "quotes", "emoji"):
         assert HOSTILE[name] in seen, name
@@ -181,8 +208,8 @@ def test_ten_thousand_rows_stay_quick(many):
     took, nodes = [], []
     timed = """const started = performance.now();
     for (let n = 0; n < 20; n++) {
-      document.getElementById('search').value = 'river ' + n;
-      document.getElementById('filters').dispatchEvent(new Event('submit', {cancelable: true}));
+      document.querySelector('#samples [type=search]').value = 'river ' + n;
+      document.querySelector('#samples .filters').dispatchEvent(new Event('submit', {cancelable: true}));
     }
     return performance.now() - started"""
     for page in many:
@@ -201,7 +228,7 @@ def test_says_how_many_of_how_many_are_shown(tmp_path):
     page = write(tmp_path, 100, 30, rounds=1, evaluation=False, health=False)
     with Browser() as browser:
         browser.open(page)
-        assert browser.run("return document.getElementById('shown-of').textContent").startswith(
+        assert browser.run("return document.getElementById('samples-shown').textContent").startswith(
             "Showing 30 of 100 rows"
         )
 

@@ -69,6 +69,19 @@ def test_all_problems_come_in_one_message(root):
         assert place in str(caught.value)
 
 
+def test_a_benchmark_has_a_file_or_a_data_set_on_the_hub(root):
+    def benchmark(**entry):
+        run = {**FAKE, "evaluation": {"benchmarks": {"x": {"kind": "triviaqa", **entry}}}}
+        return load({"runs": {"a": run}}, root).runs["a"].evaluation.benchmarks["x"]
+
+    fetched = benchmark(hub="owner/set", subset="part", revision="refs/pr/1")
+    assert fetched.path == "data/hub/owner--set--part--test--refs--pr--1.jsonl"
+    assert benchmark(**fetched.model_dump(exclude={"kind"})) == fetched  # resolved settings can be read again
+    for entry, message in (({}, "give path"), ({"path": "x.jsonl", "hub": "owner/set"}, "give one of path and hub")):
+        with pytest.raises(UserError, match=message):
+            benchmark(**entry)
+
+
 def test_a_file_without_runs_says_what_to_write(root):
     with pytest.raises(UserError, match="at least one run is needed"):
         load({}, root)

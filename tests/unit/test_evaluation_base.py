@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from isheep.config.evaluation import Evaluation
 from isheep.config.stages import Plain
 from isheep.engines.base import Completion, Prompt, Request, Sampling, ScoreRequest
 from isheep.errors import UserError
 from isheep.evaluation import files
 from isheep.evaluation.base import FLOORS, Ask, Benchmark, Floor, Item, answered, mean, ratio, said, score_all
-from isheep.evaluation.registry import KINDS, make
+from isheep.evaluation.registry import KINDS, build, make
 
 TURNS = (
     {"role": "user", "content": "Name a bird {prompt}."},
@@ -150,3 +151,13 @@ def test_every_benchmark_is_made_by_name_and_unknown_ones_are_refused():
         make("ifevil")
     with pytest.raises(UserError, match="triviaqa has no setting temperature"):
         make("triviaqa", temperature=1)
+
+
+@pytest.mark.parametrize(
+    "kind", ["heldout", "ifeval", "humaneval", "mbpp", "triviaqa", "squad2", "mt_bench", "pairwise"]
+)
+def test_every_kind_of_the_settings_becomes_a_benchmark_wherever_its_data_is(kind):
+    for source in ({"path": "x.jsonl"}, {"hub": "owner/set", "subset": "part", "split": "dev", "revision": "1"}):
+        given = {"benchmarks": {"x": {"kind": kind, "limit": 3, **source}}, "judge": {"kind": "model"}}
+        benchmark = build("x", Evaluation(**given))
+        assert benchmark.name == "x" and not hasattr(benchmark, "hub")

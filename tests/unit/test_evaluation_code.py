@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from isheep.errors import UserError
+from isheep.evaluation import code, sandbox
 from isheep.evaluation.base import Floor, Item, said, score_all
 from isheep.evaluation.code import HumanEval, Mbpp, defines, extract, indented, pass_at_k
 from isheep.evaluation.sandbox import Outcome
@@ -180,6 +181,24 @@ def test_the_real_files_load_and_floors_score_nothing():
 def test_canonical_solutions_survive_the_way_through_a_chat_answer():
     for benchmark, name in ((HumanEval(run=execute), "HumanEval.jsonl.gz"), (Mbpp(run=execute), "mbpp.jsonl")):
         for item in benchmark.load(DATA / name, 20):
-            code = item.fields.get("code") or item.fields["prompt"] + item.fields["canonical_solution"]
-            row = benchmark.score(item, {"sample-0": said(f"Here:\n```python\n{code}\n```\nDone.")})
+            solution = item.fields.get("code") or item.fields["prompt"] + item.fields["canonical_solution"]
+            row = benchmark.score(item, {"sample-0": said(f"Here:\n```python\n{solution}\n```\nDone.")})
             assert row["passed"] == [True], (item.id, row["detail"])
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("benchmark", "name", "step"),
+    [
+        (HumanEval(), "HumanEval.jsonl.gz", 20),
+        (HumanEval(name="humaneval_plus"), "HumanEvalPlus-OriginFmt.jsonl.gz", 20),
+        (Mbpp(), "mbpp.jsonl", 60),
+    ],
+)
+def test_a_part_of_the_files_own_solutions_pass_in_the_sandbox_and_floors_do_not(benchmark, name, step):
+    if not any(map(sandbox.works, sandbox.MODES[:2])):
+        pytest.skip("this machine allows no namespaces")
+    items = benchmark.load(DATA / name)[::step]  # all of them: tests/unit/test_evaluation_slow.py
+    assert len(items) == 9 and code.self_test(benchmark, items) == {}
+    rows = score_all(Floor(benchmark, "echo"), items[:2], {})
+    assert [row["passed"] for row in rows] == [[False]] * 2

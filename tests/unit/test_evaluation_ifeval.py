@@ -12,10 +12,11 @@ from isheep.evaluation.base import Floor, Item, said, score_all
 from isheep.evaluation.ifeval import Ifeval, checkers, echoes, followed, punkt_folder
 
 ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / "shared" / "data"
 CONSTRAINTS = ROOT / "config" / "evaluation" / "constraints.jsonl"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def punkt():
     import nltk
 
@@ -201,3 +202,55 @@ def test_the_own_constraints_have_a_floor_of_zero_and_a_ceiling_of_one():
     assert ceiling["prompt_strict"].value == ceiling["instruction_loose"].value == 1
     empty = benchmark.summarise(score_all(Floor(benchmark, "empty"), items, {}))
     assert empty["instruction_loose"].value == 0 and empty["echo"].value == 0
+
+
+# The whole file -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def prompts(punkt):
+    if not DATA.is_dir():
+        pytest.skip("no ../shared/data beside the repository")
+    return Ifeval().load(DATA / "ifeval_input_data.jsonl")
+
+
+def percent(rows):
+    metrics = Ifeval().summarise(rows)
+    return {name: round(100 * metric.value, 2) for name, metric in metrics.items() if name != "echo"}
+
+
+@pytest.mark.parametrize(
+    ("floor", "strict", "instructions", "loose", "loose_instructions"),
+    [
+        ("empty", 0.0, 0.0, 0.0, 0.0),
+        ("lol", 11.46, 22.90, 11.46, 22.90),
+        # With lm-eval's random letters for "#" and "!" up to two instructions more, by chance.
+        ("echo", 24.77, 35.97, 29.76, 41.01),
+    ],
+)
+def test_floors_of_the_541_prompts_are_those_of_the_reference(
+    prompts, floor, strict, instructions, loose, loose_instructions
+):
+    assert len(prompts) == 541 and sum(len(item.fields["instructions"]) for item in prompts) == 834
+    rows = score_all(Floor(Ifeval(), floor), prompts, {})
+    assert percent(rows) == {
+        "prompt_strict": strict,
+        "instruction_strict": instructions,
+        "prompt_loose": loose,
+        "instruction_loose": loose_instructions,
+    }
+    assert Ifeval().summarise(rows)["echo"].value == float(floor == "echo")
+    for metrics in Ifeval().groups(rows).values():
+        assert metrics["instruction_strict"].value <= metrics["instruction_loose"].value
+
+
+def test_floor_of_a_loop_and_the_same_numbers_twice(prompts):
+    rows = [{"id": item.id, **Ifeval().score(item, {"answer": said("the " * 400)})} for item in prompts]
+    assert percent(rows) == {
+        "prompt_strict": 15.16,
+        "instruction_strict": 28.30,
+        "prompt_loose": 15.16,
+        "instruction_loose": 28.30,
+    }
+    assert rows == [{"id": item.id, **Ifeval().score(item, {"answer": said("the " * 400)})} for item in prompts]
+    assert len(Ifeval().groups(rows)) == 25

@@ -4,12 +4,16 @@ import json
 
 import pytest
 
-from isheep.evaluation.base import Metric, ratio
+from isheep.evaluation.base import Metric, ratio, whole
 from isheep.evaluation.intervals import bootstrap, interval, paired, table, wilson
 
 
 def shares(*values):
     return {f"i{number:03}": (float(value), 1.0) for number, value in enumerate(values)}
+
+
+def metric(terms):
+    return ratio((id, *pair) for id, pair in terms.items())
 
 
 def test_wilson_agrees_with_a_case_worked_by_hand():
@@ -53,16 +57,18 @@ def test_the_same_seed_gives_the_same_interval_in_any_order_of_items():
 def test_a_paired_difference_is_narrower_than_two_apart():
     one = shares(*[0, 1] * 50)
     other = {id: (min(1.0, above + (id == "i000")), 1.0) for id, (above, _) in one.items()}
-    difference = paired(other, one)
+    difference = paired(metric(other), metric(one))
     assert difference.value == pytest.approx(0.01) and difference.n == 100
     assert difference.low == 0 and difference.high < 0.05
     assert bootstrap(one).high - bootstrap(one).low > 0.15
 
 
 def test_a_paired_difference_takes_only_items_that_both_have():
-    difference = paired({"a": (1, 1), "b": (1, 1), "x": (0, 1)}, {"a": (0, 1), "b": (0, 1), "y": (1, 1)})
+    difference = paired(
+        metric({"a": (1, 1), "b": (1, 1), "x": (0, 1)}), metric({"a": (0, 1), "b": (0, 1), "y": (1, 1)})
+    )
     assert (difference.value, difference.low, difference.high, difference.n) == (1, 1, 1, 2)
-    assert paired({"a": (1, 1)}, {"b": (1, 1)}) is None
+    assert paired(metric({"a": (1, 1)}), metric({"b": (1, 1)})) is None
 
 
 def test_right_or_wrong_items_get_wilson_and_others_the_bootstrap():
@@ -70,6 +76,20 @@ def test_right_or_wrong_items_get_wilson_and_others_the_bootstrap():
     graded = ratio([("a", 0.25, 1), ("b", 0.75, 1)])
     assert interval(graded) == bootstrap(graded.terms)
     assert interval(ratio([])) is None
+
+
+def test_a_statistic_of_all_items_is_resampled_as_a_whole():
+    def widest(items):
+        return max(items) - min(items) if len(items) > 1 else None
+
+    spread = whole({"a": 0.0, "b": 4.0}, widest, 2, "words")
+    # Two draws of two items: the same one twice (0) or both (4), with probability 1/2 each.
+    assert spread.value == 4 and (interval(spread).low, interval(spread).high) == (0, 4)
+    other = whole({"a": 0.0, "b": 1.0, "c": 9.0}, widest, 3, "words")
+    difference = paired(spread, other)
+    assert (difference.value, difference.low, difference.high, difference.n) == (3, 0, 3, 2)
+    assert interval(whole({"a": 1.0}, widest, 1, "words")) is None
+    assert paired(whole({"a": 1.0}, widest, 1, "words"), spread) is None
 
 
 def test_the_table_is_json_with_differences_to_earlier_models():

@@ -194,11 +194,11 @@ def test_the_floors_of_a_judged_benchmark_are_judged_too(tmp_path):
 
 def test_the_win_rate_at_equal_length_takes_out_what_length_buys():
     wins, lengths = [1.0, 1.0, 1.0, 0.0], [100, 100, 100, -100]
-    assert at_equal_length(wins, lengths) == pytest.approx(0.5, abs=1e-6)
-    assert at_equal_length([1.0, 0.0, 1.0, 0.0, 1.0], [0] * 5) == pytest.approx(0.6, abs=0.01)
-    assert at_equal_length([0.75] * 4, [5, -5, 9, 1]) == pytest.approx(0.75)
-    assert at_equal_length([], []) is None
-    assert 0.9 < at_equal_length([1.0] * 5, [1, 2, 3, 4, 5]) < 1
+    assert at_equal_length(list(zip(wins, lengths, strict=True))) == pytest.approx(0.5, abs=1e-6)
+    assert at_equal_length([(1.0, 0), (0.0, 0), (1.0, 0), (0.0, 0), (1.0, 0)]) == pytest.approx(0.6, abs=0.01)
+    assert at_equal_length([(0.75, words) for words in (5, -5, 9, 1)]) == pytest.approx(0.75)
+    assert at_equal_length([]) is None
+    assert 0.9 < at_equal_length([(1.0, words) for words in (1, 2, 3, 4, 5)]) < 1
 
 
 # --- calibration ---

@@ -139,6 +139,19 @@ def test_the_question_is_shown_zero_shot_and_greedy():
     assert "Passage: c" in ask.last and "impossible to answer" in ask.last
 
 
+def test_questions_are_read_one_a_row_as_the_hub_has_them(tmp_path):
+    rows = [
+        {"id": "a", "context": "Rome is old.", "question": "What is old?", "answers": {"text": ["Rome", "Rome"]}},
+        {"id": "b", "context": "Rome is old.", "question": "What is new?", "answers": {"text": []}},
+    ]
+    (tmp_path / "s.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    first, second = Squad2().load(tmp_path / "s.jsonl")
+    assert first.fields["answers"] == ["Rome"] and second.fields["answers"] == []
+    (tmp_path / "s.jsonl").write_text(json.dumps({**rows[0], "answers": {"text": "Rome"}}))
+    with pytest.raises(UserError, match=r"s.jsonl:1: 'text' must be list"):
+        Squad2().load(tmp_path / "s.jsonl")
+
+
 @needs_data
 def test_floors_and_ceilings_on_the_real_questions():
     trivia = TriviaQa().load(DATA / "triviaqa_rc_wikipedia_validation_150.json")

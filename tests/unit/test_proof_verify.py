@@ -13,7 +13,7 @@ from isheep.errors import UserError
 from isheep.graph import Graph
 from isheep.proof.edits import explain
 from isheep.proof.results import Broken, Results, in_run, read_sealed, stage_key
-from isheep.proof.stale import differences, stale, stale_code
+from isheep.proof.stale import differences, stale, stale_code, stale_page
 from isheep.proof.verify import verify
 from isheep.records import digest, write_json, write_rows
 
@@ -168,6 +168,14 @@ def test_stale_code_names_the_files_that_changed():
     then = {**provenance.code_files("select_data.py"), "isheep/select.py": "0" * 64}
     (finding,) = stale_code(stages, then)
     assert "(scripts/isheep/select.py)" in finding.message
+
+
+def test_a_page_is_stale_when_its_style_sheet_changed():
+    then = provenance.code_files("write_report.py")
+    assert stale_page("a", then) == stale_page("a", None) == []
+    (finding,) = stale_page("a", {**then, "isheep/report/page.css": "0" * 64})
+    assert (finding.kind, finding.artifact) == ("stale_code", "results/a/report.html")
+    assert "(scripts/isheep/report/page.css)" in finding.message
 
 
 def test_differences_are_told_by_key():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -96,7 +97,8 @@ def test_gathers_every_round_and_model(tmp_path, monkeypatch):
     rejected = sum(sum(funnel["rejected"].values()) for one in report.rounds for funnel in one.funnels.values())
     kept = sum(one.funnels["select_data"]["rows_out"] for one in report.rounds)
     assert rejected + kept == 150
-    assert sum(not row["rule"] for row in report.samples.rows) == kept
+    told = report.samples.packed()
+    assert sum(told["filters"][1]["options"][row[1][1]] == "kept" for row in told["rows"]) == kept
 
 
 def test_an_edited_record_is_refused(tmp_path, monkeypatch):
@@ -118,7 +120,7 @@ def test_artifact_that_is_gone_is_left_out(tmp_path, monkeypatch):
 # Samples -------------------------------------------------------------------------------------------------------------
 
 
-def packed(rows, limit=10) -> dict:
+def sampled(rows, limit=10) -> dict:
     samples = Samples(limit, 100, ("score",))
     for row in rows:
         samples.offer(0, "select_data", row, kept=False)
@@ -128,19 +130,19 @@ def packed(rows, limit=10) -> dict:
 def test_sample_does_not_hang_on_the_order_of_rows():
     rows = [{"id": f"r{n}", "instruction": str(n), "rule": "low", "score": n} for n in range(200)]
     shuffled = random.Random(1).sample(rows, len(rows))
-    assert packed(rows) == packed(shuffled)
-    assert packed(rows)["total"] == 200 and len(packed(rows)["rows"]) == 10
-    few = {row[0] for row in packed(rows, 5)["rows"]}
-    assert few < {row[0] for row in packed(rows, 10)["rows"]}
+    assert sampled(rows) == sampled(shuffled)
+    assert sampled(rows)["total"] == 200 and len(sampled(rows)["rows"]) == 10
+    few = {row[0] for row in sampled(rows, 5)["rows"]}
+    assert few < {row[0] for row in sampled(rows, 10)["rows"]}
 
 
 def test_no_samples_when_none_are_wanted():
-    told = packed([{"id": "a"}], limit=0)
+    told = sampled([{"id": "a"}], limit=0)
     assert told["rows"] == [] and told["total"] == 1
 
 
 def test_fields_of_a_row_that_the_page_does_not_know_are_kept():
-    told = packed(
+    told = sampled(
         [{"id": "a", "rule": "near_duplicate", "of": "seed-1", "similarity": 0.8, "seeds": ["x", "y"], "odd": {"a": 1}}]
     )
     assert dict(zip(told["more"], told["rows"][0][-1], strict=True)) == {
@@ -162,11 +164,11 @@ def test_histogram_counts_every_score_once_and_ignores_what_is_none():
     assert scores.histogram("nobody") == []
 
 
-def test_seconds_of_evaluation_are_shared_out_by_tokens(tmp_path, monkeypatch):
+def test_seconds_of_evaluation_are_shared_out_by_tokens_and_those_of_the_judge_to_what_it_judged(tmp_path, monkeypatch):
     report = report_of(tmp_path, monkeypatch, rounds=1, rows=4)
     seconds = costs.benchmark_seconds(report.stages, 1, report.models[1].scores)
-    assert sum(seconds.values()) == pytest.approx(300)
-    assert seconds["heldout"] / seconds["chat"] == pytest.approx(35_000 / 12_000)
+    assert sum(seconds.values()) == pytest.approx(300 + 30)  # evaluate_model, and judge_answers for the one it judged
+    assert seconds["heldout"] / (seconds["chat"] - 30) == pytest.approx(35_000 / 12_000)
     assert seconds["code"] == 0
 
 
@@ -194,6 +196,13 @@ def test_health_of_any_shape_becomes_series():
 
 
 # Drawings ------------------------------------------------------------------------------------------------------------
+
+
+def test_small_values_on_an_axis_are_written_out():
+    points = [{"x": i, "series": "a", "value": value, "low": None, "high": None, "label": ""}
+              for i, value in enumerate((0.81, 0.86))]  # fmt: skip
+    svg = charts.curves(points, "bits per byte")
+    assert ">0.82</text>" in svg and not re.search(r">\d+m</text>", svg)
 
 
 def parsed(svg: str) -> ElementTree.Element:
@@ -302,6 +311,12 @@ def test_comparison_takes_the_last_model_of_each_run(compared):
     assert [cell and (cell["model"], cell["value"]) for cell in row["cells"]] == [
         ("iter_2", "30.0 %"), ("iter_3", "35.0 %"), None
     ]  # fmt: skip
+
+
+def test_scores_that_do_not_count_are_never_called_better(compared):
+    told = {row["metric"]: row["cells"][0] for row in compare.table(compared)}
+    assert told["prompt strict"]["tone"] == "better" and told["prompt strict"]["n"] == 60
+    assert told["local judge score"]["tone"] == "" and not told["local judge score"]["counts"]
 
 
 def test_comparison_shows_the_paper_with_its_warning(compared):

@@ -90,7 +90,7 @@ def test_every_model_gets_every_score_with_interval_floors_and_differences(finis
 
 def test_the_base_as_rival_is_met_from_the_first_round_on(finished):
     base, first = (scores(finished, i)["against_base"] for i in (0, 1))
-    assert "from iter_1 on" in base["error"] and base["metrics"] == {}
+    assert "from iter_1 on" in base["note"] and base["error"] is None and base["metrics"] == {}
     assert first["error"] is None and first["metrics"]["local_judge_win_rate"]["n"] == 2
     assert first["floors"]["empty"]["local_judge_win_rate"]["n"] == 2
 
@@ -162,21 +162,27 @@ class Judge:
         self.server.server_close()
 
 
-def test_a_judge_that_cannot_be_reached_loses_nothing_else_and_can_be_asked_later(workplace):
+def test_an_unreachable_judge_and_a_broken_harness_lose_nothing_else_and_the_judge_can_be_asked_later(
+    workplace,
+):
     place = prepare(workplace())
     target = "results/a/iter_0/evaluation/scores.json"
     with Judge() as judge:
         url = judge.url
         endpoint = {"kind": "endpoint", "base_url": url, "model": "j", "attempts": 1}
-        place.configure({"a": measured(endpoint)})
+        settings = measured(endpoint)
+        settings["evaluation"]["harness"] = {"tasks": ["no_such_task"]}
+        place.configure({"a": settings})
     done = place.snakemake(target)
     assert f"judge {url} (model j): cannot be reached" in done.stderr and "Traceback" not in done.stderr
     found = scores(place, 0)
     assert "cannot be reached" in found["turns"]["error"] and not found["turns"]["counts"]
+    assert found["harness"]["error"].startswith("evaluation.harness.tasks: lm-eval has no task no_such_task; ")
     assert found["heldout"]["error"] is None and found["own_code"]["metrics"]["own_code_pass@1"]["n"] == 1
 
     with Judge() as judge:
-        place.configure({"a": measured({**endpoint, "base_url": judge.url})})
+        settings["evaluation"]["judge"]["base_url"] = judge.url
+        place.configure({"a": settings})
         place.snakemake(target)
     found = scores(place, 0)["turns"]
     assert found["error"] is None and found["metrics"]["local_judge_score"]["value"] == 7
@@ -197,3 +203,23 @@ def test_a_missing_data_file_and_a_missing_judge_are_told_before_anything_runs(w
         and "benchmarks.against_base needs a judge, like judge: {kind" in done.stderr
         and "Traceback" not in done.stderr
     )
+
+
+def test_a_data_set_is_fetched_once_and_one_that_cannot_be_is_one_line(workplace):
+    place = workplace()
+    (place.folder / "own_set").mkdir()  # what is in a folder the library reads as it reads the hub
+    (place.folder / "own_set/test.jsonl").write_text(lines(TRIVIA))
+    benchmarks = {"heldout": None, "constraints": None, "trivia": {"kind": "triviaqa", "hub": "own_set"}}
+    place.configure({"a": {**FAKE, "rounds": 1, "evaluation": {"benchmarks": benchmarks}}})
+    target = "results/a/iter_0/evaluation/scores.json"
+    place.snakemake(target)
+    assert scores(place, 0)["trivia"]["items"] == 1
+    assert json.loads((place.folder / "data/hub/own_set--test--main.jsonl").read_text()) == TRIVIA[0]
+    assert "Nothing to be done" in (done := place.snakemake(target)).stdout + done.stderr
+
+    benchmarks["trivia"]["split"] = "validation"
+    place.configure({"a": {**FAKE, "rounds": 1, "evaluation": {"benchmarks": benchmarks}}})
+    done = place.snakemake(target, check=False)
+    text = done.stdout + done.stderr
+    assert done.returncode and "own_set: cannot be fetched from the hub (" in text and "Traceback" not in text
+    assert not (place.folder / "data/hub/own_set--validation--main.jsonl").exists()

@@ -28,8 +28,8 @@ def read(place: Workplace, file: str) -> str:
     return (place.folder / "results" / file).read_text(encoding="utf-8")
 
 
-def samples(page: str) -> list[list]:
-    return json.loads(re.search(r'id="data">(.*?)</script>', page)[1])["rows"]
+def samples(page: str) -> dict:
+    return json.loads(re.search(r'data-browser="samples">(.*?)</script>', page)[1])
 
 
 def test_run_ends_with_the_path_of_its_report(finished):
@@ -40,9 +40,11 @@ def test_run_ends_with_the_path_of_its_report(finished):
 def test_report_shows_the_rows_of_the_run(finished):
     page = read(finished, "a/report.html")
     funnel = json.loads(read(finished, "a/d_0/prompts.funnel.json"))
-    rows = samples(page)
-    assert len(rows) == funnel["rows_in"]
-    kept = {row[0] for row in rows if row[3] == -1}
+    told = samples(page)
+    assert len(told["rows"]) == funnel["rows_in"]
+    (fate,) = [place for place, one in enumerate(told["filters"]) if one["name"] == "fate"]
+    is_kept = told["filters"][fate]["options"].index("kept")
+    kept = {row[0] for row in told["rows"] if row[1][fate] == is_kept}
     assert kept == {json.loads(line)["id"] for line in read(finished, "a/d_0/selected.jsonl").splitlines()}
     for section in ("funnel", "assessment", "training", "cost", "lineage"):
         assert f'<section id="{section}"' in page

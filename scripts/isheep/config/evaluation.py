@@ -10,14 +10,37 @@ from isheep.config.engine import Engine
 from isheep.config.model import Model
 from isheep.config.section import Section
 
+FETCHED = "data/hub/"
 NAME = r"^[a-z][a-z0-9_]*$"
 
 
 class OnFile(Section):
-    """What benchmarks have in common: a data file."""
+    """What benchmarks have in common: a data file, or a data set on the hub that is fetched into one."""
 
-    path: str = Field(description="Data file.")
+    path: str | None = Field(None, description="Data file.")
+    hub: str | None = Field(None, description="In its place, a data set's id on the hub; fetched once into data/hub/.")
+    subset: str | None = Field(None, description="Part of the data set on the hub that has several.")
+    split: str = Field("test", description="Split of the data set on the hub; `train+test` joins two.")
+    revision: str = Field("main", description="Branch, tag or commit on the hub; a commit makes the run repeatable.")
     limit: int | None = Field(None, ge=1, description="Only the first so many items.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fetched_into(cls, given: Any) -> Any:
+        """Name the file into which a data set on the hub is fetched; resolved settings name it already."""
+        if not isinstance(given, dict) or not isinstance(given.get("hub"), str):
+            return given
+        parts = (given["hub"], given.get("subset"), given.get("split", "test"), given.get("revision", "main"))
+        file = FETCHED + "--".join(str(part).replace("/", "--") for part in parts if part) + ".jsonl"
+        if given.get("path") not in (None, file):
+            raise ValueError("give one of path and hub, not both")
+        return {**given, "path": file}
+
+    @model_validator(mode="after")
+    def _has_data(self) -> OnFile:
+        if self.path is None:
+            raise ValueError("give path (a data file) or hub (a data set's id)")
+        return self
 
 
 class Heldout(OnFile):

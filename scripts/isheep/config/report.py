@@ -13,4 +13,13 @@ class Report(Section):
     samples: int = Field(
         5_000, ge=0, le=100_000, description="Rows in the browser of samples; of more, those first by a hash of the id."
     )
-    characters: int = Field(4_000, ge=100, description="Longer texts of a sample are cut to so many characters.")
+    answers: int = Field(
+        100,
+        ge=0,
+        le=100_000,
+        description="Items of each benchmark whose answers can be read, the same ones for every model; of more, those "
+        "first by a hash of the id.",
+    )
+    characters: int = Field(
+        4_000, ge=100, description="Longer texts of samples and answers are cut to so many characters."
+    )

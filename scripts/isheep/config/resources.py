@@ -26,6 +26,7 @@ class Resources(Section):
     assess: Need = Field(Need(), description="assess_outputs and probe_data.")
     train: Need = Field(Need(), description="train_adapter.")
     merge: Need = Field(Need(), description="merge_model and identify_model.")
+    score: Need = Field(Need(minutes=120), description="score_model, which runs a program on each core.")
 
     evaluate: Need | None = Field(None, description="evaluate_model and run_harness; as `generate` when not given.")
     judge: Need | None = Field(None, description="judge_answers and calibrate_judge; as `assess` when not given.")

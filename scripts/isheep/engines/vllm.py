@@ -48,9 +48,7 @@ class VllmEngine(AbstractContextManager):
     """
 
     def __init__(self, settings: Settings, model: Model, folder: Path, threads: int, gpus: int) -> None:
-        _check(settings, gpus)
-        _set_environment(settings, threads)
-        self._engine = _start(settings, model, folder, gpus)
+        self._engine = _start(settings, folder, prepare(settings, model, threads, gpus), gpus)
         self.context_length = settings.context_length
         self._tokenizer = load_tokenizer(folder, model)
         self._ends = end_tokens(self._tokenizer, folder)
@@ -220,6 +218,34 @@ def _look(**wanted: Any) -> dict[str, Any]:
     return {"temperature": 0.0, "max_tokens": 1, **wanted}
 
 
+def prepare(settings: Settings, model: Model, threads: int, gpus: int) -> dict[str, Any]:
+    """Set what vLLM reads from the environment when it is imported, and return its arguments, all but the model's."""
+    _check(settings, gpus)
+    _set_environment(settings, threads)
+    on_cpu = {"kv_cache_memory_bytes": int(settings.cpu_cache_gib * 2**30)}
+    on_gpu = {"gpu_memory_utilization": settings.gpu_memory_utilization}
+    return {
+        "dtype": settings.dtype,
+        "max_model_len": settings.context_length,
+        "max_num_seqs": settings.max_num_seqs,
+        "max_num_batched_tokens": max(settings.context_length, MIN_BATCHED_TOKENS),
+        "enable_prefix_caching": settings.prefix_caching,
+        "enable_chunked_prefill": settings.chunked_prefill,
+        "enforce_eager": settings.enforce_eager,
+        "tensor_parallel_size": max(gpus, 1) if settings.tensor_parallel == "gpus" else settings.tensor_parallel,
+        "load_format": "auto" if model.allow_pickle else "safetensors",
+        "trust_remote_code": model.trust_remote_code,
+        # The run's settings decide how to draw, not the model's generation_config.json.
+        "generation_config": "vllm",
+        "logprobs_mode": "raw_logprobs",
+        "max_logprobs": MAX_CHILDREN,
+        "seed": 0,
+        "disable_log_stats": True,
+        "use_tqdm_on_load": False,
+        **(on_gpu if gpus else on_cpu),
+    }
+
+
 def _check(settings: Settings, gpus: int) -> None:
     parallel = settings.tensor_parallel
     if parallel != "gpus" and parallel > max(gpus, 1):
@@ -252,7 +278,7 @@ def _set_environment(settings: Settings, threads: int) -> None:
     torch.set_num_threads(threads)  # for the case that torch was imported, and read its environment, before
 
 
-def _start(settings: Settings, model: Model, folder: Path, gpus: int) -> Any:
+def _start(settings: Settings, folder: Path, arguments: dict[str, Any], gpus: int) -> Any:
     try:
         from vllm.engine.arg_utils import EngineArgs
         from vllm.platforms import current_platform
@@ -262,31 +288,8 @@ def _start(settings: Settings, model: Model, folder: Path, gpus: int) -> Any:
     if current_platform.is_cpu() != (gpus == 0):
         built = "a CPU" if current_platform.is_cpu() else "GPUs"
         raise UserError(f"engine.name: this vllm was built for {built}, but the job has {gpus} GPUs; see envs/")
-    on_cpu = {"kv_cache_memory_bytes": int(settings.cpu_cache_gib * 2**30)}
-    on_gpu = {"gpu_memory_utilization": settings.gpu_memory_utilization}
-    arguments = EngineArgs(
-        model=str(folder),
-        dtype=settings.dtype,
-        max_model_len=settings.context_length,
-        max_num_seqs=settings.max_num_seqs,
-        max_num_batched_tokens=max(settings.context_length, MIN_BATCHED_TOKENS),
-        enable_prefix_caching=settings.prefix_caching,
-        enable_chunked_prefill=settings.chunked_prefill,
-        enforce_eager=settings.enforce_eager,
-        tensor_parallel_size=max(gpus, 1) if settings.tensor_parallel == "gpus" else settings.tensor_parallel,
-        load_format="auto" if model.allow_pickle else "safetensors",
-        trust_remote_code=model.trust_remote_code,
-        # The run's settings decide how to draw, not the model's generation_config.json.
-        generation_config="vllm",
-        logprobs_mode="raw_logprobs",
-        max_logprobs=MAX_CHILDREN,
-        seed=0,
-        disable_log_stats=True,
-        use_tqdm_on_load=False,
-        **(on_gpu if gpus else on_cpu),
-    )
     try:
-        return LLMEngine.from_engine_args(arguments)
+        return LLMEngine.from_engine_args(EngineArgs(model=str(folder), **arguments))
     except (ValueError, RuntimeError, OSError) as error:
         memory = "gpu_memory_utilization" if gpus else "cpu_cache_gib"
         raise UserError(

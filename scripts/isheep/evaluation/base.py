@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from isheep.config.stages import Plain
 from isheep.engines.base import Completion, Prompt, Request, Sampling, Score, ScoreRequest, Template
@@ -78,15 +78,16 @@ class Metric:
     """A number over a benchmark's items.
 
     Nearly every metric here is a ratio of two sums over items (a mean, a pooled accuracy, bits per byte), so each item
-    brings a numerator and a denominator; intervals.py resamples those. `terms` is empty for the few that are not.
-    `value` is None when nothing counts.
+    brings a numerator and a denominator; intervals.py resamples those. The few that are not have a `statistic` of what
+    all items bring. `value` is None when nothing counts.
     """
 
     value: float | None
     n: int
     unit: str
     better: Literal["higher", "lower", ""] = "higher"
-    terms: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    terms: Mapping[str, Any] = field(default_factory=dict)
+    statistic: Callable[[list[Any]], float | None] | None = None
 
 
 def ratio(
@@ -103,6 +104,17 @@ def ratio(
     below = sum(pair[1] for pair in counted.values())
     value = sum(pair[0] for pair in counted.values()) / below if below else None
     return Metric(value, len(counted), unit, better, counted)
+
+
+def whole(
+    terms: Mapping[str, Any],
+    statistic: Callable[[list[Any]], float | None],
+    n: int,
+    unit: str,
+    better: Literal["higher", "lower", ""] = "higher",
+) -> Metric:
+    """Return a statistic of what all items bring, by their ids, that is no ratio of sums."""
+    return Metric(statistic(list(terms.values())), n, unit, better, terms, statistic)
 
 
 def mean(

@@ -10,7 +10,7 @@ from typing import Any
 
 from isheep.errors import UserError
 from isheep.evaluation.base import Item
-from isheep.records import Row, read_json
+from isheep.records import Row, read_json, write_rows
 
 
 def load_items(path: Path, make: Callable[[str, Row], Item], limit: int | None = None) -> list[Item]:
@@ -108,3 +108,32 @@ def _checked(place: str, row: Any) -> tuple[str, Row]:
     if not isinstance(row, dict):
         raise UserError(f"{place}: expected a JSON object, found {type(row).__name__}")
     return place, row
+
+
+def fetch(hub: str, subset: str | None, split: str, revision: str, path: str | Path) -> None:
+    """Write the rows of a data set on the Hugging Face hub into a file.
+
+    Parameters
+    ----------
+    hub, subset, split, revision
+        Which data set, and what of it.
+    path
+        File to publish, JSON Lines.
+
+    Raises
+    ------
+    UserError
+        No such data set or part of it, no access to it, or no network.
+    """
+    from datasets import disable_progress_bars, load_dataset
+
+    disable_progress_bars()
+    try:
+        rows = load_dataset(hub, subset, split=split, revision=revision)
+    except Exception as error:  # the library raises whatever its readers and its network do
+        line = (str(error).strip().splitlines() or [""])[0][:200]
+        raise UserError(
+            f"{hub}: cannot be fetched from the hub ({type(error).__name__}: {line}); correct hub, subset, split or "
+            "revision of the benchmark, or give a data file as `path`"
+        ) from None
+    write_rows(path, rows)

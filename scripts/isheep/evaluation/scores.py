@@ -85,8 +85,8 @@ def score(evaluation: Evaluation, measured: Measured, workers: int = 1) -> tuple
     scores: Results = {}
     rows: list[Row] = []
     for name, entry in evaluation.on.items():
-        found: Results = {"kind": entry.kind, "items": 0, "error": errors.get(name), "counts": True, "objections": []}
-        found |= {"headline": [], "metrics": {}, "floors": {}, "groups": {}}
+        found: Results = {"kind": entry.kind, "items": 0, "error": errors.get(name), "note": "", "counts": True}
+        found |= {"objections": [], "headline": [], "metrics": {}, "floors": {}, "groups": {}}
         found["tokens"] = tokens.get(name, {"prompt": 0, "completion": 0, "scored": 0})
         if name in benchmarks:
             try:
@@ -112,7 +112,7 @@ def _score_one(
     benchmark = loaded.benchmark
     judged = loaded.kind in JUDGED
     if getattr(benchmark, "rival", None) == "base" and measured.round == 0:
-        found["error"] = "the base is the rival: compared from iter_1 on"
+        found["note"] = "the base is the rival: compared from iter_1 on"
         return []
     if judged:
         _calibrated(loaded.kind, measured, found)
@@ -130,8 +130,9 @@ def _score_one(
         for other, theirs in measured.earlier.items()
         if any(row["benchmark"] == name for row in theirs.items)
     }
+    metrics = benchmark.summarise(rows)
     found["headline"] = [metric.format(name=name) for metric in benchmark.headline]
-    found["metrics"] = table(benchmark.summarise(rows), earlier)
+    found["metrics"] = table(metrics, earlier)
     found["groups"] = {group: plain(metrics) for group, metrics in benchmark.groups(rows).items()}
     if judged:
         found["floors"] = measured.calibration.get("floors", {}).get(name, {})
@@ -139,15 +140,22 @@ def _score_one(
         found["floors"] = measured.base_scores["benchmarks"].get(name, {}).get("floors", {})
     else:
         found["floors"] = {floor: plain(metrics) for floor, metrics in floors(benchmark, loaded.items, workers).items()}
+    terms = metrics[found["headline"][0]].terms
     return [
         {
             "id": f"{name}/{row['id']}",
             "benchmark": name,
             "item": row["id"],
+            "score": _ratio(terms.get(row["id"])),
             "measures": {key: value for key, value in row.items() if key != "id"},
         }
         for row in rows
     ]
+
+
+def _ratio(terms: tuple[float, float] | None) -> float | None:
+    """Return what an item brings to the first metric of its benchmark; None when it does not count there."""
+    return terms[0] / terms[1] if terms else None
 
 
 def _measured(row: Row) -> Row:
@@ -195,7 +203,7 @@ def _harness(measured: Measured) -> Results:
     results = measured.harness or {}
     found: Results = {"kind": "harness", "items": 0, "error": results.get("error"), "counts": True, "objections": []}
     found |= {"headline": [], "metrics": {}, "floors": {}, "groups": {}}
-    found["tokens"] = {"prompt": 0, "completion": 0, "scored": 0}
+    found["tokens"] = results.get("tokens", {"prompt": 0, "completion": 0, "scored": 0})
     if found["error"]:
         return found
     earlier = {
@@ -207,4 +215,9 @@ def _harness(measured: Measured) -> Results:
     found["items"] = sum(results["documents"].values())
     found["headline"] = list(metrics)
     found["metrics"] = table(metrics, earlier)
+    if measured.base_scores:
+        found["floors"] = measured.base_scores["benchmarks"].get("harness", {}).get("floors", {})
+    elif "floor" in results:
+        skilless = {name: metric for name, metric in harness.metrics(results["floor"]).items() if metric.terms}
+        found["floors"] = {"dummy": plain(skilless)}
     return found

@@ -16,6 +16,7 @@ from isheep.errors import UserError
 from isheep.evaluation.base import Answers, Asked, Benchmark, Item
 from isheep.evaluation.pairwise import against
 from isheep.evaluation.registry import build
+from isheep.provenance import without_place
 from isheep.records import Row
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def load(evaluation: Evaluation, judged_only: bool = False) -> tuple[dict[str, L
             benchmark = build(name, evaluation)
             found[name] = Loaded(benchmark, entry.kind, benchmark.load(Path(entry.path), entry.limit))
         except UserError as error:
-            errors[name] = str(error)
+            errors[name] = without_place(str(error), entry.path)
             logger.error("evaluation.benchmarks.%s is left out: %s", name, error)
     return found, errors
 

@@ -10,6 +10,7 @@ from typing import Any
 from isheep.errors import UserError
 from isheep.evaluation.files import read
 from isheep.health.metric import share
+from isheep.provenance import without_place
 from isheep.records import Row, read_json
 from isheep.rules.text import words
 
@@ -39,7 +40,7 @@ def overlap(rows: Iterable[Row], files: Mapping[str, str], lengths: Sequence[int
         try:
             held[name] = grams(_contents(Path(file)), lengths)
         except UserError as error:
-            errors[name] = {"error": str(error)}
+            errors[name] = {"error": without_place(str(error), file)}
     found = {(name, n): 0 for name in held for n in lengths}
     count = 0
     for row in rows:

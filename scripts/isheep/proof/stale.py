@@ -42,7 +42,7 @@ def stale(graph: Graph, run: str, stages: dict[str, Any], code: dict[str, str] |
             some = "; ".join(f"{place}: {old!r}, now {new!r}" for place, old, new in changes[:3])
             rest = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
             found.append(Finding("stale_settings", key, record, f"{stage} was made with {some}{rest}"))
-    return found + stale_code(stages, code)
+    return found + stale_code(stages, code) + stale_page(run, code)
 
 
 def stale_code(stages: dict[str, Any], code: dict[str, str] | None) -> list[Finding]:
@@ -52,12 +52,24 @@ def stale_code(stages: dict[str, Any], code: dict[str, str] | None) -> list[Find
         now = code_behind(told["stage"])
         if not now or told["code"] in (None, digest(now)):
             continue
-        which = sorted(name for name, sha256 in now.items() if code and code.get(name) != sha256)
-        named = ", ".join(f"scripts/{name}" for name in which[:3])
-        named += f" and {len(which) - 3} more" if len(which) > 3 else ""
-        message = f"{told['stage']} was made by other code than there is now{named and f' ({named})'}"
+        which = f" ({named})" if (named := _changed_code(now, code or now)) else ""
+        message = f"{told['stage']} was made by other code than there is now{which}"
         found.append(Finding("stale_code", key, told["record"], message, told["code"], digest(now)))
     return found
+
+
+def stale_page(run: str, code: dict[str, str] | None) -> list[Finding]:
+    """Return a finding when a run's page, which has no record, is not what the code, templates and styles here make."""
+    which = _changed_code(code_behind("write_report"), code) if code else ""
+    message = f"the page was written by other code than there is now ({which})"
+    return [Finding("stale_code", "", f"results/{run}/report.html", message)] if which else []
+
+
+def _changed_code(now: dict[str, str], then: dict[str, str]) -> str:
+    """Return the names of files that differ, the first three of many."""
+    which = sorted(name for name, sha256 in now.items() if then.get(name) != sha256)
+    named = ", ".join(f"scripts/{name}" for name in which[:3])
+    return named + (f" and {len(which) - 3} more" if len(which) > 3 else "")
 
 
 def code_behind(stage: str) -> dict[str, str]:

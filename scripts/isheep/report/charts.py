@@ -80,9 +80,9 @@ def _value_axis(unit: str, domain: Sequence[float] | None = None, zero: bool = F
     alt = _altair()
 
     scale = alt.Scale(domain=list(domain), nice=False) if domain else alt.Scale(zero=zero)
-    return alt.Y(
-        f"{field}:Q", scale=scale, axis=alt.Axis(title=None, tickCount=5, format="~%" if unit == "%" else "~s")
-    )
+    # 0.82 stays 0.82; only many thousands are shortened.
+    label = "format(datum.value, '~%')" if unit == "%" else "format(datum.value, datum.value < 10000 ? '~g' : '~s')"
+    return alt.Y(f"{field}:Q", scale=scale, axis=alt.Axis(title=None, tickCount=5, labelExpr=label))
 
 
 def _colour(series: Sequence[str]) -> Any:

@@ -11,7 +11,7 @@ from isheep.report import charts, costs
 from isheep.report.gather import Report
 from isheep.report.page import HERE, fill, without_places
 from isheep.report.sections import BETTER, CURVES, floor_lines, note
-from isheep.report.verdicts import change, headline, show, span, title, unit_of
+from isheep.report.verdicts import colour, ordered, show, span, title, unit_of
 
 # Settings in which runs may differ without differing in what comes out.
 ASIDE = ("resources", "report", "publish")
@@ -74,14 +74,13 @@ def _benchmarks(reports: Sequence[Report]) -> list[str]:
 
 
 def drawn_metrics(reports: Sequence[Report]) -> dict[str, list[str]]:
-    """Return the metrics to draw of each benchmark, the one that stands for it first."""
+    """Return the metrics to draw of each benchmark, those first that it calls its headline."""
     found: dict[str, list[str]] = {}
     for name in _benchmarks(reports):
-        entries = [entry["metrics"] for report in reports for _, entry in _entries(report, name)]
+        entries = [entry for report in reports for _, entry in _entries(report, name)]
         if entries:
-            first = headline(entries[-1])
-            metrics = list(dict.fromkeys(metric for entry in entries for metric in entry))
-            found[name] = sorted(metrics, key=lambda metric: metric != first)[:CURVES]
+            metrics = dict.fromkeys(metric for entry in reversed(entries) for metric in ordered(entry))
+            found[name] = list(metrics)[:CURVES]
     return found
 
 
@@ -130,13 +129,14 @@ def _cell(told: tuple[int, dict[str, Any]] | None, metric: str) -> dict[str, Any
     row = told[1]["metrics"].get(metric) if told else None
     if not told or not row:
         return None
-    kind = change(row.get("minus_base"), row["better"])
+    counts = told[1].get("counts", True)
     return {
         "model": f"iter_{told[0]}",
         "value": show(row["value"], row["unit"]),
         "interval": span(row, row["unit"]),
-        "tone": kind if kind in ("better", "worse") else "",
-        "counts": told[1].get("counts", True),
+        "n": row["n"],
+        "tone": colour(row.get("minus_base"), row["better"], counts),
+        "counts": counts,
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from isheep.config.evaluation import JUDGED
 from isheep.report.gather import Stage
 
 # What a stage does, for bars that eight colours can tell apart.
@@ -61,12 +62,26 @@ def benchmark_tokens(told: dict[str, Any]) -> int:
 
 
 def benchmark_seconds(stages: Iterable[Stage], i: int, scores: dict[str, Any]) -> dict[str, float | None]:
-    """Return the seconds of evaluate_model of iter_i, shared out to benchmarks by their tokens; None when unknown."""
-    asked = (stage for stage in stages if stage.name == "evaluate_model" and stage.round == i)
-    seconds = next((stage.seconds for stage in asked), None)
-    tokens = {name: benchmark_tokens(told) for name, told in scores["benchmarks"].items()}
-    everything = sum(tokens.values())
-    return {name: seconds * count / everything if seconds and everything else None for name, count in tokens.items()}
+    """Return the seconds that each benchmark of iter_i took; None when unknown.
+
+    Those of evaluate_model and judge_answers are shared out by tokens, to all benchmarks and to the judged ones;
+    lm-eval's tasks have their own stage.
+    """
+    told = scores["benchmarks"]
+    own = [name for name in told if told[name]["kind"] != "harness"]
+    shared = {
+        "evaluate_model": own,
+        "judge_answers": [name for name in own if told[name]["kind"] in JUDGED],
+        "run_harness": [name for name in told if name not in own],
+    }
+    found: dict[str, float | None] = dict.fromkeys(told)
+    for stage in stages:
+        names = shared.get(stage.name, []) if stage.round == i else []
+        tokens = {name: benchmark_tokens(told[name]) for name in names}
+        for name in names:
+            share = tokens[name] / sum(tokens.values()) if any(tokens.values()) else 1.0 if len(names) == 1 else None
+            found[name] = None if share is None else (found[name] or 0.0) + stage.seconds * share
+    return found
 
 
 def clock(seconds: float | None) -> str:

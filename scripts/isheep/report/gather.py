@@ -10,6 +10,7 @@ from typing import Any
 from isheep.proof.cards import STAGES, base_name
 from isheep.proof.results import read_sealed, stage_key
 from isheep.records import Row, read_json, read_rows
+from isheep.report.answers import Answers
 from isheep.report.histograms import Scores
 from isheep.report.samples import Samples
 
@@ -69,6 +70,7 @@ class Report:
     stages: list[Stage]
     scores: Scores
     samples: Samples
+    answers: Answers
 
 
 def gather(run: str, settings: dict[str, Any], records: Iterable[str], with_rows: bool = True) -> Report:
@@ -81,7 +83,7 @@ def gather(run: str, settings: dict[str, Any], records: Iterable[str], with_rows
     records
         Paths of its records; a stage without one is left out.
     with_rows
-        Read the rows too, for samples and score distributions.
+        Read the rows too, for samples, answers and score distributions.
 
     Raises
     ------
@@ -95,6 +97,7 @@ def gather(run: str, settings: dict[str, Any], records: Iterable[str], with_rows
     assessors = {one["name"]: one["kind"] for one in settings["assess"]["assessors"]}
     limits = settings["report"]
     scores, samples = Scores(assessors), Samples(limits["samples"], limits["characters"], tuple(assessors))
+    answers = Answers(limits["answers"], limits["characters"])
     for stage in stages:
         folder, _, _ = stage.key.partition("/")
         kind, _, number = folder.rpartition("_")
@@ -107,7 +110,10 @@ def gather(run: str, settings: dict[str, Any], records: Iterable[str], with_rows
         rounds[i].funnels = {name: rounds[i].funnels[name] for name in STAGES if name in rounds[i].funnels}
         if with_rows:
             _read_rows(i, of_round, scores, samples)
-    return Report(run, base_name(settings), settings, rounds, models, stages, scores, samples)
+    for model in models if with_rows else ():
+        of_model = {stage.name: stage for stage in stages if stage.key.startswith(f"iter_{model.i}/")}
+        _read_answers(model, of_model, answers)
+    return Report(run, base_name(settings), settings, rounds, models, stages, scores, samples, answers)
 
 
 def _stage(path: str) -> Stage:
@@ -169,3 +175,19 @@ def _read_rows(i: int, stages: dict[str, Stage], scores: Scores, samples: Sample
             for row in read_rows(path) if path else ():
                 scores.add(i, row, kept)
                 samples.offer(i, name, row, kept)
+
+
+def _read_answers(model: Model, stages: dict[str, Stage], answers: Answers) -> None:
+    """Read what a model answered in its benchmarks, what the judge said of it, and what each item scored."""
+
+    def rows(stage: str, file: str) -> Iterable[Row]:
+        path = _output(stages[stage], f"evaluation/{file}") if stage in stages else None
+        return read_rows(path) if path else ()
+
+    answers.add(
+        model.i,
+        (model.scores or {}).get("benchmarks", {}),
+        rows("evaluate_model", "answers.jsonl"),
+        rows("judge_answers", "judgements.jsonl"),
+        rows("score_model", "measures.jsonl"),
+    )

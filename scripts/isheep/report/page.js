@@ -43,45 +43,51 @@ document.addEventListener("pointermove", (event) => {
 // Everything folded away is opened for paper ------------------------------------------------------------------------
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
 
-// Samples -----------------------------------------------------------------------------------------------------------
-// A row: id, round, stage, rule (-1: kept), instruction, input, output, scores, further fields.
-const ID = 0, ROUND = 1, STAGE = 2, RULE = 3, TEXTS = [4, 5, 6], SCORES = 7, MORE = 8;
+// Browsers of samples and answers ------------------------------------------------------------------------------------
+// A row: id, its option of each filter (-1: none), [name, text] pairs, scores, further fields.
+const ID = 0, CHOICES = 1, TEXTS = 2, SCORES = 3, MORE = 4;
 const PAGE = 20;
 // What shows nothing, or turns the text around it, is shown by its number.
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const visible = (text) => text.replace(HIDDEN, (letter) => `\u27e8U+${letter.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}\u27e9`);
+const counted = (n) => n.toLocaleString("en");
 
-function browse(data) {
+function browse(id, data) {
+  const place = byId(`${id}-browser`), inside = (part) => place.querySelector(part), what = place.dataset.what;
   const rows = data.rows;
   let found = rows, page = 0;
   const haystacks = new Array(rows.length);
-  const haystack = (place) => (haystacks[place] ??= [rows[place][ID], ...TEXTS.map((at) => rows[place][at])].join("\n").toLowerCase());
+  const haystack = (at) => (haystacks[at] ??= [rows[at][ID], ...rows[at][TEXTS].map(([, text]) => text)].join("\n").toLowerCase());
 
-  const fill = (id, options) => byId(id).replaceChildren(...options.map(([value, text]) => Object.assign(make("option", text), { value })));
-  const rounds = [...new Set(rows.map((row) => row[ROUND]))].sort((a, b) => a - b);
-  fill("round", [["", "all"], ...rounds.map((i) => [i, `d_${i}`])]);
-  fill("stage", [["", "all"], ...data.stages.map((stage, place) => [place, stage])]);
-  fill("rule", [["", "all"], ...data.rules.map((rule, place) => [place, rule])]);
-  fill("order", [["", "as made"], ...data.scores.flatMap((name, place) => [[`${place} -1`, `${name}, highest first`], [`${place} 1`, `${name}, lowest first`]])]);
+  const select = (name, options) => {
+    const field = Object.assign(make("select"), { name });
+    field.append(...options.map(([value, text]) => Object.assign(make("option", text), { value })));
+    field.addEventListener("change", filter);
+    const label = make("label", `${name} `);
+    label.append(field);
+    inside(".filters").append(label);
+    return field;
+  };
 
-  const sample = (row) => {
-    const article = make("article", undefined, "sample");
+  const number = (value) => (typeof value === "number" ? String(+value.toPrecision(4)) : visible(String(value)));
+  const card = (row) => {
+    const article = make("article", undefined, "card");
     const head = make("h4");
-    head.append(make("code", visible(row[ID])), make("span", `d_${row[ROUND]}`));
-    const kept = row[RULE] < 0;
-    head.append(make("span", kept ? "kept" : `rejected: ${visible(data.rules[row[RULE]])}`, `fate ${kept ? "kept" : "rejected"}`));
-    if (!kept) head.append(make("span", `by ${data.stages[row[STAGE]]}`));
-    row[SCORES].forEach((score, place) => { if (score !== null) head.append(make("span", `${data.scores[place]} ${typeof score === "number" ? +score.toPrecision(4) : visible(String(score))}`)); });
+    head.append(make("code", visible(row[ID])));
+    row[CHOICES].forEach((choice, at) => {
+      if (choice < 0) return;
+      const { name, options, tones } = data.filters[at];
+      head.append(tones.some(Boolean) ? make("span", options[choice], `tone ${tones[choice]}`) : make("span", `${name} ${visible(options[choice])}`));
+    });
+    row[SCORES].forEach((score, at) => { if (score !== null) head.append(make("span", `${data.scores[at]} ${number(score)}`)); });
     const list = make("dl");
-    ["instruction", "input", "output"].forEach((name, place) => {
-      const text = row[TEXTS[place]];
-      if (!text && name !== "instruction") return;
+    for (const [name, text] of row[TEXTS]) {
       const shown = make("dd", visible(text));
       shown.dir = "auto";
-      list.append(make("dt", name), shown);
-    });
-    const more = data.more.map((name, place) => [name, row[MORE][place]]).filter(([, value]) => value !== null && value !== "");
-    if (more.length) list.append(make("dt", "more"), make("dd", more.map(([name, value]) => `${visible(name)}: ${visible(String(value))}`).join("  \u00b7  "), "more"));
+      list.append(make("dt", visible(data.texts[name])), shown);
+    }
+    const more = data.more.map((name, at) => [name, row[MORE][at]]).filter(([, value]) => value !== null && value !== "");
+    if (more.length) list.append(make("dt", "more"), make("dd", more.map(([name, value]) => `${visible(name)}: ${number(value)}`).join("  \u00b7  "), "more"));
     article.append(head, list);
     return article;
   };
@@ -89,45 +95,45 @@ function browse(data) {
   const draw = () => {
     const pages = Math.max(1, Math.ceil(found.length / PAGE));
     page = Math.min(Math.max(page, 0), pages - 1);
-    byId("rows").replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map(sample));
-    byId("found").textContent = `${found.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows match`;
-    byId("place").textContent = `page ${page + 1} of ${pages}`;
-    byId("previous").disabled = page === 0;
-    byId("next").disabled = page === pages - 1;
+    inside(".cards").replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map(card));
+    inside(".found").textContent = `${counted(found.length)} of ${counted(rows.length)} ${what} match`;
+    inside(".place").textContent = `page ${page + 1} of ${pages}`;
+    inside(".previous").disabled = page === 0;
+    inside(".next").disabled = page === pages - 1;
   };
 
-  const filter = () => {
-    const words = byId("search").value.toLowerCase();
-    const [round, fate, stage, rule] = ["round", "fate", "stage", "rule"].map((id) => byId(id).value);
-    found = rows.filter((row, place) =>
-      (round === "" || row[ROUND] === +round) &&
-      (fate === "" || (row[RULE] < 0) === (fate === "kept")) &&
-      (stage === "" || row[STAGE] === +stage) &&
-      (rule === "" || row[RULE] === +rule) &&
-      (words === "" || haystack(place).includes(words)));
-    if (byId("order").value) {
-      const [place, sign] = byId("order").value.split(" ").map(Number);
-      const score = (row) => (typeof row[SCORES][place] === "number" ? row[SCORES][place] * sign : Infinity);
+  function filter() {
+    const words = inside("[type=search]").value.toLowerCase();
+    const wanted = fields.map((field, at) => [at, field.value]).filter(([, value]) => value !== "");
+    found = rows.filter((row, at) => wanted.every(([which, value]) => row[CHOICES][which] === +value) && (words === "" || haystack(at).includes(words)));
+    if (order.value) {
+      const [which, sign] = order.value.split(" ").map(Number);
+      const score = (row) => (typeof row[SCORES][which] === "number" ? row[SCORES][which] * sign : Infinity);
       found.sort((a, b) => score(a) - score(b) || 0);
     }
     page = 0;
     draw();
-  };
+  }
 
-  const turn = (by) => { page += by; draw(); byId("samples").scrollIntoView(); };
+  const fields = data.filters.map(({ name, options }) => select(name, [["", "all"], ...options.map((option, at) => [at, visible(option)])]));
+  const order = select("order", [["", "as made"], ...data.scores.flatMap((name, at) => [[`${at} -1`, `${name}, highest first`], [`${at} 1`, `${name}, lowest first`]])]);
+  const turn = (by) => { page += by; draw(); byId(id).scrollIntoView(); };
   let waiting;
-  byId("search").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(filter, 120); });
-  for (const id of ["round", "fate", "stage", "rule", "order"]) byId(id).addEventListener("change", filter);
-  byId("filters").addEventListener("submit", (event) => { event.preventDefault(); filter(); });
-  byId("previous").addEventListener("click", () => turn(-1));
-  byId("next").addEventListener("click", () => turn(1));
+  inside("[type=search]").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(filter, 120); });
+  inside(".filters").addEventListener("submit", (event) => { event.preventDefault(); filter(); });
+  inside(".previous").addEventListener("click", () => turn(-1));
+  inside(".next").addEventListener("click", () => turn(1));
+  // Links elsewhere on the page that lead here with a filter set: "answers benchmark heldout".
+  for (const link of document.querySelectorAll(`[data-filter^="${id} "]`)) {
+    const [, name, option] = link.dataset.filter.split(" ");
+    const at = data.filters.findIndex((one) => one.name === name);
+    link.addEventListener("click", () => { fields[at].value = data.filters[at].options.indexOf(option); filter(); });
+  }
 
-  const everything = rows.length === data.total;
-  const count = (n) => n.toLocaleString("en");
-  byId("shown-of").textContent = everything
-    ? `Every row of the run (${count(data.total)}), where its way ended: kept, or rejected by a rule. Text is shown as it was made; letters that show nothing are named by number.`
-    : `Showing ${count(rows.length)} of ${count(data.total)} rows, those first by a hash of their ids (report.samples): kept, or rejected by a rule. Letters that show nothing are named by number.`;
-  byId("filters").hidden = byId("pager").hidden = rows.length === 0;
+  byId(`${id}-shown`).textContent = rows.length === data.total
+    ? `All ${counted(data.total)} ${what} of the run. Letters that show nothing are named by number.`
+    : `Showing ${counted(rows.length)} of ${counted(data.total)} ${what}, those first by a hash of their ids (report.${id}). Letters that show nothing are named by number.`;
+  place.hidden = rows.length === 0;
   filter();
 }
-if (byId("data")) browse(JSON.parse(byId("data").textContent));
+for (const data of document.querySelectorAll("[data-browser]")) browse(data.dataset.browser, JSON.parse(data.textContent));

@@ -10,13 +10,14 @@ from typing import Any
 
 from isheep import __version__
 from isheep.report import costs, sections, verdicts
+from isheep.report.browser import embed
 from isheep.report.gather import Report
 from isheep.report.lineage import draw
 from isheep.report.measures import alarms
-from isheep.report.samples import embed
 
 HERE = Path(__file__).parent
-ASSETS = ("page.html.jinja", "page.css", "page.js", "comparison.html.jinja")
+# Count as this module's code (provenance.py): a changed one makes the pages anew.
+ASSETS = ("page.html.jinja", "comparison.html.jinja", "parts.html.jinja", "page.css", "page.js")
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -51,6 +52,7 @@ def render(report: Report, assets: Path = HERE) -> str:
         cost=sections.cost(report),
         lineage=draw(report),
         samples=embed(report.samples.packed()),
+        answers=embed(report.answers.packed()),
         total=costs.total(report.stages),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from isheep.proof.cards import STAGES
 from isheep.report import charts, costs, measures
 from isheep.report.gather import Model, Report
-from isheep.report.verdicts import change, headline, show, span, title, unit_of
+from isheep.report.verdicts import colour, ordered, show, span, title, unit_of
 
 CURVES = 3  # metrics of a benchmark that are drawn at once; the rest is folded away
 FAR = 4  # a floor so many times the curve's height away would leave the curve a flat line
@@ -26,9 +26,7 @@ def benchmarks(report: Report) -> list[dict[str, Any]]:
 def _benchmark(name: str, measured: list[Model], report: Report) -> dict[str, Any]:
     told = [(model, model.scores["benchmarks"][name]) for model in measured if name in model.scores["benchmarks"]]
     last = told[-1][1]
-    metrics = list(dict.fromkeys(metric for _, entry in told for metric in entry.get("metrics") or {}))
-    first = headline(last.get("metrics") or {})
-    metrics.sort(key=lambda metric: metric != first)
+    metrics = list(dict.fromkeys(metric for _, entry in reversed(told) for metric in ordered(entry)))
     rows = []
     for model, entry in told:
         seconds = costs.benchmark_seconds(report.stages, model.i, model.scores)[name]
@@ -41,6 +39,7 @@ def _benchmark(name: str, measured: list[Model], report: Report) -> dict[str, An
         "counts": all(entry.get("counts", True) for _, entry in told),
         "objections": list(dict.fromkeys(text for _, entry in told for text in entry.get("objections") or [])),
         "errors": _errors(told),
+        "notes": [f"iter_{model.i}: {entry['note']}" for model, entry in told if entry.get("note")],
         "charts": [chart for metric in metrics[:CURVES] if (chart := _curve(name, metric, told))],
         "more": [chart for metric in metrics[CURVES:] if (chart := _curve(name, metric, told))],
         "rows": rows,
@@ -117,19 +116,20 @@ def _metric_row(
         "value": show(row["value"], unit),
         "interval": span(row, unit),
         "floors": ", ".join(f"{floor} {show(value, unit)}" for floor, value in got),
-        "differences": [_difference(row, f"minus_{other}", unit) for other in ("base", "previous")],
+        "differences": [
+            _difference(row, f"minus_{other}", entry.get("counts", True)) for other in ("base", "previous")
+        ],
         "counts": entry.get("counts", True),
         "tokens": costs.benchmark_tokens(entry),
         "seconds": seconds,
     }
 
 
-def _difference(row: dict[str, Any], key: str, unit: str) -> dict[str, str]:
+def _difference(row: dict[str, Any], key: str, counts: bool) -> dict[str, str]:
     told = row.get(key)
     if not told:
         return {"text": "", "interval": "", "tone": ""}
-    kind = change(told, row["better"])
-    tone = kind if kind in ("better", "worse") else ""
+    unit, tone = row["unit"], colour(told, row["better"], counts)
     return {"text": show(told["value"], unit, True), "interval": span(told, unit, True), "tone": tone}
 
 

@@ -47,10 +47,17 @@ def unit_of(unit: str) -> str:
     return "%" if unit == "share" else unit
 
 
-def headline(metrics: dict[str, Row]) -> str | None:
-    """Return the metric that stands for a benchmark: its first that has a value and a better side."""
-    judged = (name for name, row in metrics.items() if row["better"] and row["value"] is not None)
-    return next(judged, next(iter(metrics), None))
+def ordered(told: Row) -> list[str]:
+    """Return the metrics of a benchmark's entry in scores.json, those first that it calls its headline."""
+    metrics = told.get("metrics") or {}
+    return list(dict.fromkeys([*(name for name in told.get("headline") or () if name in metrics), *metrics]))
+
+
+def headline(told: Row) -> str | None:
+    """Return the metric that stands for a benchmark: the first in order that has a value and a better side."""
+    metrics, names = told.get("metrics") or {}, ordered(told)
+    judged = (name for name in names if metrics[name]["better"] and metrics[name]["value"] is not None)
+    return next(judged, next(iter(names), None))
 
 
 def best_floor(metric: str, row: Row, floors: dict[str, dict[str, Row]]) -> tuple[str, float] | None:
@@ -81,6 +88,12 @@ def change(difference: Row | None, better: str) -> str:
     return "better" if rose == (better == "higher") else "worse"
 
 
+def colour(told: dict[str, Any] | None, better: str, counts: bool) -> str:
+    """Return "better" or "worse" where a difference is clear and its scores count; else nothing."""
+    kind = change(told, better)
+    return kind if counts and kind in ("better", "worse") else ""
+
+
 def judge(benchmark: str, told: Row, model: str) -> Verdict | None:
     """Return the sentence about a benchmark's headline metric.
 
@@ -94,7 +107,7 @@ def judge(benchmark: str, told: Row, model: str) -> Verdict | None:
     if told.get("error"):
         return Verdict(benchmark, "", f"not measured: {told['error']}", "bad")
     metrics = told.get("metrics") or {}
-    metric = headline(metrics)
+    metric = headline(told)
     if metric is None or metrics[metric]["value"] is None:
         return Verdict(benchmark, "", "no value", "plain")
     row = metrics[metric]

@@ -1,0 +1,130 @@
+"""What a page's browser shows: entries chosen by a hash of their names, packed, and harmless inside HTML."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
+from typing import Any
+
+from isheep.records import SURROGATE
+
+# Inside <script> these could end the block or start a comment; two are line ends to JavaScript but not to JSON.
+UNSAFE = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One card of a browser.
+
+    Parameters
+    ----------
+    id
+        Stands on the card and can be searched.
+    choices
+        For each filter by its name the option that the entry belongs to; "" where it has none.
+    texts
+        (name, text) in the order of reading.
+    scores, more
+        Numbers that entries can be ordered by; whatever else is known.
+    """
+
+    id: str
+    choices: Mapping[str, str]
+    texts: Sequence[tuple[str, str]]
+    scores: Mapping[str, Any]
+    more: Mapping[str, Any]
+
+
+class Sample:
+    """At most `limit` entries: those whose names have the smallest sha256, whatever the order they come in.
+
+    Memory does not grow beyond them.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.total = 0
+        self._heap: list[tuple[int, int, Entry]] = []
+        self._order = count()
+
+    def offer(self, name: str, make: Callable[[], Entry]) -> None:
+        """Take what `make` returns, or leave it."""
+        self.total += 1
+        key = -int.from_bytes(sha256(name.encode(errors="replace")).digest()[:8])
+        if self.limit and (len(self._heap) < self.limit or key > self._heap[0][0]):
+            push = heapq.heappush if len(self._heap) < self.limit else heapq.heapreplace
+            push(self._heap, (key, next(self._order), make()))
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What was taken, in no particular order."""
+        return [entry for _, _, entry in self._heap]
+
+
+def cut(value: Any, characters: int) -> str:
+    """Return a value as a text of at most so many characters; one that is longer says how much is left out."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        value = ", ".join(value)
+    text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    left = len(text) - characters
+    return f"{text[:characters]} [{left:,} more characters]" if left > 0 else text
+
+
+def fields(values: Mapping[str, Any], characters: int) -> dict[str, Any]:
+    """Return further fields of an entry: numbers as they are, everything else as text."""
+    return {key: value if isinstance(value, int | float) else cut(value, characters) for key, value in values.items()}
+
+
+def packed(
+    entries: Sequence[Entry], total: int, filters: Iterable[str], tones: Mapping[str, str], scores: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return entries as lists; options, and names of texts, scores and further fields are told once.
+
+    Parameters
+    ----------
+    entries
+        In the order in which they are shown.
+    total
+        How many there were before a sample was taken.
+    filters
+        Names of the filters, in order.
+    tones
+        Options that are good or bad news.
+    scores
+        Names of the scores, in order.
+    """
+    columns = list(scores)
+    options = {name: list(dict.fromkeys(e.choices[name] for e in entries if e.choices[name])) for name in filters}
+    places = {name: {option: place for place, option in enumerate(found)} for name, found in options.items()}
+    names = list(dict.fromkeys(name for entry in entries for name, _ in entry.texts))
+    more = list(dict.fromkeys(key for entry in entries for key in entry.more))
+    return {
+        "total": total,
+        "filters": [
+            {"name": name, "options": found, "tones": [tones.get(option, "") for option in found]}
+            for name, found in options.items()
+        ],
+        "scores": columns,
+        "texts": names,
+        "more": more,
+        "rows": [
+            [
+                entry.id,
+                [places[name].get(entry.choices[name], -1) for name in options],
+                [[names.index(name), text] for name, text in entry.texts],
+                [entry.scores.get(name) for name in columns],
+                [entry.more.get(key) for key in more],
+            ]
+            for entry in entries
+        ],
+    }
+
+
+def embed(value: Any) -> str:
+    """Return JSON that is safe inside a <script> element: nothing in it ends the element or starts a comment."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return SURROGATE.sub("\ufffd", text).translate(UNSAFE)

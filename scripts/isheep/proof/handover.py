@@ -48,7 +48,7 @@ def publish_data(
     counted = (len(splits["train"]), len(splits.get("heldout", [])))
     if counted != (training["rows"], training["heldout_rows"]):
         raise RuntimeError(f"d_{i}: split into {counted} rows, but the training reports {training}")
-    stated = {"base model": licences.of_model(run, base), "seed tasks": licences.of_seeds(run)}
+    stated = licences.stated(run, base)
     told = facts.round(i)
     measured = facts.file(f"d_{i}/health.json")
     health, alarms = tell_health(read_json(measured)) if measured else ([], [])
@@ -84,7 +84,7 @@ def publish_model(
     Parameters are those of `publish_data`; `merged` and `adapter` are the folders of iter_i.
     """
     facts = _facts(results)
-    stated = {"base model": licences.of_model(run, base), "seed tasks of the training data": licences.of_seeds(run)}
+    stated = licences.stated(run, base)
     with publish(out) as folder:
         _copy(merged, folder)
         _copy(adapter, folder / "adapter")

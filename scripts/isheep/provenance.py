@@ -125,11 +125,16 @@ def portable_places(settings: dict[str, Any]) -> dict[str, str]:
     """
     judge = settings["evaluation"]["judge"] or {}
     harness = settings["evaluation"]["harness"] or {}
-    folders = [settings["model"]["path"], (judge.get("model") or {}).get("path"), harness.get("include_path")]
+    folders = [settings["model"]["path"], judge_model(judge).get("path"), harness.get("include_path")]
     names = {folder: portable_folder(folder) for folder in folders if folder}
     if url := judge.get("base_url"):
         names[url] = f"outside/{digest(url)[:8]}"
     return names
+
+
+def judge_model(judge: dict[str, Any]) -> dict[str, Any]:
+    """Return the section `model` of a judge that runs here; nothing of an endpoint, whose `model` is a name."""
+    return judge["model"] or {} if judge.get("kind") == "model" else {}
 
 
 def renamed(value: Any, names: dict[str, str]) -> Any:

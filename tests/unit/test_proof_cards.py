@@ -128,7 +128,7 @@ SCORES = {
             {"bits_per_byte": metric(1.2, 1.1, 9.0, "lower", unit="bits per byte")},
             {"empty": {"bits_per_byte": {"value": 8.0}}},
         ),
-        "mt_bench": benchmark({"rating": metric(5.0, 4.0, 6.0)}, {}, counts=False, objections=["it prefers length"]),
+        "mt_bench": benchmark({"rating": metric(5.0, 4.0, 6.0)}, {}, counts=False, objections=["prefers length"]),
         "mbpp": benchmark({}, {}, error="data/mbpp.jsonl: no such file"),
     },
 }  # fmt: skip
@@ -144,7 +144,7 @@ def test_headline_scores_stand_with_floors_interval_and_the_difference_to_the_ba
     assert rows[0]["floors"] == {"lol": 0.115, "echo": 0.25} and rows[0]["minus_base"]["value"] == 0.04
     assert rows[1]["minus_base"] is None
     assert notes == [
-        "mt_bench: its numbers do not count (it prefers length)",
+        "mt_bench: its numbers do not count; its judge: prefers length",
         "mbpp: data/mbpp.jsonl: no such file",
     ]
 
@@ -162,6 +162,7 @@ def test_a_model_card_shows_the_scores(tmp_path):
     told = "| 0.31 | 0.27 to 0.35 | lol 0.115, echo 0.25 | 0.04 (-0.01 to 0.09) | 541 |"
     assert f"| ifeval | prompt\\_strict (share ↑) {told}" in card
     assert "| heldout | bits\\_per\\_byte (bits per byte ↓) | 1.2 | 1.1 to 9 | empty 8 | - | 541 |" in card
+    assert "are the opinion of J, which passed its calibration." in card
     assert "Left out: mt\\_bench: its numbers do not count" in card and "Not evaluated" not in card
     assert "Not evaluated." in cards.render(tmp_path / "part.jinja", {}, {"scores": [], "score_notes": []})
 

@@ -57,7 +57,6 @@ class Facts:
                 for stage in ("prompts", "outputs")
             },
             "base": base_name(self.settings),
-            "judge": judge_name(self.settings),
             "is_fake": self.settings["engine"]["name"] == "fake",
             "models": self.made["models"],
             "seeds": {"path": seeds, "sha256": self.made["files"][seeds]["sha256"]},
@@ -111,7 +110,7 @@ def judge_name(settings: dict[str, Any]) -> str | None:
 
 
 def base_name(settings: dict[str, Any]) -> str:
-    """Return what the model of a run, or of its judge, is called: hub id with revision, file of a package, or folder."""
+    """Return what the model of a run, or a judge's, is called: hub id with revision, file of a package, or folder."""
     model = settings["model"]
     if model["hub"]:
         return f"{model['hub']} (revision {model['revision']})"

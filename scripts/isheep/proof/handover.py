@@ -99,7 +99,9 @@ def publish_model(
         scores, notes = tell_scores(read_json(evaluation)) if evaluation else ([], [])
         if evaluation:
             shutil.copyfile(evaluation, folder / "scores.json")
-        more = {"i": i, "scores": scores, "score_notes": notes, "licences": _told(stated)}
+        judged = any(row["metric"].startswith("local_judge") for row in scores)
+        judge = cards.judge_name(facts.settings) if judged else None
+        more = {"i": i, "judge": judge, "scores": scores, "score_notes": notes, "licences": _told(stated)}
         _finish(folder, results, run, cards.render(template, head, facts.common() | facts.training(i) | more))
 
 

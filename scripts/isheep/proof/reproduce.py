@@ -14,6 +14,7 @@ import yaml
 from isheep.config import RUN_NAME
 from isheep.errors import UserError
 from isheep.proof.results import MANIFEST, Sealed, read_sealed
+from isheep.provenance import judge_model
 from isheep.records import publish
 
 KEYS = ("manifest", "model", "judge", "tasks", "tolerance", "trust", "runs", "shards")
@@ -114,7 +115,7 @@ def _find_outside(evaluation: dict[str, Any], asked: dict[str, Any]) -> None:
     """Put what the user gave in the place of folders and addresses that a manifest does not tell."""
     judge, harness = evaluation["judge"] or {}, evaluation["harness"] or {}
     places = (
-        ("judge", "FOLDER", judge.get("model") or {}, "path"),
+        ("judge", "FOLDER", judge_model(judge), "path"),
         ("judge", "URL", judge, "base_url"),
         ("tasks", "FOLDER", harness, "include_path"),
     )

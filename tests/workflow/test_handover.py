@@ -7,15 +7,16 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from pathlib import Path
 
 import pytest
 from proven import MACHINE, PERSON, SECRET, Changed, flip, manifest, results
 from workplace import REPOSITORY
 
+from isheep.config import load
 from isheep.config.publish import Publish
 from isheep.errors import UserError
 from isheep.proof.archive import pack
+from isheep.proof.handover import publish_data
 from isheep.proof.results import Results, read_sealed
 from isheep.proof.verify import verify
 
@@ -71,6 +72,17 @@ def test_cards_tell_what_the_records_say(proven):
     assert "Left out: questions: its numbers do not count; its judge: cannot tell" in model
     health = json.loads((proven.folder / "results/a/d_1/health.json").read_text())
     assert f"| perplexity under the base model | {health['perplexity']['value']:.3g} | 15 |" in data
+
+
+def test_a_card_can_go_without_the_manifest_and_all_that_it_holds(proven, tmp_path):
+    run = load({"runs": {"a": {**proven.settings, "publish": {"manifest": False}}}}, REPOSITORY).runs["a"]
+    files = (proven.folder / f"results/a/{name}" for name in ("d_0/selected.jsonl", "iter_1/adapter"))
+    template = REPOSITORY / "config/publish/dataset_card.md.jinja"
+    publish_data(results(proven), run, 0, *files, None, template, tmp_path / "out")
+    card = (tmp_path / "out/README.md").read_text()
+    assert not (tmp_path / "out/manifest.json").exists() and "questions.jsonl" not in card.partition("## Provenance")[2]
+    assert f"is not published; the sha256 of its hashed part is `{manifest(proven)['sha256']}`" in card
+    assert "questions.jsonl" in (proven.folder / "results/a/published/d_0/README.md").read_text()
 
 
 def test_the_archive_verifies_after_unpacking_elsewhere(proven, tmp_path):

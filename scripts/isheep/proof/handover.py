@@ -71,9 +71,9 @@ def publish_data(
             "selection": selection(facts.settings["select"]),
             "health": health,
             "alarms": alarms,
-            "licences": _told(stated),
         }
-        _finish(folder, results, run, cards.render(template, head, facts.common() | told | more))
+        told |= facts.common() | _stated(run, stated)
+        _finish(folder, results, run, cards.render(template, head, told | more))
 
 
 def publish_model(
@@ -101,8 +101,9 @@ def publish_model(
             shutil.copyfile(evaluation, folder / "scores.json")
         judged = any(row["metric"].startswith("local_judge") for row in scores)
         judge = cards.judge_name(facts.settings) if judged else None
-        more = {"i": i, "judge": judge, "scores": scores, "score_notes": notes, "licences": _told(stated)}
-        _finish(folder, results, run, cards.render(template, head, facts.common() | facts.training(i) | more))
+        more = {"i": i, "judge": judge, "scores": scores, "score_notes": notes}
+        told = facts.training(i) | facts.common() | _stated(run, stated)
+        _finish(folder, results, run, cards.render(template, head, told | more))
 
 
 def selection(select: dict[str, Any]) -> str:
@@ -122,8 +123,9 @@ def _facts(results: Results) -> cards.Facts:
     return cards.Facts(results.manifest, results.find)
 
 
-def _told(stated: dict[str, str | None]) -> dict[str, str]:
-    return {what: licence or "not stated" for what, licence in stated.items()}
+def _stated(run: Run, licences: dict[str, str | None]) -> dict[str, Any]:
+    told = {what: licence or "not stated" for what, licence in licences.items()}
+    return {"licences": told, "with_manifest": run.publish.manifest}
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -140,6 +142,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _finish(folder: Path, results: Results, run: Run, card: str) -> None:
     (folder / "README.md").write_text(card, encoding="utf-8")
-    shutil.copyfile(results.folder / MANIFEST, folder / MANIFEST)
+    if run.publish.manifest:
+        shutil.copyfile(results.folder / MANIFEST, folder / MANIFEST)
     if run.publish.check_private:
         privacy.check(files_in(folder).values())

@@ -27,9 +27,10 @@ README = """Run {run} of an iterative self-alignment workflow, packed with its p
 results/{run}/manifest.json tells what made every file (sha256 of its hashed part: {manifest}).
 results/{run}/ro-crate-metadata.json is the same as an RO-Crate.
 
-Check the bytes:                       sha256sum --check SHA256SUMS
-Check the chain of what made what:     python -m isheep.proof verify results/{run}     (in the workflow's scripts/)
-Make the run again and compare:        snakemake reproduce --config manifest=results/{run}/manifest.json
+Check the bytes, here:                 sha256sum --check SHA256SUMS
+With the code of the workflow (isheep {version}{commit}), in its folder:
+  check the chain of what made what:   PYTHONPATH=scripts python -m isheep.proof verify HERE/results/{run}
+  make the run again and compare:      snakemake reproduce --config manifest=HERE/results/{run}/manifest.json
 
 Left out: {left_out}
 """
@@ -67,8 +68,16 @@ def pack(results: Results, out: Path, settings: Publish, base: Path | None, thre
         files.update(_base_files(results, base))
     if settings.check_private:
         privacy.check(files.values())
+    commit = results.manifest["observed"]["commit"]
+    told = {
+        "run": results.run,
+        "manifest": found.manifest,
+        "version": results.manifest["made"]["code"]["version"],
+        "commit": f", commit {commit}" if commit else "",
+        "left_out": ", ".join(left_out),
+    }
     texts = {
-        "README.txt": README.format(run=results.run, manifest=found.manifest, left_out=", ".join(left_out)),
+        "README.txt": README.format(**told),
         LEFT_OUT: document(left_out),
     }
     sums = digest_named(files)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from isheep import job
-from isheep.proof import crate, manifest
+from isheep import graph, job
+from isheep.proof import crate, licences, manifest
 from isheep.provenance import write_record
 from isheep.records import digest_file, write_json
 
@@ -11,7 +11,8 @@ with job.of(snakemake) as this:
     gathered = manifest.gather(
         this.wildcards.run, this.params.settings, this.input.records, this.input.files, this.root
     )
-    write_json(this.output.crate, crate.crate(gathered))
+    stated = licences.stated(this.run, graph.base_folder(this.run.model))
+    write_json(this.output.crate, crate.crate(gathered, stated))
     # Vouched for, but not hashed with the rest: equal runs may differ in times, resources or folders.
     exports = [this.output.crate, *this.input.exports]
     gathered["observed"]["exports"] = {Path(file).name: digest_file(file) for file in exports}

@@ -19,8 +19,10 @@ with job.of(snakemake) as this:
             print(f"{run}: NOT verified: {error}", flush=True)
             failed.append(run)
             continue
-        base = graph.base_folder(settings.model)
-        found, stages = verify(results, this.threads, Path(base) if base else None)
+        models = (
+            Path(folder) if folder else None for folder in (graph.base_folder(settings.model), now.judge_folder(run))
+        )
+        found, stages = verify(results, this.threads, *models)
         code = results.manifest["made"]["code"]["files"] if results.manifest else None
         found.findings += stale(now, run, stages, code)
         found.sort(stages)

@@ -3,14 +3,16 @@
 import yaml
 
 from isheep import job
+from isheep.provenance import portable_places, renamed
 from isheep.records import publish
 from isheep.report.compare import render
 from isheep.report.gather import gather
 
 with job.of(snakemake) as this, publish(this.output.page) as temporary:
-    reports = [
-        gather(run, told["settings"], told["records"], with_rows=False) for run, told in this.params.runs.items()
-    ]
+    reports = []
+    for run, told in this.params.runs.items():
+        settings = renamed(told["settings"], portable_places(told["settings"]))
+        reports.append(gather(run, settings, told["records"], with_rows=False))
     with open(this.input.paper, encoding="utf-8") as handle:
         paper = yaml.safe_load(handle)
     temporary.write_text(render(reports, paper), encoding="utf-8", newline="\n")

@@ -1,10 +1,12 @@
 """Rule write_report: everything about a run on one HTML page, with nothing outside it."""
 
 from isheep import job
+from isheep.provenance import portable_places, renamed
 from isheep.records import publish
 from isheep.report.gather import gather
 from isheep.report.page import render
 
 with job.of(snakemake) as this, publish(this.output.page) as temporary:
-    report = gather(this.wildcards.run, this.params.resolved, this.input.records)
+    settings = renamed(this.params.resolved, portable_places(this.params.resolved))
+    report = gather(this.wildcards.run, settings, this.input.records)
     temporary.write_text(render(report), encoding="utf-8", newline="\n")

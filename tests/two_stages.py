@@ -67,7 +67,7 @@ class Run:
                 for name in ("iter_0/records/identify_model.json", "d_0/records/generate_prompts.json")
             ]
             gathered = manifest.gather("a", settings.model_dump(mode="json"), records, ["seeds.jsonl"], self.folder)
-        write_json(self.results / "ro-crate-metadata.json", crate(gathered))
+        write_json(self.results / "ro-crate-metadata.json", crate(gathered, {}))
         gathered["observed"]["exports"] = {
             "ro-crate-metadata.json": digest_file(self.results / "ro-crate-metadata.json")
         }

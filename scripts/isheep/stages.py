@@ -37,7 +37,10 @@ OPERATIONAL: dict[str, tuple[str, ...]] = {
         "misbehave.delay_ms",
     ),
     "train": ("checkpoint_steps",),
-    "evaluation": ("judge.key_variable", "judge.timeout_s", "judge.attempts", "judge.concurrency"),
+    "evaluation": (
+        *("judge.key_variable", "judge.timeout_s", "judge.attempts", "judge.concurrency"),
+        *("judge.model.path", "judge.model.hub", "judge.model.revision", "judge.model.gguf"),
+    ),
 }
 # Of a section, what a stage uses only.
 PARTS: dict[tuple[str, str], tuple[str, ...]] = {

@@ -31,14 +31,23 @@ ROUND = {
     "select": {"kind": "none", "floor": 2},
     "train": {"epochs": 1, "batch_size": 2, "micro_batch_size": 1, "max_length": 96, "heldout_share": 0.25},
     "merge": {"probe_prompts": 1, "probe_tokens": 8},
-    "evaluation": {"benchmarks": {"heldout": None, "constraints": None}},
+    "evaluation": {
+        "benchmarks": {
+            "heldout": {"limit": 2, "max_tokens": 8},
+            "constraints": {"limit": 2, "max_tokens": 8},
+            "turns": {"kind": "mt_bench", "path": "turns.jsonl", "max_tokens": 8},
+        },
+        "judge": {"kind": "model", "calibration": {"limit": 1}},
+    },
 }
+QUESTION = {"question_id": 1, "category": "writing", "turns": ["Describe a lamp.", "Now as a haiku."]}
 
 
 @pytest.fixture(scope="module")
 def finished(smollm2, tmp_path_factory):
-    """One round with the base model in a folder of the user's."""
+    """One round, measured and judged, with the base model in a folder of the user's."""
     place = Workplace(tmp_path_factory.mktemp("finished"))
+    (place.folder / "turns.jsonl").write_text(json.dumps(QUESTION) + "\n")
     base = place.folder / "base"
     shutil.copytree(smollm2, base)
     settings = {**ROUND, "model": {"gguf": None, "path": str(base)}, "engine": {"name": "transformers"}}
@@ -57,6 +66,9 @@ def test_the_run_comes_out_again_in_another_folder_with_equal_bytes(finished, sm
     assert done.returncode == 0, done.stdout + done.stderr
     compared = json.loads((place.folder / "reproductions/a/comparison.json").read_text())
     assert {one["artifact"]: one["verdict"] for one in compared["artifacts"] if one["verdict"] != "identical"} == {}
+    assert {"iter_1/evaluation/scores.json", "iter_1/evaluation/judgements.jsonl", "d_0/health.json"} <= {
+        one["artifact"] for one in compared["artifacts"]
+    }
     again = read_sealed(place.folder / "reproductions/a/results/a/manifest.json")["made"]
     assert again["artifacts"] == read_sealed(manifest)["made"]["artifacts"]
 

@@ -29,6 +29,14 @@ def test_runs_that_differ_in_selection_share_the_data_of_round_0_only():
     assert both.result("b", "generate_prompts", 1).startswith("results/b/")
 
 
+def test_a_run_with_a_judge_stands_beside_one_without():
+    judged = {"benchmarks": {"turns": {"kind": "mt_bench", "path": "turns.jsonl"}}, "judge": {"kind": "model"}}
+    both = graph(a={}, b={"evaluation": judged})
+    assert both.result("b", "calibrate_judge", 0) == "results/b/iter_0/evaluation/calibration.json"
+    assert both.result("b", "score_model", 1).startswith("results/b/")
+    assert both.result("b", "select_data", 0).startswith("results/a/")
+
+
 def test_a_result_that_exists_is_used_before_an_earlier_run_makes_it_again():
     Path("results/b/d_0").mkdir(parents=True)
     Path("results/b/d_0/prompts.jsonl").touch()

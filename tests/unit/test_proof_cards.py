@@ -128,7 +128,7 @@ SCORES = {
             {"bits_per_byte": metric(1.2, 1.1, 9.0, "lower", unit="bits per byte")},
             {"empty": {"bits_per_byte": {"value": 8.0}}},
         ),
-        "mt_bench": benchmark({"rating": metric(5.0, 4.0, 6.0)}, {}, counts=False, objections=["it prefers length"]),
+        "mt_bench": benchmark({"rating": metric(5.0, 4.0, 6.0)}, {}, counts=False, objections=["prefers length"]),
         "mbpp": benchmark({}, {}, error="data/mbpp.jsonl: no such file"),
     },
 }  # fmt: skip
@@ -144,7 +144,7 @@ def test_headline_scores_stand_with_floors_interval_and_the_difference_to_the_ba
     assert rows[0]["floors"] == {"lol": 0.115, "echo": 0.25} and rows[0]["minus_base"]["value"] == 0.04
     assert rows[1]["minus_base"] is None
     assert notes == [
-        "mt_bench: its numbers do not count (it prefers length)",
+        "mt_bench: its numbers do not count; its judge: prefers length",
         "mbpp: data/mbpp.jsonl: no such file",
     ]
 
@@ -158,12 +158,26 @@ def test_a_model_card_shows_the_scores(tmp_path):
     text = (ROOT / "config/publish/model_card.md.jinja").read_text(encoding="utf-8")
     part = text[text.index("## Scores") : text.index("| loss")]
     (tmp_path / "part.jinja").write_text(part, encoding="utf-8")
-    card = cards.render(tmp_path / "part.jinja", {}, {"scores": rows, "score_notes": notes})
+    card = cards.render(tmp_path / "part.jinja", {}, {"scores": rows, "score_notes": notes, "judge": "J"})
     told = "| 0.31 | 0.27 to 0.35 | lol 0.115, echo 0.25 | 0.04 (-0.01 to 0.09) | 541 |"
     assert f"| ifeval | prompt\\_strict (share ↑) {told}" in card
     assert "| heldout | bits\\_per\\_byte (bits per byte ↓) | 1.2 | 1.1 to 9 | empty 8 | - | 541 |" in card
+    assert "are the opinion of J, which passed its calibration." in card
     assert "Left out: mt\\_bench: its numbers do not count" in card and "Not evaluated" not in card
     assert "Not evaluated." in cards.render(tmp_path / "part.jinja", {}, {"scores": [], "score_notes": []})
+
+
+@pytest.mark.parametrize(
+    ("judge", "name"),
+    [
+        (None, None),
+        ({"kind": "model", "model": None}, "iter_0, the base model"),
+        ({"kind": "model", "model": {"path": "outside/big", "hub": None, "gguf": None}}, "big"),
+        ({"kind": "endpoint", "base_url": "outside/ab", "model": "big"}, "big (served at an endpoint)"),
+    ],
+)
+def test_the_judge_is_named_without_its_address(judge, name):
+    assert cards.judge_name({"evaluation": {"judge": judge}}) == name
 
 
 def test_scores_are_found_whichever_run_owns_them(tmp_path):
@@ -188,9 +202,9 @@ def test_health_is_told_by_what_says_something_by_itself():
     }
     assert tell_health(health) == (
         [
-            ("tokens of an answer, median", 44),
-            ("answers cut at the token limit, share", 0.25),
-            ("rows that share 13 words in a row with `ifeval`, share", 0.05),
+            ("tokens of an answer, median", 44, 20),
+            ("answers cut at the token limit, share", 0.25, 20),
+            ("rows that share 13 words in a row with `ifeval`, share", 0.05, 20),
         ],
         ["answers shrank 6-fold (alarm at 5)"],
     )

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import tarfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from two_stages import Run as Finished
 
 from isheep.config import load
+from isheep.config.publish import Publish
 from isheep.config.run import Run
 from isheep.errors import UserError
 from isheep.proof import archive, dataset, privacy
 from isheep.proof.__main__ import main
 from isheep.proof.push import push
+from isheep.proof.results import Results, read_sealed
+from isheep.provenance import write_record
 from isheep.training.encode import split_heldout
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -176,3 +182,24 @@ def test_an_archive_has_the_same_bytes_each_time(tmp_path):
         archive._write(tmp_path / name, "top", {"a/file": tmp_path / "file"}, {"README.txt": "read"})
         (tmp_path / "file").touch()
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_packed_base_model_is_checked_where_it_is_unpacked(tmp_path):
+    run = Finished(tmp_path / "one")
+    whole = read_sealed(run.results / "manifest.json")
+    local = {**whole["made"]["settings"]["model"], "path": "outside/base"}
+    made = {**whole["made"], "settings": {**whole["made"]["settings"], "model": local}}
+    write_record(run.results / "manifest.json", made, whole["observed"])
+    settings = Publish(archive_base=True)
+    archive.pack(Results(run.results), tmp_path / "a.tar.gz", settings, run.base, threads=2)
+    with pytest.raises(UserError, match="base model's folder is not here"):
+        archive.pack(Results(run.results), tmp_path / "b.tar.gz", settings, tmp_path / "nowhere", threads=2)
+
+    with tarfile.open(tmp_path / "a.tar.gz") as packed:
+        packed.extractall(tmp_path / "two", filter="data")
+    command = ["verify", str(tmp_path / "two/a/results/a")]
+    assert main(command) == 0
+    (tmp_path / "two/a/outside/base/model.safetensors").write_text("of another model")
+    assert main([*command, "--json", str(tmp_path / "found.json")]) == 1
+    (told,) = json.loads((tmp_path / "found.json").read_text())
+    assert [(one["kind"], one["artifact"]) for one in told["findings"]] == [("changed_model", "base/")]

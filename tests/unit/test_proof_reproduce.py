@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from two_stages import ROOT, Run
+from two_stages import FAKE, ROOT, Run
 
 from isheep.config import load
 from isheep.errors import UserError
 from isheep.proof.reproduce import prepare
 from isheep.proof.results import read_sealed
-from isheep.provenance import portable, renamed, write_record
+from isheep.provenance import portable, portable_places, renamed, write_record
 
 
 @pytest.fixture
@@ -64,6 +66,35 @@ def test_a_base_model_that_lay_in_a_folder_must_be_given(run, tmp_path):
     again = {**asked, "model": str(tmp_path)}
     prepare(again, tmp_path / "new")  # another model in the same folder: its own config.yaml may be written anew
     assert given["runs"]["a"]["model"]["path"] == str(run.base)
+
+
+JUDGED = {"turns": {"kind": "mt_bench", "path": "turns.jsonl"}}
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "option", "given"),
+    [
+        ({"benchmarks": JUDGED, "judge": {"kind": "endpoint", "base_url": "URL", "model": "j"}}, "judge", "URL"),
+        ({"benchmarks": JUDGED, "judge": {"kind": "model", "model": {"path": "FOLDER"}}}, "judge", "FOLDER"),
+        ({"harness": {"tasks": ["mine"], "include_path": "FOLDER"}}, "tasks", "FOLDER"),
+    ],
+)
+def test_what_the_evaluation_had_elsewhere_is_in_no_record_and_must_be_given(run, tmp_path, evaluation, option, given):
+    there = {"URL": "http://heart-of-gold.example/v1", "FOLDER": str(tmp_path / "zaphod-beeblebrox")}
+    (tmp_path / "zaphod-beeblebrox").mkdir()
+    text = json.dumps(evaluation).replace(given, there[given])
+    settings = load({"runs": {"a": {**FAKE, "evaluation": json.loads(text)}}}, ROOT).runs["a"].model_dump(mode="json")
+    told = renamed(settings, portable_places(settings))
+    assert "heart-of-gold" not in json.dumps(told) and str(tmp_path) not in json.dumps(told)
+
+    asked = remade(run, settings={**read_sealed(run.results / "manifest.json")["made"]["settings"], **told})
+    with pytest.raises(UserError, match=f"{option}={given}"):
+        prepare(dict(asked), tmp_path / "new")
+    asked[option] = there[given]
+    prepare(asked, tmp_path / "new")
+    assert asked["runs"]["a"]["evaluation"] == settings["evaluation"]
+    with pytest.raises(UserError, match="leave it out"):
+        prepare({"manifest": str(run.results / "manifest.json"), option: there[given]}, tmp_path / "other")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from two_stages import FAKE, ROOT, Run
@@ -11,10 +12,12 @@ from isheep import provenance
 from isheep.config import load
 from isheep.errors import UserError
 from isheep.graph import Graph
+from isheep.models import identity_of
 from isheep.proof.edits import explain
 from isheep.proof.results import Broken, Results, in_run, read_sealed, stage_key
 from isheep.proof.stale import differences, stale, stale_code, stale_page
 from isheep.proof.verify import verify
+from isheep.provenance import contents_of
 from isheep.records import digest, write_json, write_rows
 
 
@@ -34,6 +37,20 @@ def test_an_untouched_run_verifies(run):
 def test_a_swapped_base_model_is_found(run, name):
     (run.base / name).write_text("of another model")
     assert run.check() == [("changed_model", "base/")]
+
+
+def test_a_swapped_judge_is_found(run, tmp_path):
+    shutil.copytree(run.base, tmp_path / "judge")
+    write_json(run.results / "iter_0/evaluation/judge.json", identity_of(contents_of(tmp_path / "judge")))
+    run.record("iter_0/evaluation", "identify_judge", [], ["iter_0/evaluation/judge.json"])
+    found, _ = verify(Results(run.results), threads=1, base=run.base, judge=tmp_path / "judge")
+    assert found.ok and not found.notes
+    (tmp_path / "judge/model.safetensors").write_text("of another model")
+    found, _ = verify(Results(run.results), threads=1, base=run.base, judge=tmp_path / "judge")
+    assert [(one.kind, one.artifact) for one in found.findings] == [("changed_model", "judge/")]
+    assert verify(Results(run.results), threads=1, base=run.base)[0].notes == [
+        "the evaluation's judge is not here; its weights are not checked"
+    ]
 
 
 def test_a_file_added_to_the_base_model_that_decides_what_it_writes_is_found(run):

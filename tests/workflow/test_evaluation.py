@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from copy import deepcopy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from judge_endpoint import JudgeEndpoint
 from workplace import FAKE, Workplace
 
 QUESTIONS = [
@@ -131,43 +130,12 @@ def test_another_benchmark_asks_only_what_is_new(finished, workplace):
     assert "22 requests: 21 already done, 1 to do" in again.stderr
 
 
-class Judge:
-    """An endpoint that prefers and grades by length, or refuses."""
-
-    def __enter__(self):
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                text = body["messages"][-1]["content"]
-                verdict = "[[A]]" if "compare the answers" in text else "[[7]]"
-                message = {"role": "assistant", "content": f"So it is: {verdict}"}
-                choice = {"index": 0, "finish_reason": "stop", "message": message}
-                reply = {"id": "x", "object": "chat.completion", "created": 0, "model": "j", "choices": [choice]}
-                data = json.dumps(reply).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *arguments):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *error):
-        self.server.shutdown()
-        self.server.server_close()
-
-
 def test_an_unreachable_judge_and_a_broken_harness_lose_nothing_else_and_the_judge_can_be_asked_later(
     workplace,
 ):
     place = prepare(workplace())
     target = "results/a/iter_0/evaluation/scores.json"
-    with Judge() as judge:
+    with JudgeEndpoint() as judge:
         url = judge.url
         endpoint = {"kind": "endpoint", "base_url": url, "model": "j", "attempts": 1}
         settings = measured(endpoint)
@@ -180,7 +148,7 @@ def test_an_unreachable_judge_and_a_broken_harness_lose_nothing_else_and_the_jud
     assert found["harness"]["error"].startswith("evaluation.harness.tasks: lm-eval has no task no_such_task; ")
     assert found["heldout"]["error"] is None and found["own_code"]["metrics"]["own_code_pass@1"]["n"] == 1
 
-    with Judge() as judge:
+    with JudgeEndpoint() as judge:
         settings["evaluation"]["judge"]["base_url"] = judge.url
         place.configure({"a": settings})
         place.snakemake(target)

@@ -19,6 +19,10 @@ class Publish(Section):
         "beside them.",
     )
     rows_per_shard: int = Field(100_000, ge=1, description="Rows of a Parquet file.")
+    manifest: bool = Field(
+        True,
+        description="Put the manifest beside each card. It holds every file that the run read, benchmarks too.",
+    )
     archive_base: bool = Field(False, description="Pack the base model's folder into the archive.")
     archive_models: bool = Field(
         True, description="Pack the merged models; the adapters alone, with the base model, can make them again."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from isheep.errors import UserError
 from isheep.proof import compare
-from isheep.proof.archive import recorded_base
+from isheep.proof.archive import recorded_models
 from isheep.proof.push import push
 from isheep.proof.reproduce import TOLERANCE
 from isheep.proof.results import Results
@@ -19,17 +19,18 @@ from isheep.records import write_json
 
 
 def _verify(asked: argparse.Namespace) -> bool:
-    all_ok = True
+    told = []
     for folder in asked.folders:
         results = Results(folder)
-        found, stages = verify(results, asked.threads, asked.base or recorded_base(results))
+        base, judge = recorded_models(results)
+        found, stages = verify(results, asked.threads, asked.base or base, asked.judge or judge)
         if other := stale_code(stages, None):
             found.notes.append(f"{len(other)} of {len(stages)} stages were made by other code than is here")
-        if asked.json:
-            write_json(asked.json, found.document())
         print(*found.lines(), sep="\n")
-        all_ok = all_ok and found.ok
-    return all_ok
+        told.append(found.document())
+    if asked.json:
+        write_json(asked.json, told)
+    return all(one["ok"] for one in told)
 
 
 def _compare(asked: argparse.Namespace) -> bool:
@@ -57,8 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
     command = commands.add_parser("verify", help="hash a run again and check every link; needs its folder alone")
     command.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="results/RUN, wherever it is now")
     command.add_argument("--base", type=Path, help="folder of the base model, to check its weights too")
+    command.add_argument("--judge", type=Path, help="folder of the evaluation's own judge, likewise")
     command.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="files that are read at once")
-    command.add_argument("--json", type=Path, help="write the findings here too")
+    command.add_argument("--json", type=Path, help="write the findings here too, a list of runs")
     command.set_defaults(do=_verify)
 
     command = commands.add_parser("compare", help="compare two runs artifact by artifact")

@@ -18,6 +18,7 @@ from isheep.graph import base_folder
 from isheep.proof import privacy
 from isheep.proof.results import MANIFEST, SETTINGS, Results
 from isheep.proof.verify import LEFT_OUT, verify
+from isheep.provenance import judge_model
 from isheep.records import digest_file, digest_named, document, publish
 
 SUMS = "SHA256SUMS"
@@ -26,9 +27,10 @@ README = """Run {run} of an iterative self-alignment workflow, packed with its p
 results/{run}/manifest.json tells what made every file (sha256 of its hashed part: {manifest}).
 results/{run}/ro-crate-metadata.json is the same as an RO-Crate.
 
-Check the bytes:                       sha256sum --check SHA256SUMS
-Check the chain of what made what:     python -m isheep.proof verify results/{run}     (in the workflow's scripts/)
-Make the run again and compare:        snakemake reproduce --config manifest=results/{run}/manifest.json
+Check the bytes, here:                 sha256sum --check SHA256SUMS
+With the code of the workflow (isheep {version}{commit}), in its folder:
+  check the chain of what made what:   PYTHONPATH=scripts python -m isheep.proof verify HERE/results/{run}
+  make the run again and compare:      snakemake reproduce --config manifest=HERE/results/{run}/manifest.json
 
 Left out: {left_out}
 """
@@ -66,8 +68,16 @@ def pack(results: Results, out: Path, settings: Publish, base: Path | None, thre
         files.update(_base_files(results, base))
     if settings.check_private:
         privacy.check(files.values())
+    commit = results.manifest["observed"]["commit"]
+    told = {
+        "run": results.run,
+        "manifest": found.manifest,
+        "version": results.manifest["made"]["code"]["version"],
+        "commit": f", commit {commit}" if commit else "",
+        "left_out": ", ".join(left_out),
+    }
     texts = {
-        "README.txt": README.format(run=results.run, manifest=found.manifest, left_out=", ".join(left_out)),
+        "README.txt": README.format(**told),
         LEFT_OUT: document(left_out),
     }
     sums = digest_named(files)
@@ -84,12 +94,15 @@ def sum_of(archive: Path) -> Path:
     return archive.with_name(f"{archive.name}.sha256")
 
 
-def recorded_base(results: Results) -> Path | None:
-    """Return where the base model of a run lies by its manifest; None for the fake engine's."""
+def recorded_models(results: Results) -> tuple[Path | None, Path | None]:
+    """Return where a run's base model and its evaluation's own judge lie by its manifest; None for what is none."""
     if results.manifest is None:
-        return None
-    folder = base_folder(Model.model_validate(results.manifest["made"]["settings"]["model"]))
-    return results.find(folder) if folder else None
+        return None, None
+    settings = results.manifest["made"]["settings"]
+    sections = settings["model"], judge_model(settings["evaluation"]["judge"] or {})
+    folders = [base_folder(Model.model_validate(section)) for section in sections]
+    base, judge = (results.find(folder) if folder else None for folder in folders)
+    return base, judge
 
 
 def _merged(stages: dict[str, Any]) -> Iterator[str]:
@@ -112,7 +125,7 @@ def _files(results: Results, stages: dict[str, Any], left_out: frozenset[str]) -
 def _base_files(results: Results, base: Path | None) -> dict[str, Path]:
     if base is None or not base.is_dir():
         raise UserError("publish.archive_base: the base model's folder is not here")
-    place = recorded_base(results)
+    place, _ = recorded_models(results)
     inside = place.relative_to(results.folder.parent.parent).as_posix()
     return {f"{inside}/{name}": base / name for name in models.deciding_files(base)}
 

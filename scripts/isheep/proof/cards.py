@@ -60,6 +60,7 @@ class Facts:
             "is_fake": self.settings["engine"]["name"] == "fake",
             "models": self.made["models"],
             "seeds": {"path": seeds, "sha256": self.made["files"][seeds]["sha256"]},
+            "files": sorted(self.made["files"]),
             "manifest": self._sha256,
             "version": self.made["code"]["version"],
             "commit": self.observed["commit"],
@@ -98,8 +99,18 @@ class Facts:
         return read_json(self._find(next(path for path in outputs if path.endswith(f"/{name}"))))
 
 
+def judge_name(settings: dict[str, Any]) -> str | None:
+    """Return who judged the answers to benchmarks that need a judge; None when there is none."""
+    judge = settings["evaluation"]["judge"]
+    if not judge:
+        return None
+    if judge["kind"] == "endpoint":
+        return f"{judge['model']} (served at an endpoint)"
+    return base_name(judge) if judge["model"] else "iter_0, the base model"
+
+
 def base_name(settings: dict[str, Any]) -> str:
-    """Return what the base model is called: hub id with revision, file of a package, or folder."""
+    """Return what the model of a run, or a judge's, is called: hub id with revision, file of a package, or folder."""
     model = settings["model"]
     if model["hub"]:
         return f"{model['hub']} (revision {model['revision']})"

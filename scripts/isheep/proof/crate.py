@@ -1,6 +1,7 @@
 """The manifest as an RO-Crate: the same graph in the vocabulary that archives and registries read.
 
-Profile: Process Run Crate 0.5 of the Workflow Run RO-Crate collection; written with the library rocrate.
+Profile: Process Run Crate 0.5 of the Workflow Run RO-Crate collection, which builds on RO-Crate 1.1; written with the
+library rocrate.
 """
 
 from __future__ import annotations
@@ -10,32 +11,44 @@ from typing import Any
 
 from isheep.proof.results import in_run
 
+VERSION = "1.1"  # of RO-Crate: the one that the profile builds on
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
-FORMATS = {".json": "application/json", ".jsonl": "application/jsonl", ".txt": "text/plain", ".html": "text/html"}
+TERMS = "https://w3id.org/ro/terms/workflow-run/context"  # says what sha256 means, which RO-Crate 1.1 does not
+FORMATS = {
+    **{".json": "application/json", ".jsonl": "application/jsonl", ".txt": "text/plain", ".html": "text/html"},
+    ".safetensors": "application/octet-stream",
+}
 
 
-def crate(manifest: dict[str, Any]) -> dict[str, Any]:
+def crate(manifest: dict[str, Any], licences: dict[str, str | None]) -> dict[str, Any]:
     """Return the crate of a run as JSON-LD: files with sha256, and one action per stage with what it read and made.
 
     Parameters
     ----------
     manifest
         `made` and `observed`, as gathered.
+    licences
+        What the run is made from, and under which licence that stands; None where nobody stated one.
     """
     from rocrate.model.contextentity import ContextEntity
     from rocrate.rocrate import ROCrate
 
     made, observed = manifest["made"], manifest["observed"]
     ends = [_end(timing) for timing in observed["stages"].values()]
-    found = ROCrate(gen_preview=False)
+    found = ROCrate(gen_preview=False, version=VERSION)
+    found.metadata.extra_contexts.append(TERMS)
     found.name = f"Self-alignment run {made['run']}"
     found.description = (
         f"{made['settings']['rounds']} rounds of iterative self-alignment: data sets d_0 to "
         f"d_{made['settings']['rounds'] - 1} and the models trained on them."
     )
     found.datePublished = max(ends)
-    found.root_dataset["conformsTo"] = found.add(ContextEntity(found, PROFILE, properties={"@type": "CreativeWork"}))
-    program = {"@type": "SoftwareApplication", "name": "isheep", "softwareVersion": made["code"]["version"]}
+    profile = {"@type": ["CreativeWork", "Profile"], "name": "Process Run Crate", "version": PROFILE.rpartition("/")[2]}
+    found.root_dataset["conformsTo"] = found.add(ContextEntity(found, PROFILE, properties=profile))
+    stated = "; ".join(f"{what}: {licence or 'not stated'}" for what, licence in licences.items())
+    terms = {"@type": "CreativeWork", "name": stated, "description": "What the run is made from; both may bind it."}
+    found.license = found.add(ContextEntity(found, "#licences", properties=terms))
+    program = {"@type": "SoftwareApplication", "name": "isheep", "version": made["code"]["version"]}
     instrument = found.add(ContextEntity(found, "#isheep", properties=program))
     known: dict[str, Any] = {}
 
@@ -50,11 +63,13 @@ def crate(manifest: dict[str, Any]) -> dict[str, Any]:
         action = found.add_action(
             instrument,
             identifier=f"#{key}",
-            object=[entity(*pair) for pair in stage["inputs"].items()],
-            result=[entity(*pair) for pair in stage["outputs"].items()],
+            object=_one_or_all([entity(*pair) for pair in stage["inputs"].items()]),
+            result=_one_or_all([entity(*pair) for pair in stage["outputs"].items()]),
         )
         action["name"] = stage["stage"]
+        action["description"] = _told(stage)
         action["startTime"], action["endTime"] = timing["started"], _end(timing)
+        found.root_dataset.append_to("mentions", action)
     return found.metadata.generate()
 
 
@@ -73,5 +88,18 @@ def _add(found: Any, run: str, path: str, sha256: str, *, is_folder: bool) -> An
     return found.add_file(dest_path=in_run(path), properties=properties)
 
 
+def _one_or_all(entities: list[Any]) -> Any:
+    return entities[0] if len(entities) == 1 else entities
+
+
+def _told(stage: dict[str, Any]) -> str:
+    """Return in words with what a stage worked."""
+    where = f" in round {stage['round']}" if stage["round"] is not None else ""
+    model = f", model {stage['model']}" if stage["model"] else ""
+    tokens = "".join(f", {count} tokens {kind}" for kind, count in stage["tokens"].items() if count)
+    return f"{stage['stage']}{where}, run seed {stage['seed']}{model}{tokens}"
+
+
 def _end(timing: dict[str, Any]) -> str:
-    return (datetime.fromisoformat(timing["started"]) + timedelta(seconds=timing["seconds"])).isoformat()
+    ended = datetime.fromisoformat(timing["started"]) + timedelta(seconds=timing["seconds"])
+    return ended.isoformat(timespec="milliseconds")

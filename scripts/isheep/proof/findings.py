@@ -55,9 +55,14 @@ class Verification:
     def sort(self, stages: dict[str, Any]) -> None:
         """Put findings into the order in which the run was made, and give each what was made from its artifact."""
         order = _order(stages)
-        place = {key: index for index, key in enumerate(order)}
-        self.findings.sort(key=lambda finding: (place.get(finding.stage, -1), finding.artifact))
         manifest = f"results/{self.run}/{MANIFEST}"
+        place = {key: index for index, key in enumerate(order)}
+
+        def made(finding: Finding) -> int:
+            """Tell when its artifact was made: what no stage makes (report, archive) comes last."""
+            return -1 if finding.artifact == manifest else place.get(finding.stage, len(order))
+
+        self.findings.sort(key=lambda finding: (made(finding), finding.artifact))
         self.findings = [
             replace(finding, downstream=tuple(_downstream(stages, order, finding, manifest)))
             for finding in self.findings

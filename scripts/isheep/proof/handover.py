@@ -48,7 +48,7 @@ def publish_data(
     counted = (len(splits["train"]), len(splits.get("heldout", [])))
     if counted != (training["rows"], training["heldout_rows"]):
         raise RuntimeError(f"d_{i}: split into {counted} rows, but the training reports {training}")
-    stated = {"base model": licences.of_model(run, base), "seed tasks": licences.of_seeds(run)}
+    stated = licences.stated(run, base)
     told = facts.round(i)
     measured = facts.file(f"d_{i}/health.json")
     health, alarms = tell_health(read_json(measured)) if measured else ([], [])
@@ -71,9 +71,9 @@ def publish_data(
             "selection": selection(facts.settings["select"]),
             "health": health,
             "alarms": alarms,
-            "licences": _told(stated),
         }
-        _finish(folder, results, run, cards.render(template, head, facts.common() | told | more))
+        told |= facts.common() | _stated(run, stated)
+        _finish(folder, results, run, cards.render(template, head, told | more))
 
 
 def publish_model(
@@ -84,7 +84,7 @@ def publish_model(
     Parameters are those of `publish_data`; `merged` and `adapter` are the folders of iter_i.
     """
     facts = _facts(results)
-    stated = {"base model": licences.of_model(run, base), "seed tasks of the training data": licences.of_seeds(run)}
+    stated = licences.stated(run, base)
     with publish(out) as folder:
         _copy(merged, folder)
         _copy(adapter, folder / "adapter")
@@ -99,8 +99,11 @@ def publish_model(
         scores, notes = tell_scores(read_json(evaluation)) if evaluation else ([], [])
         if evaluation:
             shutil.copyfile(evaluation, folder / "scores.json")
-        more = {"i": i, "scores": scores, "score_notes": notes, "licences": _told(stated)}
-        _finish(folder, results, run, cards.render(template, head, facts.common() | facts.training(i) | more))
+        judged = any(row["metric"].startswith("local_judge") for row in scores)
+        judge = cards.judge_name(facts.settings) if judged else None
+        more = {"i": i, "judge": judge, "scores": scores, "score_notes": notes}
+        told = facts.training(i) | facts.common() | _stated(run, stated)
+        _finish(folder, results, run, cards.render(template, head, told | more))
 
 
 def selection(select: dict[str, Any]) -> str:
@@ -120,8 +123,9 @@ def _facts(results: Results) -> cards.Facts:
     return cards.Facts(results.manifest, results.find)
 
 
-def _told(stated: dict[str, str | None]) -> dict[str, str]:
-    return {what: licence or "not stated" for what, licence in stated.items()}
+def _stated(run: Run, licences: dict[str, str | None]) -> dict[str, Any]:
+    told = {what: licence or "not stated" for what, licence in licences.items()}
+    return {"licences": told, "with_manifest": run.publish.manifest}
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -138,6 +142,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _finish(folder: Path, results: Results, run: Run, card: str) -> None:
     (folder / "README.md").write_text(card, encoding="utf-8")
-    shutil.copyfile(results.folder / MANIFEST, folder / MANIFEST)
+    if run.publish.manifest:
+        shutil.copyfile(results.folder / MANIFEST, folder / MANIFEST)
     if run.publish.check_private:
         privacy.check(files_in(folder).values())

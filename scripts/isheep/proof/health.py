@@ -22,7 +22,10 @@ MEASURES = {
 }
 
 
-def tell_health(health: dict[str, Any]) -> tuple[list[tuple[str, float | None]], list[str]]:
+Measured = tuple[str, float, int]  # what is measured, its number, and of how many rows
+
+
+def tell_health(health: dict[str, Any]) -> tuple[list[Measured], list[str]]:
     """Return what is measured with its number, and the alarms that rang, in words.
 
     Parameters
@@ -33,18 +36,21 @@ def tell_health(health: dict[str, Any]) -> tuple[list[tuple[str, float | None]],
     return [*_measures(health), *_overlaps(health)], [alarm["message"] for alarm in health.get("alarms", [])]
 
 
-def _measures(health: dict[str, Any]) -> Iterator[tuple[str, float | None]]:
+def _measures(health: dict[str, Any]) -> Iterator[Measured]:
     for place, name in MEASURES.items():
-        value: Any = health
-        for key in place.split("/"):
-            value = value.get(key) if isinstance(value, dict) else None
-        if isinstance(value, dict):
-            value = value.get("value")
-        if value is not None:
-            yield name, value
+        *folders, last = place.split("/")
+        around: Any = health
+        for key in folders:
+            around = around.get(key) if isinstance(around, dict) else None
+        told = around.get(last) if isinstance(around, dict) else None
+        if isinstance(told, dict):  # a percentile is a number beside its n, every other measure holds its own
+            around, told = told, told.get("value")
+        if told is not None:
+            yield name, told, around["n"]
 
 
-def _overlaps(health: dict[str, Any]) -> Iterator[tuple[str, float | None]]:
+def _overlaps(health: dict[str, Any]) -> Iterator[Measured]:
     for evaluation, sizes in health.get("overlap", {}).items():
         for size, told in sizes.items():
-            yield f"rows that share {size} words in a row with `{evaluation}`, share", told["share"]["value"]
+            share = told["share"]
+            yield f"rows that share {size} words in a row with `{evaluation}`, share", share["value"], share["n"]

@@ -13,6 +13,19 @@ from isheep.config.run import Run
 STATED = re.compile(r"^licen[cs]e:\s*([A-Za-z0-9][A-Za-z0-9.+-]*)", flags=re.IGNORECASE | re.MULTILINE)
 
 
+def stated(run: Run, base: str | Path | None) -> dict[str, str | None]:
+    """Return the licences of what a run is made from, the base model and the seed tasks; None where none is stated.
+
+    Parameters
+    ----------
+    run
+        The run's settings.
+    base
+        Folder of the base model, whose README.md may state one.
+    """
+    return {"base model": of_model(run, Path(base) if base else None), "seed tasks": of_seeds(run)}
+
+
 def of_model(run: Run, folder: Path | None) -> str | None:
     """Return the licence of the base model: from the settings, else from the head of its README.md."""
     if run.publish.model_licence or folder is None:

@@ -12,7 +12,7 @@ from typing import Any
 from isheep import __version__
 from isheep.errors import UserError
 from isheep.proof.results import Sealed, read_sealed, stage_key
-from isheep.provenance import code_files, portable, renamed
+from isheep.provenance import code_files, portable, portable_places, renamed
 from isheep.records import digest_file, read_json
 
 # Sections that may differ between two runs whose results are equal.
@@ -44,9 +44,8 @@ def gather(run: str, settings: dict[str, Any], records: Iterable[str], files: It
     stages = {stage_key(path): {"record": path, "sha256": one["sha256"], **one["made"]} for path, one in found.items()}
     contents = {names[file]: {"sha256": sha256, **_content(Path(file))} for file, sha256 in sources.items()}
     _check_files(stages, contents, {name: file for file, name in names.items()})
-    kept = renamed({key: value for key, value in settings.items() if key not in OBSERVED}, names)
-    if kept["model"]["path"]:
-        kept["model"] = {**kept["model"], "path": portable_folder(kept["model"]["path"])}
+    deciding = {key: value for key, value in settings.items() if key not in OBSERVED}
+    kept = renamed(deciding, names | portable_places(settings))
     made = {
         "format": 1,
         "run": run,
@@ -78,12 +77,6 @@ def artifacts(stages: dict[str, Any]) -> dict[str, Any]:
             if path in made:
                 made[path]["used_by"].append(key)
     return made
-
-
-def portable_folder(path: str) -> str:
-    """Return the path of a base model as a manifest names it: the last part alone when it lies elsewhere."""
-    outside = Path(path).is_absolute() or ".." in Path(path).parts
-    return f"outside/{Path(path).name}" if outside else path
 
 
 def _content(file: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from copy import deepcopy
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -13,9 +14,11 @@ import yaml
 from isheep.config import RUN_NAME
 from isheep.errors import UserError
 from isheep.proof.results import MANIFEST, Sealed, read_sealed
+from isheep.provenance import judge_model
 from isheep.records import publish
 
-KEYS = ("manifest", "model", "tolerance", "trust", "runs", "shards")
+KEYS = ("manifest", "model", "judge", "tasks", "tolerance", "trust", "runs", "shards")
+OUTSIDE = "outside/"  # how a manifest begins the name of what lay elsewhere
 TOLERANCE = 1e-5
 MARK = "# Written by `snakemake reproduce`: the settings of the run that is made again here.\n"
 
@@ -36,9 +39,10 @@ def prepare(asked: dict[str, Any], folder: Path | None) -> Reproduction:
     Parameters
     ----------
     asked
-        The config of `snakemake --config manifest=FILE`: optional are `model` (folder of the base model), `tolerance`
-        and `trust` (accept a manifest that runs a model's own Python files or loads pickles). Afterwards it holds
-        `runs` and, if it was there, `shards`.
+        The config of `snakemake --config manifest=FILE`: optional are `model` (folder of the base model), `judge`
+        (folder or address of the evaluation's judge), `tasks` (folder of lm-eval's task files), `tolerance` and `trust`
+        (accept a manifest that runs a model's own Python files or loads pickles). Afterwards it holds `runs` and, if it
+        was there, `shards`.
     folder
         The folder; by default `reproductions/{run}` in the current one.
 
@@ -49,7 +53,7 @@ def prepare(asked: dict[str, Any], folder: Path | None) -> Reproduction:
     """
     unknown = sorted(set(asked) - set(KEYS))
     if unknown:
-        raise UserError(f"--config {unknown[0]}: unknown beside manifest (known: {', '.join(KEYS[1:4])})")
+        raise UserError(f"--config {unknown[0]}: unknown beside manifest (known: {', '.join(KEYS[1:6])})")
     path = Path(asked["manifest"]).absolute()
     if not path.is_file():
         raise UserError(f"{asked['manifest']}: no such file; with --directory give the whole path of the manifest")
@@ -58,8 +62,9 @@ def prepare(asked: dict[str, Any], folder: Path | None) -> Reproduction:
     folder = Path("reproductions", run) if folder is None else Path(folder)
     if (folder / "results" / run / MANIFEST).resolve() == path.resolve():
         raise UserError(f"{path}: this is the run itself; make it again in another folder")
-    settings = dict(made["settings"])
+    settings = deepcopy(made["settings"])
     settings["model"] = _model(made, asked.get("model"), asked.get("trust"))
+    _find_outside(settings["evaluation"], asked)
     for name, content in made["files"].items():
         _write(folder, name, content)
     runs = {"runs": {run: settings}}
@@ -97,16 +102,41 @@ def _model(made: dict[str, Any], given: str | None, trust: Any) -> dict[str, Any
             "if you trust who made it, add trust=true after --config"
         )
     if given:
-        folder = Path(given).absolute()
-        if not folder.is_dir():
-            raise UserError(f"--config model={given}: no such folder")
-        return {**model, "path": str(folder), "hub": None, "gguf": None}
+        return {**model, "path": _folder("model", given), "hub": None, "gguf": None}
     if model["path"]:
         raise UserError(
             f"the base model was the folder {Path(model['path']).name!r} (identity {made['models']['iter_0'][:12]}); "
             "say where it is: --config manifest=... model=FOLDER"
         )
     return model
+
+
+def _find_outside(evaluation: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Put what the user gave in the place of folders and addresses that a manifest does not tell."""
+    judge, harness = evaluation["judge"] or {}, evaluation["harness"] or {}
+    places = (
+        ("judge", "FOLDER", judge_model(judge), "path"),
+        ("judge", "URL", judge, "base_url"),
+        ("tasks", "FOLDER", harness, "include_path"),
+    )
+    wanted = [place for place in places if str(place[2].get(place[3])).startswith(OUTSIDE)]
+    for option in ("judge", "tasks"):
+        if option in asked and option not in (place[0] for place in wanted):
+            raise UserError(f"--config {option}: the run used none outside its folder; leave it out")
+    for option, kind, section, key in wanted:
+        if option not in asked:
+            raise UserError(
+                f"section evaluation names {section[key]!r}, which the manifest does not hold; "
+                f"say where it is: --config manifest=... {option}={kind}"
+            )
+        section[key] = asked[option] if kind == "URL" else _folder(option, asked[option])
+
+
+def _folder(option: str, given: str) -> str:
+    folder = Path(given).absolute()
+    if not folder.is_dir():
+        raise UserError(f"--config {option}={given}: no such folder")
+    return str(folder)
 
 
 def _write(folder: Path, name: str, content: dict[str, str]) -> None:

@@ -23,7 +23,7 @@ def tell_scores(scores: dict[str, Any]) -> tuple[list[Row], list[str]]:
         if told["error"]:
             notes.append(f"{benchmark}: {told['error']}")
         if not told["counts"]:
-            notes.append(f"{benchmark}: its numbers do not count ({'; '.join(told['objections'])})")
+            notes.append(f"{benchmark}: its numbers do not count; its judge: {'; '.join(told['objections'])}")
             continue
         metrics = told["metrics"]
         shown = [name for name in told["headline"] if name in metrics] or list(metrics)

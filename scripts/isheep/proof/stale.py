@@ -8,7 +8,7 @@ from typing import Any
 from isheep.graph import Graph
 from isheep.proof.findings import Finding
 from isheep.proof.results import stage_key
-from isheep.provenance import PACKAGE, code_files, portable, renamed
+from isheep.provenance import PACKAGE, code_files, portable, portable_places, renamed
 from isheep.records import digest, digest_file
 
 
@@ -25,6 +25,7 @@ def stale(graph: Graph, run: str, stages: dict[str, Any], code: dict[str, str] |
         Files of the code by the manifest (path: sha256), to name those that changed.
     """
     found = []
+    places = portable_places(graph.config.runs[run].model_dump(mode="json"))
     for stage, i in graph.stages(run):
         record = graph.record(run, stage, i)
         key = stage_key(record)
@@ -36,7 +37,7 @@ def stale(graph: Graph, run: str, stages: dict[str, Any], code: dict[str, str] |
             continue
         files = graph.files(run, stage)
         found += _changed_files(files, key, told)
-        names = {file: portable(file, _digest(file)) for file in files}
+        names = places | {file: portable(file, _digest(file)) for file in files}
         changes = list(differences(told["settings"], renamed(graph.settings(run, stage), names)))
         if changes:
             some = "; ".join(f"{place}: {old!r}, now {new!r}" for place, old, new in changes[:3])

@@ -19,7 +19,9 @@ LEFT_OUT = "left-out.json"  # what an archive does not hold, by the archive's ow
 Stages = dict[str, dict[str, Any]]
 
 
-def verify(results: Results, threads: int, base: Path | None = None) -> tuple[Verification, Stages]:
+def verify(
+    results: Results, threads: int, base: Path | None = None, judge: Path | None = None
+) -> tuple[Verification, Stages]:
     """Check a run's manifest, records, artifacts and links; return what was found, and the stages as recorded.
 
     Parameters
@@ -28,8 +30,8 @@ def verify(results: Results, threads: int, base: Path | None = None) -> tuple[Ve
         The run.
     threads
         Files that are read at once.
-    base
-        Folder of the base model; without it, or when it is not there, its weights are not checked.
+    base, judge
+        Folders of the base model and of the evaluation's own judge; one that is not there is not checked.
     """
     found = Verification(results.run, results.manifest["sha256"] if results.manifest else None)
     stages = _read_records(results, found)
@@ -38,7 +40,8 @@ def verify(results: Results, threads: int, base: Path | None = None) -> tuple[Ve
     check.exports()
     check.outputs(threads)
     check.links()
-    check.base_model(base, threads)
+    check.model("identify_model", "base model", base, threads)
+    check.model("identify_judge", "evaluation's judge", judge, threads)
     found.sort(stages)
     return found, stages
 
@@ -196,14 +199,14 @@ class _Check:
                     message = f"{stage['stage']} did not read {whose}; run it again"
                     self.add("broken_link", key, path, message, expected, sha256)
 
-    # The base model ------------------------------------------------------------------------------------------------
+    # Models that the run did not make ------------------------------------------------------------------------------
 
-    def base_model(self, folder: Path | None, threads: int) -> None:
-        """Hash the base model's files and compare them with the identity that the run started from."""
+    def model(self, stage_name: str, what: str, folder: Path | None, threads: int) -> None:
+        """Hash a model's files and compare them with the identity that a stage found at the start of the run."""
         for key, stage in self.stages.items():
-            if stage["stage"] != "identify_model":
+            if stage["stage"] != stage_name:
                 continue
-            place = next(self.results.find(path) for path in stage["outputs"] if path.endswith("/identity.json"))
+            place = self.results.find(next(iter(stage["outputs"])))
             try:
                 files = read_json(place)["files"]
             except (OSError, UserError, KeyError, TypeError):
@@ -211,7 +214,7 @@ class _Check:
             if not files:
                 return
             if folder is None or not folder.is_dir():
-                self.found.notes.append("the base model is not here; its weights are not checked")
+                self.found.notes.append(f"the {what} is not here; its weights are not checked")
                 return
             hashes = digest_files([folder / name for name in {*files, *models.deciding_files(folder)}], threads)
             now = {path.relative_to(folder).as_posix(): sha256 for path, sha256 in hashes.items() if sha256}

@@ -17,6 +17,7 @@ RESOURCES = {
     "assess": {"gpus": 1, "cpus": 2, "mem_gib": 0.7, "minutes": 40},
     "train": {"gpus": 2, "cpus": 3, "mem_gib": 0.8, "minutes": 50},
     "merge": {"gpus": 0, "cpus": 1, "mem_gib": 0.9, "minutes": 60},
+    "score": {"gpus": 0, "cpus": 1, "mem_gib": 2, "minutes": 70},
 }
 LOOP = {
     **FAKE,
@@ -42,7 +43,7 @@ ASKED = {
     "merge_model": ("cpu", 0, 1, 921, 2),
     "evaluate_model_shard": ("gpu", 1, 1, 614, 6),
     "evaluate_model": ("cpu", 0, 1, 4096, 3),
-    "score_model": ("cpu", 0, 1, 2000, 3),
+    "score_model": ("cpu", 0, 1, 2048, 3),
 }
 REAL = {
     **ROUND,

@@ -21,7 +21,7 @@ from isheep.training.checkpoint import exclusive, find_complete
 from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter, full_disk_named
 from isheep.training.encode import Encoded, encode_row, split_heldout
 from isheep.training.end_of_turn import check_end_of_turn
-from isheep.training.repeatable import make_repeatable
+from isheep.repeatable import make_repeatable
 from isheep.training.trainer import build_trainer, trainer_arguments
 
 logger = logging.getLogger(__name__)

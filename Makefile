@@ -73,9 +73,7 @@ demo: env ## two rounds of SmolLM2-135M-Instruct on the CPU; call it again after
 PYTEST := python -m pytest
 
 .PHONY: test
-test: env lint ## lint, and the tiers unit, workflow and real
-	@$(PYTEST) tests/unit -m "not slow"
-	$(PYTEST) tests/workflow tests/real
+test: lint test-unit test-workflow test-real ## lint, and the tiers unit, workflow and real
 
 .PHONY: test-unit
 test-unit: env ## pure functions (seconds)

@@ -1,6 +1,11 @@
 # Report: one HTML page for each run, and one that puts several runs and the paper's tables beside each other.
 
 
+localrules:
+    write_report,
+    write_comparison,
+
+
 rule write_report:
     input:
         records=stage_records,

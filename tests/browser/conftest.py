@@ -13,7 +13,9 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.append(str(HERE))
 
+INSTALL = HERE.parent / "install.sh"
 PROGRAMS = ("chromium", "chromedriver")
+PACKAGES = ("chromium", "chromium-driver", "fonts-dejavu-core")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,5 +25,5 @@ def chromium() -> None:
         return
     if os.getuid() or not shutil.which("apt-get"):
         pytest.skip("chromium and chromedriver are not installed, and only root on Debian can install them")
-    done = subprocess.run([HERE / "install.sh"], text=True, capture_output=True)
+    done = subprocess.run([INSTALL, *PACKAGES], text=True, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr

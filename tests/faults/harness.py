@@ -26,10 +26,14 @@ STAGES = {
     "filter_outputs": "d_0/filtered.jsonl",
     "assess_outputs": "d_0/evaluated.jsonl",
     "select_data": "d_0/selected.jsonl",
+    "probe_data": "d_0/probe.jsonl",
+    "measure_data": "d_0/health.json",
     "train_adapter": "iter_1/training.json",
     "merge_model": "iter_1/merging.json",
+    "evaluate_model": "iter_1/evaluation/answers.jsonl",
+    "score_model": "iter_1/evaluation/scores.json",
 }
-ANSWERING = ("generate_prompts", "generate_outputs", "assess_outputs")
+ANSWERING = ("generate_prompts", "generate_outputs", "assess_outputs", "probe_data", "evaluate_model")
 # The kills of every run that ended as if nothing had happened, with the number of requests answered twice.
 SURVIVED: list[tuple[list[Kill], int]] = []
 
@@ -41,6 +45,16 @@ def small(**more: Any) -> dict:
     settings["assess"] = {"discrimination": {"pairs": 4}}
     settings["select"] = settings["select"] | {"floor": 2}
     return settings | more
+
+
+def every_stage() -> dict:
+    """Return the settings of one short round that is measured, too; an alarm that may stop it lets nothing overtake."""
+    return small(
+        evaluation={
+            "benchmarks": {"heldout": {"limit": 2, "max_tokens": 16}, "constraints": {"limit": 2, "max_tokens": 16}}
+        },
+        health={"alarms": {"contamination": {"at": 1.0, "action": "stop"}}},
+    )
 
 
 @dataclass(frozen=True)
@@ -156,13 +170,13 @@ class FaultPlace(Workplace):
             self.finish("--unlock")
 
     def answered(self, stage: str) -> list[str]:
-        """Return the digest of every request that the engine answered in a stage, as often as it did."""
+        """Return fingerprint and digest of every request that the engine answered in a stage, as often as it did."""
         file = self.faults / f"answered-{stage}"
-        return file.read_text().split() if file.exists() else []
+        return file.read_text().splitlines() if file.exists() else []
 
     def journals(self, stage: str) -> list[Path]:
         """Return the journal files of a stage."""
-        return sorted(self.folder.glob(f"results/a/d_0/.work/{stage}/*/*.jsonl"))
+        return sorted(self.folder.glob(f"results/a/**/.work/{stage}/*/*.jsonl"))
 
     def entries(self, stage: str) -> int:
         """Return how many requests the journals of a stage hold."""
@@ -175,7 +189,7 @@ class FaultPlace(Workplace):
 
     def made(self) -> dict[str, Any]:
         """Return what the record of every stage says was made; how long it took is left out."""
-        files = sorted(self.folder.glob("results/a/*/records/*.json"))
+        files = sorted(self.folder.glob("results/a/**/records/*.json"))
         return {str(file.relative_to(self.folder)): json.loads(file.read_text())["made"] for file in files}
 
     def end_processes(self) -> None:

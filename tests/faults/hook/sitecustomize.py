@@ -77,7 +77,7 @@ class Killer:
 
         def counted(this, request, result):
             with open(self.folder / f"answered-{self.stage}", "a") as handle:
-                handle.write(f"{request}\n")
+                handle.write(f"{this.fingerprint} {request}\n")
             self.answers += 1
             if self.is_due("answer", self.answers):
                 self.strike()

@@ -25,10 +25,7 @@ fi
 missing=0
 for program in slurmctld slurmd slurmdbd munged mariadbd; do command -v $program >/dev/null || missing=1; done
 if [ $missing = 1 ]; then
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update --quiet=2
-    apt-get install --quiet=2 --yes --no-install-recommends \
-        slurm-wlm slurm-client slurmdbd munge mariadb-server >/dev/null
+    "$here/../../install.sh" slurm-wlm slurm-client slurmdbd munge mariadb-server
     say "packages installed"
 fi
 if scontrol ping 2>/dev/null | grep --quiet "is UP"; then say "already running"; exit; fi

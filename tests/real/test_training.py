@@ -188,7 +188,8 @@ def test_a_training_that_was_killed_ends_with_the_same_bytes(smollm2, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", [2, 3])
 def test_a_training_under_deepspeed_resumes_to_the_same_bytes(two_layers, tmp_path, stage):
-    changes = CUT | {"processes": PROCESSES, "zero_stage": stage, "lora": TRAIN.lora.model_copy(update={"dropout": 0.1})}
+    lora = TRAIN.lora.model_copy(update={"dropout": 0.1})
+    changes = CUT | {"processes": PROCESSES, "zero_stage": stage, "lora": lora}
     train(two_layers, tmp_path / "whole", **changes)
     shutil.copytree(tmp_path / "whole" / "work", tmp_path / "resumed" / "work")
     report = train(two_layers, tmp_path / "resumed", **changes)

@@ -91,6 +91,10 @@ test-workflow: env ## the whole graph on the fake engine (minutes)
 test-real: env ## real weights: engines, training, one short round (minutes)
 	@$(PYTEST) tests/real
 
+.PHONY: test-gpu
+test-gpu: env ## the tier real on one NVIDIA GPU, with HARDWARE=gpu (minutes)
+	@CUDA_VISIBLE_DEVICES=$${CUDA_VISIBLE_DEVICES:-0} ISHEEP_GPUS=1 $(PYTEST) tests/real
+
 .PHONY: test-faults
 test-faults: env ## what can break, broken on purpose; KILLS=100 kills
 	@KILLS=$(KILLS) $(PYTEST) tests/faults

@@ -47,13 +47,14 @@ TRAINING = {
     "`zero_stage: 2`": ({"zero_stage": 2}, 1),
     "`zero_stage: 2`, 2 processes": ({"zero_stage": 2, "processes": 2}, 2),
 }
+ONE_GPU = [change for change, (settings, _) in TRAINING.items() if "processes" not in settings]
 STEPS = {"epochs": 2, "batch_size": 4, "max_length": 128, "heldout_share": 0, "learning_rate": 2e-4}
 
 
 def python(*arguments: str, threads: int = 1) -> str:
     """Return what a Python process prints; fail with what it said when it fails."""
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TQDM_DISABLE": "1", "VLLM_LOGGING_LEVEL": "ERROR",
-                                "HF_HUB_OFFLINE": "1", "DS_ACCELERATOR": "cpu"}  # fmt: skip
+                                "HF_HUB_OFFLINE": "1"}  # fmt: skip
     done = subprocess.run([sys.executable, *arguments], env=environment, text=True, capture_output=True)
     if done.returncode:
         sys.exit(f"{' '.join(arguments)} failed\n{done.stdout}{done.stderr}")
@@ -64,16 +65,17 @@ def engine_rows(model: Path, name: str, dtype: str, options: argparse.Namespace,
     """Yield a row of the table for every way to arrange the same requests."""
     reference = work / f"{name}-{dtype}.json"
     size = ["--requests", str(options.requests), "--max-tokens", str(options.max_tokens), "--reference", str(reference)]
+    size += ["--gpus", str(options.gpus)]
 
     def run(*changed: str) -> tuple[list[tuple[str, int, int]], float]:
         threads = ["--threads", "1"] if "--threads" not in changed else []
         # settings first: an option that takes several words would take them, too
         command = [str(ROOT / "benchmarks/engine_determinism.py"), str(model), f"name={name}", f"dtype={dtype}"]
-        said = python(*command, *changed, *threads, *size)
+        said = python(*command, *options.settings, *changed, *threads, *size)
         counts = [(match[1], int(match[2]), int(match[3])) for match in TEXTS.finditer(said)]
         return counts, float(SCORES.search(said)[1])
 
-    start = [name, dtype]
+    start = [" ".join([name, *options.settings]), dtype]
     for arrangement, equal, of in run()[0][1:]:
         yield [*start, f"same process, {arrangement}", f"{equal}/{of}", "-"]
     for change, arguments in CHANGES[name].items():
@@ -84,7 +86,7 @@ def engine_rows(model: Path, name: str, dtype: str, options: argparse.Namespace,
     yield [*start, HALVES, f"{equal}/{of}", f"{max(apart for _, apart in halves):.1e}"]
 
 
-def training_rows(model: Path, dtype: str, work: Path) -> Iterator[list[str]]:
+def training_rows(model: Path, dtype: str, gpus: int, work: Path) -> Iterator[list[str]]:
     """Yield a row of the table for every way to train on the same rows; equal means the same adapter."""
     rows = work / "rows.jsonl"
     write_rows(rows, islice(read_rows(ROOT / "config/evaluation/heldout.jsonl"), 8))
@@ -92,14 +94,14 @@ def training_rows(model: Path, dtype: str, work: Path) -> Iterator[list[str]]:
     def run(name: str, settings: dict[str, object], threads: int) -> Path:
         out = work / f"{dtype}-{name}"
         spec = {"settings": {**STEPS, "dtype": dtype, **settings}, "model": str(model), "rows": str(rows),
-                "out": str(out), "threads": threads}  # fmt: skip
+                "out": str(out), "threads": threads, "gpus": gpus}  # fmt: skip
         write_json(work / "spec.json", spec)
         python(__file__, "--train", str(work / "spec.json"), threads=threads)
         return out / "adapter_model.safetensors"
 
     first = run("reference", {}, 1)
-    for number, (change, (settings, threads)) in enumerate(TRAINING.items()):
-        again = run(str(number), settings, threads)
+    for change in ONE_GPU if gpus else TRAINING:
+        again = run(change, *TRAINING[change])
         apart = distance(first, again)
         told = f"{apart.largest:.1e}" if math.isfinite(apart.largest) else apart.where.partition(": ")[2]
         yield ["training", dtype, change, "yes" if digest_file(first) == digest_file(again) else "no", told]
@@ -108,10 +110,12 @@ def training_rows(model: Path, dtype: str, work: Path) -> Iterator[list[str]]:
 def train(spec_file: Path) -> None:
     """Train once as `spec_file` says."""
     spec = json.loads(spec_file.read_text(encoding="utf-8"))
+    if not spec["gpus"]:
+        os.environ["DS_ACCELERATOR"] = "cpu"
     out = Path(spec["out"])
     settings = Train.model_validate(spec["settings"])
     paths = Path(spec["model"]), Path(spec["rows"]), out, out.with_suffix(".work")
-    launch(settings, Model(), *paths, 0, spec["threads"], 0)
+    launch(settings, Model(), *paths, 0, spec["threads"], spec["gpus"])
 
 
 def main() -> None:
@@ -120,6 +124,8 @@ def main() -> None:
     parser.add_argument("model", type=Path, nargs="?", help="folder of the model")
     parser.add_argument("--parts", nargs="*", default=["vllm", "transformers", "training"])
     parser.add_argument("--dtypes", nargs="*", default=["float32", "bfloat16"])
+    parser.add_argument("--gpus", type=int, choices=[0, 1], default=0)
+    parser.add_argument("--settings", nargs="*", default=[], help="key=value of the section `engine`, for every line")
     parser.add_argument("--requests", type=int, default=16)
     parser.add_argument("--max-tokens", type=int, default=32)
     parser.add_argument("--train", type=Path, help=argparse.SUPPRESS)
@@ -133,7 +139,7 @@ def main() -> None:
             for part in options.parts:
                 work = Path(folder)
                 found = (
-                    training_rows(options.model, dtype, work)
+                    training_rows(options.model, dtype, options.gpus, work)
                     if part == "training"
                     else engine_rows(options.model, part, dtype, options, work)
                 )

@@ -12,6 +12,9 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# `make test-gpu` sets it: what runs on the CPU else, runs on one GPU.
+GPUS = int(os.environ.get("ISHEEP_GPUS", "0"))
+ON_GPUS = {stage: {"gpus": GPUS} for stage in ("generate", "assess", "train")}
 
 FAKE = {
     "preset": "fake",
@@ -30,6 +33,7 @@ ROUND = {
     "preset": "smollm2-135m-instruct",
     "recipe": "i_sheep",
     "rounds": 1,
+    "resources": ON_GPUS,
     "prompts": {
         "rows": 6,
         "shots": 2,

@@ -22,6 +22,7 @@ from conformance import (
     score,
     scorings,
 )
+from workplace import GPUS
 
 from isheep import engines
 from isheep.chat import load_tokenizer
@@ -36,8 +37,8 @@ TOLERANCE = 1e-3
 
 
 def load(name: str, folder: Path, **settings: object) -> Engine:
-    settings = {"context_length": CONTEXT, "max_num_seqs": AHEAD, "cpu_cache_gib": 0.25, **settings}
-    return engines.load(Settings(name=name, **settings), Model(), folder, "0" * 64, threads=1, gpus=0)
+    few = {"context_length": CONTEXT, "max_num_seqs": AHEAD, "cpu_cache_gib": 0.25, "gpu_memory_utilization": 0.2}
+    return engines.load(Settings(name=name, **few | settings), Model(), folder, "0" * 64, threads=1, gpus=GPUS)
 
 
 @pytest.fixture(scope="module")

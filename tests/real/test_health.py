@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from workplace import GPUS
 
 from isheep.records import read_rows, write_rows
 
@@ -34,12 +35,12 @@ from isheep.health import probe, readings
 from isheep.journal import Journal
 from isheep.records import read_rows
 
-rows, folder, work, out = map(Path, sys.argv[1:])
+rows, folder, work, out = map(Path, sys.argv[1:5])
 settings = probe.engine_for(Engine(name="vllm", context_length=256))
 model = Model(path=str(folder), system="You are a helpful assistant.")
 template = engines.load_template(settings, model, folder)
 with Journal(work, "0" * 64, "stage") as journal:
-    load = lambda: engines.load(settings, model, folder, "", threads=1, gpus=0)
+    load = lambda: engines.load(settings, model, folder, "", threads=1, gpus=int(sys.argv[5]))
     found = probe.probe(list(read_rows(rows)), template, None, journal, load)
 readings.write(out / "probe.jsonl", out / "probe.safetensors", found)
 """
@@ -47,7 +48,7 @@ readings.write(out / "probe.jsonl", out / "probe.safetensors", found)
 
 def start(place: Path, rows: Path, model: Path) -> subprocess.Popen:
     scripts = str(Path(__file__).parents[2] / "scripts")
-    command = [sys.executable, "-c", PROBE, str(rows), str(model), str(place / "work"), str(place)]
+    command = [sys.executable, "-c", PROBE, str(rows), str(model), str(place / "work"), str(place), str(GPUS)]
     return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": scripts}, start_new_session=True)
 
 

@@ -10,13 +10,13 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from workplace import ROUND, Workplace
+from workplace import GPUS, ROUND, Workplace
 
 
 def settings(engine: str, model: Path, **changes: object) -> dict:
     described = deepcopy(ROUND)
     described["model"] = {"gguf": None, "path": str(model)}
-    described["engine"] = {"name": engine, **changes}
+    described["engine"] = {"name": engine, "batch_invariant": GPUS > 0, "gpu_memory_utilization": 0.2, **changes}
     return described
 
 

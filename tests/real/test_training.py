@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from workplace import GPUS
 
 from isheep import chat
 from isheep.config.model import Model
@@ -24,6 +25,7 @@ from isheep.training.end_of_turn import judge_row
 
 SCRIPTS = Path(merge.__file__).parents[2]
 MODEL = Model(path="smollm2")
+PROCESSES = GPUS or 2
 PAIRS = [
     ("What is the capital of Norway?", "", "The capital of Norway is Oslo."),
     ("Translate to Spanish.", "Good morning", "Buenos días."),
@@ -60,7 +62,7 @@ logging.basicConfig(level=logging.INFO)
 spec = json.loads(Path(sys.argv[1]).read_text())
 paths = [Path(spec[key]) for key in ("folder", "rows", "out", "work")]
 settings, model = Train.model_validate(spec["settings"]), Model.model_validate(spec["model"])
-report = launch(settings, model, *paths, spec["seed"], spec["threads"], gpus=0)
+report = launch(settings, model, *paths, spec["seed"], spec["threads"], spec["gpus"])
 Path(spec["report"]).write_text(json.dumps(report))
 """
 
@@ -79,9 +81,12 @@ def start(folder, place, settings, threads=2):
         "report": str(place / "report.json"),
         "seed": SEED,
         "threads": threads,
+        "gpus": GPUS,
     }
     write_json(place / "request.json", spec)
-    environment = os.environ | {"PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": str(threads), "DS_ACCELERATOR": "cpu"}
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": str(threads)}
+    if not GPUS:
+        environment["DS_ACCELERATOR"] = "cpu"
     with open(place / "log", "a") as log:
         command = [sys.executable, "-c", DRIVER, str(place / "request.json")]
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
@@ -139,8 +144,8 @@ def test_the_end_of_turn_is_trained_where_other_control_tokens_are_not(smollm2):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", [0, 2, 3])
-def test_two_processes_train_as_one_does(smollm2, alone, tmp_path, stage):
-    report = train(smollm2, tmp_path, processes=2, zero_stage=stage)
+def test_several_processes_train_as_one_does(smollm2, alone, tmp_path, stage):
+    report = train(smollm2, tmp_path, processes=PROCESSES, zero_stage=stage)
     for key in ("rows", "heldout_rows", "steps", "tokens", "end_of_turn"):
         assert report[key] == alone[1][key]
     # Measured: equal in two processes without DeepSpeed, less than 5e-7 apart with ZeRO-2 and ZeRO-3.
@@ -183,7 +188,8 @@ def test_a_training_that_was_killed_ends_with_the_same_bytes(smollm2, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", [2, 3])
 def test_a_training_under_deepspeed_resumes_to_the_same_bytes(two_layers, tmp_path, stage):
-    changes = CUT | {"processes": 2, "zero_stage": stage, "lora": TRAIN.lora.model_copy(update={"dropout": 0.1})}
+    lora = TRAIN.lora.model_copy(update={"dropout": 0.1})
+    changes = CUT | {"processes": PROCESSES, "zero_stage": stage, "lora": lora}
     train(two_layers, tmp_path / "whole", **changes)
     shutil.copytree(tmp_path / "whole" / "work", tmp_path / "resumed" / "work")
     report = train(two_layers, tmp_path / "resumed", **changes)

@@ -68,8 +68,22 @@ def test_the_environment_of_vllm_follows_the_settings(monkeypatch: pytest.Monkey
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "VLLM_BATCH_INVARIANT": "1",
+        "VLLM_USE_FLASHINFER_SAMPLER": "0",
+        "TRITON_F32_DEFAULT": "ieee",
         "VLLM_LOGGING_LEVEL": "WARNING",
     }
+
+
+@pytest.mark.parametrize(
+    ("dtype", "chosen", "expected"), [("float32", "tf32", "tf32"), ("bfloat16", None, None), ("float32", None, "ieee")]
+)
+def test_float32_is_not_rounded_to_tf32_unless_asked_for(
+    monkeypatch: pytest.MonkeyPatch, dtype: str, chosen: str | None, expected: str | None
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=print))
+    monkeypatch.setattr(os, "environ", {"TRITON_F32_DEFAULT": chosen} if chosen else {})
+    vllm._set_environment(Settings(dtype=dtype), threads=1)
+    assert os.environ.get("TRITON_F32_DEFAULT") == expected
 
 
 def test_the_trie_holds_every_inner_node_by_depth() -> None:

@@ -38,6 +38,8 @@ class Engine(Section):
     tensor_parallel: int | Literal["gpus"] = Field(
         "gpus", description="vllm: GPUs that share one model; `gpus` takes all that the job was given (1 on CPU)."
     )
-    batch_invariant: bool = Field(False, description="vllm on GPU: kernels whose results do not depend on the batch.")
+    batch_invariant: bool = Field(
+        False, description="vllm on GPU: its batch-invariant kernels; docs/engines.md tells what they kept equal."
+    )
     batch_size: int = Field(1, ge=1, description="transformers: requests a batch; 1 keeps equal bytes.")
     misbehave: Misbehaviour = Field(Misbehaviour(), description="fake: what goes wrong, for tests.")

@@ -16,6 +16,7 @@ from isheep.config.model import Model
 from isheep.engines.base import Completion, Prompt, Request, Score, ScoreRequest
 from isheep.engines.tokens import TextStream, encode_continuation, encode_prompt, end_tokens
 from isheep.errors import UserError
+from isheep.repeatable import make_gpus_repeatable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +35,8 @@ class TransformersEngine(AbstractContextManager):
         from transformers.utils import logging
 
         torch.set_num_threads(threads)
+        if gpus:
+            make_gpus_repeatable()
         logging.disable_progress_bar()
         self.context_length = settings.context_length
         self._batch_size = settings.batch_size

@@ -269,7 +269,12 @@ def _set_environment(settings: Settings, threads: int) -> None:
         VLLM_NO_USAGE_STATS="1",
         DO_NOT_TRACK="1",
         VLLM_BATCH_INVARIANT=str(int(settings.batch_invariant)),
+        # It takes no seeds, so it would be compiled (with nvcc) and never used.
+        VLLM_USE_FLASHINFER_SAMPLER="0",
     )
+    if settings.dtype == "float32":
+        # Products in Triton's kernels, attention among them, would be rounded to TF32's 10 bits.
+        os.environ.setdefault("TRITON_F32_DEFAULT", "ieee")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)  # would replace engine.cpu_cache_gib
 

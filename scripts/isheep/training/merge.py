@@ -15,9 +15,9 @@ from isheep.config.model import Model
 from isheep.config.train import Merge
 from isheep.errors import UserError
 from isheep.records import Row, publish, read_json, write_json
+from isheep.repeatable import make_repeatable
 from isheep.training.checks import check_adapter, check_free_space, full_disk_named
 from isheep.training.encode import encode_row
-from isheep.training.repeatable import make_repeatable
 from isheep.training.sft import load_model
 
 logger = logging.getLogger(__name__)

@@ -17,11 +17,11 @@ from isheep.config.train import Train
 from isheep.errors import UserError
 from isheep.models import longest_context
 from isheep.records import Row, publish, read_json, read_rows, write_json
+from isheep.repeatable import make_repeatable
 from isheep.training.checkpoint import exclusive, find_complete
 from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter, full_disk_named
 from isheep.training.encode import Encoded, encode_row, split_heldout
 from isheep.training.end_of_turn import check_end_of_turn
-from isheep.training.repeatable import make_repeatable
 from isheep.training.trainer import build_trainer, trainer_arguments
 
 logger = logging.getLogger(__name__)

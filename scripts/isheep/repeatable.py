@@ -1,4 +1,4 @@
-"""Equal bytes from equal trainings, whatever the number of threads."""
+"""Equal bytes from equal work: in torch's kernels, whatever the number of threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def make_repeatable(threads: int) -> None:
     """Bound torch's CPU threads, and keep their number from changing a single bit; call before the first computation.
 
     A matrix product sums in another order with another number of threads unless MKL is told not to (`MKL_CBWR`, read
-    at its first call). On GPUs, torch is told to prefer deterministic kernels.
+    at its first call).
 
     Parameters
     ----------
@@ -17,9 +17,16 @@ def make_repeatable(threads: int) -> None:
         CPU threads of this process.
     """
     os.environ.setdefault("MKL_CBWR", "AVX2,STRICT")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
     torch.set_num_threads(threads)
     if torch.cuda.is_available():
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        make_gpus_repeatable()
+
+
+def make_gpus_repeatable() -> None:
+    """Have torch prefer deterministic kernels on GPUs; call before the first computation."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    torch.use_deterministic_algorithms(True, warn_only=True)

@@ -109,7 +109,7 @@ def test_answers_of_a_benchmark_are_a_click_away_and_can_be_filtered(unfiltered)
     browser.run(SET, "result", "", "answers")
     browser.run(SET, "benchmark", option(browser, "benchmark", "chat", "answers"), "answers")
     first = browser.run(ANSWERS)[0]
-    parts = ["prompt", "turn 1", "prompt", "turn 2", "judge 1", "[[5]]", "judge 2", "[[6]]"]
+    parts = ["Turn 1 of", "turn 1", "Turn 2 of", "turn 2", "judge 1", "[[5]]", "judge 2", "[[6]]"]
     places = [first.index(part) for part in parts]
     assert browser.run(status) == "80 of 844 answers match" and places == sorted(places)
     assert "full marks" not in first  # its judge does not count

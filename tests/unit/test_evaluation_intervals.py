@@ -73,6 +73,8 @@ def test_a_paired_difference_takes_only_items_that_both_have():
 
 def test_right_or_wrong_items_get_wilson_and_others_the_bootstrap():
     assert interval(ratio([("a", 1, 1), ("b", 0, 1)])) == wilson(1, 2)
+    none_of_many = ratio([("a", 0, 3), ("b", 0, 2)])  # a bootstrap would say 0 to 0
+    assert interval(none_of_many) == wilson(0, 2)
     graded = ratio([("a", 0.25, 1), ("b", 0.75, 1)])
     assert interval(graded) == bootstrap(graded.terms)
     assert interval(ratio([])) is None

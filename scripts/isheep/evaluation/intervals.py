@@ -34,15 +34,18 @@ class Difference:
 
 
 def interval(metric: Metric, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval | None:
-    """Return the metric's interval: Wilson's where every item is right or wrong, else the bootstrap's.
+    """Return the metric's interval: Wilson's where every item is right or wrong, or all are; else the bootstrap's.
 
-    The bootstrap of a share that is 0 or 1 has no width, whatever n; Wilson's has. None when no item counts.
+    The bootstrap of a share that is 0 or 1 has no width, whatever n; Wilson's, over the items, has. None when no item
+    counts.
     """
     if not metric.terms or metric.value is None:
         return None
     terms = metric.terms
-    if metric.unit == "share" and not metric.statistic and all(t[1] == 1 and t[0] in (0, 1) for t in terms.values()):
-        return wilson(sum(above for above, _ in terms.values()), len(terms), level)
+    if metric.unit == "share" and not metric.statistic:
+        one_each = all(below == 1 and above in (0, 1) for above, below in terms.values())
+        if one_each or metric.value in (0, 1):
+            return wilson(round(metric.value * len(terms)), len(terms), level)
     return bootstrap(terms, metric.statistic, level, resamples, seed)
 
 

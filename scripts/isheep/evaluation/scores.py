@@ -201,8 +201,8 @@ def plain(metrics: Mapping[str, Metric]) -> dict[str, Results]:
 def _harness(measured: Measured) -> Results:
     """Return lm-eval's results in the shape of a benchmark's scores."""
     results = measured.harness or {}
-    found: Results = {"kind": "harness", "items": 0, "error": results.get("error"), "counts": True, "objections": []}
-    found |= {"headline": [], "metrics": {}, "floors": {}, "groups": {}}
+    found: Results = {"kind": "harness", "items": 0, "error": results.get("error"), "note": "", "counts": True}
+    found |= {"objections": [], "headline": [], "metrics": {}, "floors": {}, "groups": {}}
     found["tokens"] = results.get("tokens", {"prompt": 0, "completion": 0, "scored": 0})
     if found["error"]:
         return found

@@ -35,7 +35,7 @@ ROUND = {
     "evaluation": {
         "benchmarks": {
             "heldout": {"limit": 2, "max_tokens": 8},
-            "constraints": {"limit": 2, "max_tokens": 8},
+            "constraints": None,
             "turns": {"kind": "mt_bench", "path": "turns.jsonl", "max_tokens": 8},
         },
         "judge": {"kind": "model", "calibration": {"limit": 1}},

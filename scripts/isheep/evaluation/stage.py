@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from isheep.records import Row
 logger = logging.getLogger(__name__)
 Place = tuple[str, str]
 """Benchmark and item."""
+ADDRESS = re.compile(r"https?://\S+")  # tells a host: said in the log, never in an artifact
 Send = Callable[[Sequence[Asked]], Mapping[str, Completion | Score]]
 
 
@@ -175,7 +177,7 @@ def to_endpoint(dispatcher: Dispatcher, failures: list[str]) -> Send:
         try:
             dispatcher.complete(wave)
         except UserError as error:
-            failures.append(str(error))
+            failures.append(ADDRESS.sub("at its endpoint", str(error)))
             logger.error("%s", error)
         return {one.id: dispatcher.result(one.id) for one in wave if dispatcher.has(one.id)}
 

@@ -117,7 +117,7 @@ def publish(path: str | Path) -> Iterator[Path]:
             _remove(temporary)
             try:
                 yield temporary
-                _sync(temporary)
+                _settle(temporary)
                 if temporary.is_dir() and path.exists():
                     _remove(path)
                 os.replace(temporary, path)
@@ -159,13 +159,25 @@ def _remedy(error: Exception) -> str | None:
     return None
 
 
-def _sync(path: Path) -> None:
+def _settle(path: Path) -> None:
+    """Put a file or a folder's files on the disk, with the mode that new files of this user have.
+
+    Some libraries (safetensors) write for the owner alone, which on a cluster shuts out whom the umask lets in.
+    """
+    mode = 0o666 & ~_umask()
     for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+        file.chmod(mode)
         descriptor = os.open(file, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)  # it can be read by setting it only
+    os.umask(mask)
+    return mask
 
 
 def _remove(path: Path) -> None:

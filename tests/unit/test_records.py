@@ -24,6 +24,18 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
+def test_what_is_published_can_be_read_by_whom_the_umask_lets_in(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with publish(tmp_path / "model") as folder:
+            folder.mkdir()
+            (folder / "weights").touch(mode=0o600)
+        write_rows(tmp_path / "rows.jsonl", [])
+    finally:
+        os.umask(before)
+    assert [oct((tmp_path / name).stat().st_mode & 0o777) for name in ("model/weights", "rows.jsonl")] == ["0o640"] * 2
+
+
 def test_a_folder_is_published_whole_and_replaces_the_old_one(tmp_path):
     for name in ("first", "second"):
         with publish(tmp_path / "model") as folder:

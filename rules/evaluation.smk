@@ -5,6 +5,7 @@ localrules:
     fetch_data,
 
 
+# Without a digest of its code: what was fetched is not fetched again.
 rule fetch_data:
     output:
         rows="data/hub/{dataset}.jsonl",

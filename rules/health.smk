@@ -73,5 +73,7 @@ checkpoint check_data:
     retries: 0
     conda:
         PYTHON_ENVIRONMENT
+    params:
+        code=code("check_data"),
     script:
         "../scripts/check_data.py"

@@ -6,6 +6,7 @@ localrules:
     fetch_model,
 
 
+# Without a digest of its code: what was fetched is not fetched again.
 rule fetch_model:
     output:
         model=directory("models/{model}"),

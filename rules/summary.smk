@@ -10,6 +10,7 @@ rule freeze_config:
         PYTHON_ENVIRONMENT
     params:
         settings=resolved,
+        code=code("freeze_config"),
     script:
         "../scripts/freeze_config.py"
 

@@ -233,7 +233,8 @@ def test_stages_of_other_code_and_other_files_are_stale(proven, tmp_path):
         (shutil.copytree if whole.is_dir() else shutil.copy)(whole, tmp_path / part)
     with open(tmp_path / "scripts/isheep/select.py", "a") as file:
         file.write("# edited\n")
-    command = [one.replace(str(REPOSITORY), str(tmp_path)) for one in proven.command("verify")]
+    python, *rest = proven.command("verify")
+    command = [python, *(one.replace(str(REPOSITORY), str(tmp_path)) for one in rest)]
     with Changed(Path(proven.settings["seeds"]["path"])) as tasks:
         tasks.write_text(tasks.read_text() + "\n")
         here = {**os.environ, "PYTHONPATH": ""}  # the copy's own code, whatever the caller's path

@@ -87,11 +87,11 @@ class Heldout(Benchmark):
         return {
             "heldout_bits_per_byte": ratio(bits, "bits per byte", "lower"),
             "heldout_preference": mean(fit, "preferred"),
-            "heldout_too_long": mean(rows, "too_long", better="lower"),
             "heldout_stops": mean(rows, "stopped"),
             "heldout_empty": mean(rows, "empty", better="lower"),
             "heldout_repetition": mean(rows, "repetition", better="lower"),
             "heldout_answer_tokens": mean(rows, "tokens", "tokens", ""),
+            "heldout_too_long": mean(rows, "too_long", better="lower"),
         }
 
     def groups(self, rows: Sequence[Row]) -> dict[str, dict[str, Metric]]:

@@ -14,7 +14,8 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[1]
 # `make test-gpu` sets it: what runs on the CPU else, runs on one GPU.
 GPUS = int(os.environ.get("ISHEEP_GPUS", "0"))
-ON_GPUS = {stage: {"gpus": GPUS} for stage in ("generate", "assess", "train")}
+# One thread each: suites run side by side, and threads on busy cores wait for each other more than they compute.
+NEEDS = {"merge": {"cpus": 1}} | {stage: {"cpus": 1, "gpus": GPUS} for stage in ("generate", "assess", "train")}
 
 FAKE = {
     "preset": "fake",
@@ -33,7 +34,7 @@ ROUND = {
     "preset": "smollm2-135m-instruct",
     "recipe": "i_sheep",
     "rounds": 1,
-    "resources": ON_GPUS,
+    "resources": NEEDS,
     "prompts": {
         "rows": 6,
         "shots": 2,

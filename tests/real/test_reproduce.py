@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from workplace import ON_GPUS, Workplace
+from workplace import NEEDS, Workplace
 
 from isheep.proof.results import Results, read_sealed
 from isheep.proof.verify import verify
@@ -17,7 +17,7 @@ ROUND = {
     "preset": "smollm2-135m-instruct",
     "recipe": "i_sheep",
     "rounds": 1,
-    "resources": ON_GPUS,
+    "resources": NEEDS,
     "prompts": {
         "rows": 4,
         "shots": 2,

@@ -50,7 +50,6 @@ REAL = {
     "engine": {"name": "transformers", "context_length": 512},
     "prompts": {**ROUND["prompts"], "rows": 4, "shots": 1},
     "assess": {"discrimination": {"pairs": 1}},
-    # One thread: two that share a busy core wait for each other more than they compute.
     "resources": {kind: {"cpus": 1, "mem_gib": 5} for kind in ("generate", "assess", "train", "merge")},
 }
 

@@ -79,7 +79,7 @@ class Workplace:
         """Run Snakemake; fail the test with its output when it fails unexpectedly."""
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
         done = subprocess.run(
-            self.command(*arguments), cwd=self.folder, env=environment, text=True, capture_output=True, timeout=600
+            self.command(*arguments), cwd=self.folder, env=environment, text=True, capture_output=True, timeout=1800
         )
         if check and done.returncode:
             pytest.fail(f"snakemake {' '.join(arguments)} failed\n{done.stdout}\n{done.stderr}")

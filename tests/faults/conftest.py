@@ -13,6 +13,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent))
 
+import harness
 from harness import KILLS, SURVIVED, FaultPlace, small
 
 
@@ -33,10 +34,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> FaultPlace:
     """One short round, finished without a fault."""
-    place = FaultPlace(tmp_path_factory.mktemp("undisturbed"))
-    place.configure({"a": small()})
-    place.finish()
-    return place
+    return harness.finished(tmp_path_factory.mktemp("undisturbed"), small())
 
 
 @pytest.fixture

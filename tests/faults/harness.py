@@ -103,6 +103,14 @@ def draw_kills(seed: int, count: int) -> list[Kill]:
     return kills
 
 
+def finished(folder: Path, settings: dict) -> FaultPlace:
+    """Return a folder in which a run was finished without a fault."""
+    place = FaultPlace(folder)
+    place.configure({"a": settings})
+    place.finish()
+    return place
+
+
 class FaultPlace(Workplace):
     """A folder in which the workflow is killed and started again."""
 

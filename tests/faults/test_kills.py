@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from harness import ANSWERING, KILLS, KILLS_A_LIFE, STAGES, SURVIVED, FaultPlace, draw_kills, every_stage
+from harness import ANSWERING, KILLS, KILLS_A_LIFE, STAGES, SURVIVED, FaultPlace, draw_kills, every_stage, finished
 
 LIVES = [(seed, min(KILLS_A_LIFE, KILLS - seed * KILLS_A_LIFE)) for seed in range(-(-KILLS // KILLS_A_LIFE))]
 
@@ -13,10 +13,7 @@ LIVES = [(seed, min(KILLS_A_LIFE, KILLS - seed * KILLS_A_LIFE)) for seed in rang
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> FaultPlace:
     """One short round with every stage, finished without a fault."""
-    place = FaultPlace(tmp_path_factory.mktemp("every_stage"))
-    place.configure({"a": every_stage()})
-    place.finish()
-    return place
+    return finished(tmp_path_factory.mktemp("every_stage"), every_stage())
 
 
 @pytest.mark.parametrize(("seed", "count"), LIVES, ids=[f"seed {seed}, {count} kills" for seed, count in LIVES])

@@ -85,9 +85,7 @@ def score(evaluation: Evaluation, measured: Measured, workers: int = 1) -> tuple
     scores: Results = {}
     rows: list[Row] = []
     for name, entry in evaluation.on.items():
-        found: Results = {"kind": entry.kind, "items": 0, "error": errors.get(name), "note": "", "counts": True}
-        found |= {"objections": [], "headline": [], "metrics": {}, "floors": {}, "groups": {}}
-        found["tokens"] = tokens.get(name, {"prompt": 0, "completion": 0, "scored": 0})
+        found = _unscored(entry.kind, errors.get(name), tokens.get(name))
         if name in benchmarks:
             try:
                 rows += _score_one(name, benchmarks[name], answers, measured, found, workers)
@@ -162,6 +160,13 @@ def _measured(row: Row) -> Row:
     return {"id": row["item"], **row["measures"]}
 
 
+def _unscored(kind: str, error: str | None, tokens: dict[str, int] | None) -> Results:
+    """Return what is told of a benchmark before its scores are filled in."""
+    found: Results = {"kind": kind, "items": 0, "error": error, "note": "", "counts": True}
+    found |= {"objections": [], "headline": [], "metrics": {}, "floors": {}, "groups": {}}
+    return found | {"tokens": tokens or {"prompt": 0, "completion": 0, "scored": 0}}
+
+
 def _calibrated(kind: str, measured: Measured, found: Results) -> None:
     """Say whether a judge's numbers count, and why not."""
     form = measured.calibration.get("forms", {}).get(FORMS[kind], {})
@@ -201,9 +206,7 @@ def plain(metrics: Mapping[str, Metric]) -> dict[str, Results]:
 def _harness(measured: Measured) -> Results:
     """Return lm-eval's results in the shape of a benchmark's scores."""
     results = measured.harness or {}
-    found: Results = {"kind": "harness", "items": 0, "error": results.get("error"), "note": "", "counts": True}
-    found |= {"objections": [], "headline": [], "metrics": {}, "floors": {}, "groups": {}}
-    found["tokens"] = results.get("tokens", {"prompt": 0, "completion": 0, "scored": 0})
+    found = _unscored("harness", results.get("error"), results.get("tokens"))
     if found["error"]:
         return found
     earlier = {

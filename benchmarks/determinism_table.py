@@ -18,8 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from isheep.config.model import Model
 from isheep.config.train import Train
+from isheep.data.files import digest_file, write_json
+from isheep.data.rows import read_rows, write_rows
 from isheep.proof.numbers import distance
-from isheep.records import digest_file, read_rows, write_json, write_rows
 from isheep.training.launch import launch
 
 ROOT = Path(__file__).resolve().parents[1]

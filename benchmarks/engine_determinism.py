@@ -12,10 +12,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from isheep import engines
 from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
-from isheep.engines.base import Engine, Request, Sampling, ScoreRequest
+from isheep.serving import engines
+from isheep.serving.engines.base import Engine, Request, Sampling, ScoreRequest
 
 TOPICS = "bread|rivers|clocks|bees|trains|salt|maps|kites|glass|wool|chess|rain|bridges|letters|whales|markets".split(
     "|"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isheep.data.rows import Row, read_rows, write_rows
 from isheep.health.diversity import diversity, vendi
 from isheep.health.duplicates import duplicates
 from isheep.health.lengths import lengths
@@ -24,7 +25,6 @@ from isheep.health.overlap import overlap
 from isheep.health.sample import draw
 from isheep.health.scores import scores
 from isheep.health.stage import seeds
-from isheep.records import Row, read_rows, write_rows
 
 WORDS = [f"w{number}" for number in range(30_000)]
 WEIGHTS = [1 / (number + 10) for number in range(30_000)]

@@ -9,13 +9,13 @@ import argparse
 from pathlib import Path
 from statistics import mean
 
-from isheep import engines
 from isheep.assess import stage
 from isheep.assess.discrimination import discrimination, sample_pairs
 from isheep.config.engine import Engine
 from isheep.config.model import Model
 from isheep.config.stages import Assess
-from isheep.seeds import read_seeds
+from isheep.data.seeds import read_seeds
+from isheep.serving import engines
 
 ATTACKS = {
     "nothing added": "",

@@ -1,18 +1,18 @@
-# The graph's only functions: each asks isheep.graph, which knows nothing of Snakemake.
+# The graph's only functions: each asks isheep.workflow.graph, which knows nothing of Snakemake.
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from isheep.check import check
+from isheep.workflow.check import check
 from isheep.config import load
 from isheep.config.resources import Need
 from isheep.errors import UserError
-from isheep.graph import Graph, base_folder
+from isheep.workflow.graph import Graph, base_folder
 from isheep.proof.reproduce import prepare
-from isheep.orphans import end_orphans
-from isheep.provenance import code_digest
-from isheep.stages import ONCE
+from isheep.workflow.orphans import end_orphans
+from isheep.runner.code import code_digest
+from isheep.workflow.stages import ONCE
 
 ROOT = Path(workflow.basedir)
 PYTHON_ENVIRONMENT = "../envs/cpu.yaml"

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from isheep import job
 from isheep.proof import archive
 from isheep.proof.results import Results
+from isheep.runner import job
 
 with job.of(snakemake) as this:
     base = Path(this.params.base) if this.params.base else None

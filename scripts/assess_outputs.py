@@ -2,10 +2,11 @@
 
 import logging
 
-from isheep import model_job
 from isheep.assess import discrimination, stage
 from isheep.assess.plan import plan
-from isheep.records import read_rows, write_json, write_rows
+from isheep.data.files import write_json
+from isheep.data.rows import read_rows, write_rows
+from isheep.runner import model_job
 
 with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     todo = plan(this.run, this.template, this.params.judge, this.round, list(read_rows(this.input.filtered)))

@@ -1,9 +1,9 @@
 """Rule assess_outputs_shard: the scores of every n-th row; the results stay in the stage's journal."""
 
-from isheep import model_job
 from isheep.assess import stage
 from isheep.assess.plan import plan
-from isheep.records import read_rows
+from isheep.data.rows import read_rows
+from isheep.runner import model_job
 
 with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     shard, count = this.shard

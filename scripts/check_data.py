@@ -1,8 +1,8 @@
 """Rule check_data: nothing, or the end of the run when an alarm that stops it rang."""
 
-from isheep import job
+from isheep.data.files import read_json, write_json
 from isheep.health import alarms
-from isheep.records import read_json, write_json
+from isheep.runner import job
 
 with job.of(snakemake) as this:
     alarms.refuse(read_json(this.input.health), this.input.health)

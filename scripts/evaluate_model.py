@@ -1,8 +1,8 @@
 """Rule evaluate_model: the model answers the items of every benchmark."""
 
-from isheep import model_job
+from isheep.data.rows import write_rows
 from isheep.evaluation import stage
-from isheep.records import write_rows
+from isheep.runner import model_job
 
 with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     benchmarks, _ = stage.load(this.run.evaluation)

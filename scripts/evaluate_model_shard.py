@@ -1,7 +1,7 @@
 """Rule evaluate_model_shard: the answers to every n-th item; they stay in the stage's journal."""
 
-from isheep import model_job
 from isheep.evaluation import stage
+from isheep.runner import model_job
 
 with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     benchmarks, _ = stage.load(this.run.evaluation)

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from isheep import job, models
+from isheep.runner import job
+from isheep.serving import models
 
 with job.of(snakemake) as this:
     source = this.params.source

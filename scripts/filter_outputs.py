@@ -1,9 +1,10 @@
 """Rule filter_outputs: rules drop broken answers; each dropped row keeps the name of its rule."""
 
-from isheep import job
-from isheep.records import read_rows, write_json, write_rows
-from isheep.rules.registry import resolve
-from isheep.synthesis.outputs import filter_rows
+from isheep.data.files import write_json
+from isheep.data.rows import read_rows, write_rows
+from isheep.filters.registry import resolve
+from isheep.outputs.answers import filter_rows
+from isheep.runner import job
 
 with job.of(snakemake) as this:
     rules = resolve("outputs", this.run.outputs.rules)

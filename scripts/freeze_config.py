@@ -2,8 +2,8 @@
 
 import yaml
 
-from isheep import job
-from isheep.records import publish
+from isheep.data.files import publish
+from isheep.runner import job
 
 with job.of(snakemake) as this, publish(this.output.config) as temporary:
     text = yaml.safe_dump(this.params.settings, sort_keys=False, allow_unicode=True, width=120)

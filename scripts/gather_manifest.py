@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from isheep import graph, job
+from isheep.data.files import digest_file, write_json
 from isheep.proof import crate, licences, manifest
-from isheep.provenance import write_record
-from isheep.records import digest_file, write_json
+from isheep.runner import job
+from isheep.runner.record import write_record
+from isheep.workflow import graph
 
 with job.of(snakemake) as this:
     gathered = manifest.gather(

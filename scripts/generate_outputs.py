@@ -1,8 +1,9 @@
 """Rule generate_outputs: the model answers every prompt once."""
 
-from isheep import model_job
-from isheep.records import read_rows, write_json, write_rows
-from isheep.synthesis import outputs
+from isheep.data.files import write_json
+from isheep.data.rows import read_rows, write_rows
+from isheep.outputs import answers as outputs
+from isheep.runner import model_job
 
 with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     prompts = list(read_rows(this.input.prompts))

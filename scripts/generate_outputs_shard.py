@@ -1,8 +1,8 @@
 """Rule generate_outputs_shard: the model answers every n-th prompt; the results stay in the stage's journal."""
 
-from isheep import model_job
-from isheep.records import read_rows
-from isheep.synthesis import outputs
+from isheep.data.rows import read_rows
+from isheep.outputs import answers as outputs
+from isheep.runner import model_job
 
 with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     shard, count = this.shard

@@ -1,8 +1,9 @@
 """Rule generate_prompts: the first N new tasks that the model writes, in request order."""
 
-from isheep import model_job
-from isheep.records import read_rows, write_json, write_rows
-from isheep.synthesis import prompts
+from isheep.data.files import write_json
+from isheep.data.rows import read_rows, write_rows
+from isheep.prompts import maker as prompts
+from isheep.runner import model_job
 
 with model_job.of(snakemake) as this, this.dispatcher() as dispatcher:
     maker = prompts.PromptMaker.of(this.run, this.round, this.input.seeds, this.input.meta_prompt)

@@ -1,7 +1,8 @@
 """Rule identify_judge: the hash of the judge's weights and tokenizer."""
 
-from isheep import job, models
-from isheep.records import digest, write_json
+from isheep.data.files import digest, write_json
+from isheep.runner import job
+from isheep.serving import models
 
 with job.of(snakemake) as this:
     judge = this.run.evaluation.judge

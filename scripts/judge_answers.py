@@ -1,8 +1,9 @@
 """Rule judge_answers: the judge grades and compares what the model answered."""
 
-from isheep import judge_job
+from isheep.data.files import write_json
+from isheep.data.rows import read_rows, write_rows
 from isheep.evaluation.judging import judge
-from isheep.records import read_rows, write_json, write_rows
+from isheep.runner import judge_job
 
 with judge_job.of(snakemake) as this, this.asking() as (send, failures):
     rivals = this.base_answers if this.round else {}

@@ -2,10 +2,11 @@
 
 import logging
 
-from isheep import graph, job
+from isheep.data.files import write_json
 from isheep.health import alarms, readings
 from isheep.health.stage import Files, measure
-from isheep.records import write_json
+from isheep.runner import job
+from isheep.workflow import graph
 
 with job.of(snakemake) as this:
     files = Files(

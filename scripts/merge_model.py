@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from isheep import job, models
-from isheep.records import read_rows, write_json
+from isheep.data.files import write_json
+from isheep.data.rows import read_rows
+from isheep.runner import job
+from isheep.serving import models
 from isheep.training import fake, merge
 
 with job.of(snakemake) as this:

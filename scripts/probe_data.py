@@ -1,8 +1,8 @@
 """Rule probe_data: what the base model makes of a sample of the round's rows."""
 
-from isheep import model_job
+from isheep.data.rows import read_rows
 from isheep.health import probe, readings, sample
-from isheep.records import read_rows
+from isheep.runner import model_job
 
 with (
     model_job.of(snakemake) as this,

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from isheep import job
 from isheep.proof import handover
 from isheep.proof.results import Results
+from isheep.runner import job
 
 with job.of(snakemake) as this:
     handover.publish_data(

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from isheep import job
+from isheep.data.files import write_json
 from isheep.errors import UserError
 from isheep.proof import compare
 from isheep.proof.results import Results, read_sealed
-from isheep.records import write_json
+from isheep.runner import job
 
 with job.of(snakemake) as this:
     asked = this.params.reproduction

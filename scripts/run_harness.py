@@ -2,11 +2,11 @@
 
 import logging
 
-from isheep import job
+from isheep.data.files import write_json
 from isheep.errors import UserError
 from isheep.evaluation import harness
-from isheep.provenance import without_place
-from isheep.records import write_json
+from isheep.runner import job
+from isheep.runner.portable import without_place
 
 with job.of(snakemake) as this:
     try:

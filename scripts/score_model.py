@@ -1,8 +1,9 @@
 """Rule score_model: every benchmark's metrics with floors, intervals and differences; programs run in the sandbox."""
 
-from isheep import job
+from isheep.data.files import read_json, write_json
+from isheep.data.rows import read_rows, write_rows
 from isheep.evaluation.scores import Earlier, Measured, score
-from isheep.records import read_json, read_rows, write_json, write_rows
+from isheep.runner import job
 
 
 def rows(file):

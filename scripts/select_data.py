@@ -1,8 +1,9 @@
 """Rule select_data: the rows that train the next model, d_i."""
 
-from isheep import job
-from isheep.records import read_rows, write_json, write_rows
-from isheep.select import select
+from isheep.data.files import write_json
+from isheep.data.rows import read_rows, write_rows
+from isheep.runner import job
+from isheep.select.rows import select
 
 with job.of(snakemake) as this:
     kept, rejected, funnel = select(list(read_rows(this.input.evaluated)), this.run.select, this.round)

@@ -1,8 +1,8 @@
 """Rule summarise_run: the funnel of every round as a table, the assessors' discrimination, the models' paths."""
 
-from isheep import job
-from isheep.records import publish, read_json
-from isheep.summary import write_summary
+from isheep.data.files import publish, read_json
+from isheep.report.summary import write_summary
+from isheep.runner import job
 
 with job.of(snakemake) as this, publish(this.output.summary) as temporary:
     text = write_summary(

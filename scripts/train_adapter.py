@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from isheep import job
-from isheep.records import digest, digest_file, read_json, write_json
+from isheep.data.files import digest, digest_file, read_json, write_json
+from isheep.runner import job
 from isheep.training.launch import launch
 
 with job.of(snakemake) as this:

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from isheep import config, graph, job
+from isheep import config
+from isheep.data.files import write_json
 from isheep.errors import UserError
 from isheep.proof.results import VERIFICATION, Results
 from isheep.proof.stale import stale
 from isheep.proof.verify import verify
-from isheep.records import write_json
+from isheep.runner import job
+from isheep.workflow import graph
 
 with job.of(snakemake) as this:
     now = graph.Graph(config.load(snakemake.config, this.root), this.root)

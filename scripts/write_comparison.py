@@ -2,11 +2,11 @@
 
 import yaml
 
-from isheep import job
-from isheep.provenance import portable_places, renamed
-from isheep.records import publish
+from isheep.data.files import publish
 from isheep.report.compare import render
 from isheep.report.gather import gather
+from isheep.runner import job
+from isheep.runner.portable import portable_places, renamed
 
 with job.of(snakemake) as this, publish(this.output.page) as temporary:
     reports = []

@@ -1,10 +1,10 @@
 """Rule write_report: everything about a run on one HTML page, with nothing outside it."""
 
-from isheep import job
-from isheep.provenance import portable_places, renamed
-from isheep.records import publish
+from isheep.data.files import publish
 from isheep.report.gather import gather
 from isheep.report.page import render
+from isheep.runner import job
+from isheep.runner.portable import portable_places, renamed
 
 with job.of(snakemake) as this, publish(this.output.page) as temporary:
     settings = renamed(this.params.resolved, portable_places(this.params.resolved))

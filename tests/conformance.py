@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from isheep.engines.base import Completion, Engine, Prompt, Request, Sampling, Score, ScoreRequest, Template
+from isheep.serving.engines.base import Completion, Engine, Prompt, Request, Sampling, Score, ScoreRequest, Template
 
 CONTEXT = 256
 AHEAD = 4

@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 
 from isheep.config import load
+from isheep.data.files import digest, digest_artifact, write_json
+from isheep.data.rows import Row, write_rows
 from isheep.proof.cards import STAGES
-from isheep.provenance import digest_artifact, write_record
-from isheep.records import Row, digest, write_json, write_rows
+from isheep.runner.record import write_record
 
 ROOT = Path(__file__).resolve().parents[1]
 # Each would show as more than text if it were ever read as HTML, JavaScript or a line of JSON.

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from isheep.config import load
-from isheep.models import identity_of
+from isheep.data.files import contents_of, digest_artifact, digest_file, write_json
+from isheep.data.rows import write_rows
 from isheep.proof import manifest
 from isheep.proof.crate import crate
 from isheep.proof.results import Results
 from isheep.proof.verify import verify
-from isheep.provenance import contents_of, digest_artifact, write_record
-from isheep.records import digest_file, write_json, write_rows
+from isheep.runner.record import write_record
+from isheep.serving.models import identity_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FAKE = {"engine": {"name": "fake"}, "train": {"trainer": "fake"}, "rounds": 1}

@@ -13,14 +13,14 @@ from workplace import REPOSITORY
 from isheep.assess.judge import JudgeAssessor
 from isheep.assess.rubric import read_rubric
 from isheep.assess.scale import parse_score
-from isheep.chat import ZERO_WIDTH_SPACE, user
 from isheep.config.stages import Prompts
-from isheep.engines.base import Completion, Sampling, Score
-from isheep.engines.fake import END, START, FakeTemplate
-from isheep.rules.registry import resolve
-from isheep.seeds import Seed, read_seeds
-from isheep.synthesis.outputs import answer, filter_rows
-from isheep.synthesis.prompts import PromptMaker
+from isheep.data.seeds import Seed, read_seeds
+from isheep.filters.registry import resolve
+from isheep.outputs.answers import answer, filter_rows
+from isheep.prompts.maker import PromptMaker
+from isheep.serving.chat import ZERO_WIDTH_SPACE, user
+from isheep.serving.engines.base import Completion, Sampling, Score
+from isheep.serving.engines.fake import END, START, FakeTemplate
 
 
 def misbehaving(**ways: float) -> dict:

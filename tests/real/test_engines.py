@@ -24,13 +24,13 @@ from conformance import (
 )
 from workplace import GPUS
 
-from isheep import engines
-from isheep.chat import load_tokenizer
 from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
-from isheep.engines.base import Engine, Prompt, Request, Sampling, ScoreRequest
-from isheep.engines.tokens import encode_prompt
 from isheep.errors import UserError
+from isheep.serving import engines
+from isheep.serving.chat import load_tokenizer
+from isheep.serving.engines.base import Engine, Prompt, Request, Sampling, ScoreRequest
+from isheep.serving.engines.tokens import encode_prompt
 
 # Seen: at most 9.2e-5 nats over 176 sums of up to 32 tokens (docs/engines.md).
 TOLERANCE = 1e-3

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from workplace import GPUS
 
-from isheep.records import read_rows, write_rows
+from isheep.data.rows import read_rows, write_rows
 
 SYSTEM = "You are a helpful assistant."
 PAIRS = [
@@ -28,12 +28,12 @@ PAIRS = [
 PROBE = """
 import sys
 from pathlib import Path
-from isheep import engines
+from isheep.serving import engines
 from isheep.config.engine import Engine
 from isheep.config.model import Model
 from isheep.health import probe, readings
-from isheep.journal import Journal
-from isheep.records import read_rows
+from isheep.runner.journal import Journal
+from isheep.data.rows import read_rows
 
 rows, folder, work, out = map(Path, sys.argv[1:5])
 settings = probe.engine_for(Engine(name="vllm", context_length=256))

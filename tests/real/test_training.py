@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 from workplace import GPUS
 
-from isheep import chat
 from isheep.config.model import Model
 from isheep.config.train import Lora, Merge, Train
-from isheep.records import digest_file, write_json, write_rows
+from isheep.data.files import digest_file, write_json
+from isheep.data.rows import write_rows
+from isheep.serving import chat
 from isheep.training import merge
 from isheep.training.checks import check_adapter
 from isheep.training.encode import encode_row

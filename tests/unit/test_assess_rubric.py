@@ -10,9 +10,9 @@ import pytest
 from isheep.assess.judge import JudgeAssessor
 from isheep.assess.rubric import Rubric, read_rubric
 from isheep.assess.scale import candidates
-from isheep.chat import neutralise, user
-from isheep.engines.base import Prompt, Sampling
 from isheep.errors import UserError
+from isheep.serving.chat import neutralise, user
+from isheep.serving.engines.base import Prompt, Sampling
 
 ROOT = Path(__file__).parents[2]
 TOKENS = ("<|im_start|>", "<|im_end|>")

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from isheep.assess.scale import belief, candidates, parse_score
-from isheep.engines.base import Score
+from isheep.serving.engines.base import Score
 
 
 def scored(probabilities: list[float], tokens: list[int]) -> Score:

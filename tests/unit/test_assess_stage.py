@@ -13,9 +13,9 @@ from isheep.assess.plan import plan
 from isheep.config.model import Model
 from isheep.config.run import Run
 from isheep.config.stages import Assess, Discrimination, Judge, KeepAll, Plain, Pmi, Sampling
-from isheep.engines.base import Completion, Prompt, Score
+from isheep.data.files import encode
 from isheep.errors import UserError
-from isheep.records import encode
+from isheep.serving.engines.base import Completion, Prompt, Score
 
 ROOT = Path(__file__).parents[2]
 PLAIN = Plain()

@@ -5,7 +5,7 @@ import random
 import pytest
 from rouge_score import rouge_scorer
 
-from isheep.dedup import NearDuplicates, tokenise
+from isheep.data.dedup import NearDuplicates, tokenise
 
 WORDS = "write list explain the a of city river poem about three facts python short".split()
 

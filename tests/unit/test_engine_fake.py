@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from conformance import CONTEXT, LIST, Conformance, chat, complete, draw, one
 
-from isheep import engines
 from isheep.config.engine import Engine as Settings
 from isheep.config.engine import Misbehaviour
 from isheep.config.model import Model
-from isheep.dedup import NearDuplicates
-from isheep.engines.base import Engine, Prompt, Request, ScoreRequest
-from isheep.synthesis.tasks import read_list, stop_string
+from isheep.data.dedup import NearDuplicates
+from isheep.prompts.tasks import read_list, stop_string
+from isheep.serving import engines
+from isheep.serving.engines.base import Engine, Prompt, Request, ScoreRequest
 
 IDENTITY = "0" * 64
 
@@ -166,16 +166,16 @@ def test_duplicates_on_demand() -> None:
 @pytest.mark.parametrize("results", [0, 3])
 def test_death_on_demand_comes_after_so_many_results(results: int) -> None:
     program = f"""
-from isheep import engines
+from isheep.serving import engines
 from isheep.config.engine import Engine, Misbehaviour
 from isheep.config.model import Model
-from isheep.engines.base import Prompt, Request, Sampling
+from isheep.serving.engines.base import Prompt, Request, Sampling
 settings = Engine(name="fake", misbehave=Misbehaviour(crash_after={results}))
 engine = engines.load(settings, Model(), None, "", 1, 0)
 for n, _ in enumerate(engine.complete(Request("x", Prompt("y", True), Sampling(1, 1, 9), 0) for _ in range(9))):
     print(n, flush=True)
 """
-    scripts = Path(engines.__file__).parents[2]
+    scripts = Path(engines.__file__).parents[3]
     run = subprocess.run([sys.executable, "-c", program], cwd=scripts, capture_output=True, text=True)
     assert run.returncode == 137
     assert run.stdout.split() == [str(n) for n in range(results)]
@@ -184,12 +184,12 @@ for n, _ in enumerate(engine.complete(Request("x", Prompt("y", True), Sampling(1
 def test_the_engine_is_a_context_manager_and_imports_nothing_heavy() -> None:
     program = """
 import sys
-from isheep import engines
+from isheep.serving import engines
 from isheep.config.engine import Engine
 from isheep.config.model import Model
 with engines.load(Engine(name="fake"), Model(), None, "", 1, 0) as engine:
     assert engine.context_length == 2048
 print(sorted({"torch", "transformers", "vllm", "numpy"} & set(sys.modules)))
 """
-    scripts = Path(engines.__file__).parents[2]
+    scripts = Path(engines.__file__).parents[3]
     assert subprocess.run([sys.executable, "-c", program], cwd=scripts, capture_output=True, text=True).stdout == "[]\n"

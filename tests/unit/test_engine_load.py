@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from isheep import engines
 from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
-from isheep.engines import vllm
-from isheep.engines.base import Prompt
-from isheep.engines.tokens import TextStream, encode_continuation, encode_prompt, end_tokens
 from isheep.errors import UserError
+from isheep.serving import engines
+from isheep.serving.engines import vllm
+from isheep.serving.engines.base import Prompt
+from isheep.serving.engines.tokens import TextStream, encode_continuation, encode_prompt, end_tokens
 
 
 @pytest.mark.parametrize(("asked", "seen"), [(2, 1), (0, 1), (1, 0)])

@@ -8,11 +8,11 @@ import pytest
 
 from isheep.config.evaluation import Evaluation
 from isheep.config.stages import Plain
-from isheep.engines.base import Completion, Prompt, Request, Sampling, ScoreRequest
 from isheep.errors import UserError
 from isheep.evaluation import files
 from isheep.evaluation.base import FLOORS, Ask, Benchmark, Floor, Item, answered, mean, ratio, said, score_all
 from isheep.evaluation.registry import KINDS, build, make
+from isheep.serving.engines.base import Completion, Prompt, Request, Sampling, ScoreRequest
 
 TURNS = (
     {"role": "user", "content": "Name a bird {prompt}."},

@@ -5,10 +5,10 @@ from math import log
 
 import pytest
 
-from isheep.engines.base import Completion, Score
 from isheep.errors import UserError
 from isheep.evaluation.base import Floor, Item, score_all
 from isheep.evaluation.heldout import Heldout, mismatched, repetition
+from isheep.serving.engines.base import Completion, Score
 
 ROWS = [
     {"id": "a", "instruction": "Name a colour.", "input": "", "output": "Red"},

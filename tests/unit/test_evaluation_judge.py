@@ -7,11 +7,11 @@ from math import log
 
 import pytest
 
-from isheep.engines.base import Completion, Sampling, Score
 from isheep.errors import UserError
 from isheep.evaluation import judge
 from isheep.evaluation.base import Ask, Asked
 from isheep.evaluation.judge import Endpoint, comparison, material, rating, read_choice, read_rating
+from isheep.serving.engines.base import Completion, Sampling, Score
 
 
 def said(text):

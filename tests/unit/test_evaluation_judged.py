@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from isheep.engines.base import Completion, Score
 from isheep.errors import UserError
 from isheep.evaluation.base import Floor, answered, said, score_all
 from isheep.evaluation.calibration import KINDS, Calibration, objections
 from isheep.evaluation.mt_bench import MtBench, length_grade, rank_correlation
 from isheep.evaluation.pairwise import Pairwise, against, at_equal_length, read_both
+from isheep.serving.engines.base import Completion, Score
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from isheep.config import load
-from isheep.graph import Graph
+from isheep.workflow.graph import Graph
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE = {"engine": {"name": "fake"}, "train": {"trainer": "fake"}, "rounds": 2}

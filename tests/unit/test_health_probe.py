@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tiny_llama
 
-from isheep import engines
-from isheep.chat import address
 from isheep.config.engine import Engine
 from isheep.config.stages import Plain
 from isheep.health.probe import engine_for, probe
-from isheep.journal import Journal
+from isheep.runner.journal import Journal
+from isheep.serving import engines
+from isheep.serving.chat import address
 
 SETTINGS = engine_for(Engine(name="vllm", context_length=128, batch_size=8))
 ROWS = tiny_llama.rows(5)

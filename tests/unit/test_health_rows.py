@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from scipy.stats import spearmanr
 
-from isheep.dedup import NearDuplicates
+from isheep.data.dedup import NearDuplicates
+from isheep.data.files import read_json
+from isheep.data.rows import read_rows
+from isheep.data.text import words
 from isheep.health.duplicates import duplicates
 from isheep.health.overlap import grams, overlap, texts
 from isheep.health.scores import entropy, histogram, scores, spearman
-from isheep.records import read_json, read_rows
-from isheep.rules.text import words
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 THIRTEEN = "the quick brown fox jumps over the lazy dog while seven owls watch"

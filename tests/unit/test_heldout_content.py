@@ -14,15 +14,16 @@ import pytest
 from rouge_score import rouge_scorer
 from rouge_score.tokenize import tokenize
 
-from isheep import records
+from isheep.data.files import read_json
+from isheep.data.rows import read_rows
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared/data"
 CONFIG = ROOT / "config"
 
-SEEDS = list(records.read_rows(CONFIG / "seeds/isheep.jsonl"))
-HELDOUT = list(records.read_rows(CONFIG / "evaluation/heldout.jsonl"))
-CONSTRAINTS = list(records.read_rows(CONFIG / "evaluation/constraints.jsonl"))
+SEEDS = list(read_rows(CONFIG / "seeds/isheep.jsonl"))
+HELDOUT = list(read_rows(CONFIG / "evaluation/heldout.jsonl"))
+CONSTRAINTS = list(read_rows(CONFIG / "evaluation/constraints.jsonl"))
 
 # Their checkers load nltk's punkt_tab, which comes from outside.
 NEED_PUNKT = {"length_constraints:number_sentences", "change_case:capital_word_frequency"}
@@ -190,17 +191,17 @@ def test_seeds_heldout_pairs_and_constraints_share_no_eight_words():
 
 def public_texts() -> Iterator[str]:
     """Yield every instruction, prompt, question and passage of the evaluation and seed files in ../shared/data."""
-    for row in records.read_rows(SHARED / "self_instruct_seed_tasks.jsonl"):
+    for row in read_rows(SHARED / "self_instruct_seed_tasks.jsonl"):
         yield row["instruction"]
         yield from (instance["input"] for instance in row["instances"])
     for name, key in (("ifeval_input_data.jsonl", "prompt"), ("mbpp.jsonl", "text")):
-        yield from (row[key] for row in records.read_rows(SHARED / name))
+        yield from (row[key] for row in read_rows(SHARED / name))
     for name in ("mt_bench_question.jsonl", "vicuna_bench_question.jsonl"):
-        yield from (turn for row in records.read_rows(SHARED / name) for turn in row["turns"])
+        yield from (turn for row in read_rows(SHARED / name) for turn in row["turns"])
     with gzip.open(SHARED / "HumanEval.jsonl.gz", "rt", encoding="utf-8") as lines:
         yield from (json.loads(line)["prompt"] for line in lines)
-    yield from (row["question"] for row in records.read_json(SHARED / "triviaqa_rc_wikipedia_validation_150.json"))
-    for article in records.read_json(SHARED / "squad_v2_dev_slice.json")["data"]:
+    yield from (row["question"] for row in read_json(SHARED / "triviaqa_rc_wikipedia_validation_150.json"))
+    for article in read_json(SHARED / "squad_v2_dev_slice.json")["data"]:
         for paragraph in article["paragraphs"]:
             yield paragraph["context"]
             yield from (question["question"] for question in paragraph["qas"])

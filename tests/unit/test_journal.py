@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from isheep.journal import Journal
+from isheep.runner.journal import Journal
 
 PRINT = "f" * 64
 

@@ -17,10 +17,10 @@ import pytest
 import yaml
 from safetensors.numpy import save_file
 
-from isheep import models
 from isheep.config.model import Model
 from isheep.config.run import Run
 from isheep.errors import UserError
+from isheep.serving import models
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {"model_type": "llama", "max_position_embeddings": 2048}
@@ -334,7 +334,7 @@ def hub():
 def fetch(hub, out: Path, name="org/name", revision="main", **options: bool) -> subprocess.CompletedProcess[str]:
     """Download in a process of its own, because the hub's address is read when its library is imported."""
     code = (
-        "import sys; from pathlib import Path; from isheep import models, errors\n"
+        "import sys; from pathlib import Path; from isheep import errors; from isheep.serving import models\n"
         f"try: models.download({name!r}, {revision!r}, Path({str(out)!r}), **{options!r})\n"
         "except errors.UserError as error: sys.exit(str(error))"
     )

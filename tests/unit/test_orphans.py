@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from isheep.errors import UserError
-from isheep.orphans import end_orphans, find_orphans
+from isheep.workflow.orphans import end_orphans, find_orphans
 
 QUEUE = """\
 7|rule_train_adapter_wildcards_a_1|{here}

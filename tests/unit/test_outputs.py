@@ -1,9 +1,9 @@
 """Stage generate_outputs: how a model is addressed, and what is kept of its answers."""
 
 from isheep.config.stages import Outputs
-from isheep.engines.base import Completion
-from isheep.engines.fake import FakeTemplate
-from isheep.synthesis import outputs
+from isheep.outputs import answers as outputs
+from isheep.serving.engines.base import Completion
+from isheep.serving.engines.fake import FakeTemplate
 
 ROWS = [
     {"id": "d0-1", "instruction": "Sort these.", "input": "b, a"},

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from isheep.config.run import Run
-from isheep.engines.base import Completion
-from isheep.engines.fake import FakeEngine
 from isheep.errors import UserError
-from isheep.synthesis import prompts
+from isheep.prompts import maker as prompts
+from isheep.serving.engines.base import Completion
+from isheep.serving.engines.fake import FakeEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,12 +8,12 @@ import pytest
 
 from isheep.config import load
 from isheep.config.run import Run
+from isheep.data.files import write_json
 from isheep.proof import cards, licences
 from isheep.proof.handover import selection
 from isheep.proof.health import tell_health
 from isheep.proof.results import Results
 from isheep.proof.scores import tell_scores
-from isheep.records import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 

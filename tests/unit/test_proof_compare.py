@@ -9,10 +9,11 @@ import pytest
 from safetensors.numpy import save_file
 from two_stages import Run
 
+from isheep.data.files import write_json
+from isheep.data.rows import write_rows
 from isheep.proof import compare, manifest
 from isheep.proof.numbers import distance
 from isheep.proof.results import Results
-from isheep.records import write_json, write_rows
 
 
 @pytest.fixture
@@ -67,10 +68,10 @@ def test_other_code_is_told_by_the_files_behind_the_stage(run, tmp_path, monkeyp
     reads = ["iter_0/identity.json"]
     other.record("d_0", "generate_prompts", reads, ["d_0/prompts.jsonl"], code="1" * 64)
     files = manifest.code_files(".")
-    changed = dict.fromkeys(("isheep/dedup.py", "isheep/proof/push.py"), "0" * 64)
+    changed = dict.fromkeys(("isheep/data/dedup.py", "isheep/proof/push.py"), "0" * 64)
     monkeypatch.setattr(manifest, "code_files", lambda path: files | changed)
     other.gather()
-    assert compared(run, other)["d_0/prompts.jsonl"].causes == ("other code (isheep/dedup.py)",)
+    assert compared(run, other)["d_0/prompts.jsonl"].causes == ("other code (isheep/data/dedup.py)",)
 
 
 def test_without_the_originals_a_difference_is_still_told(run, tmp_path):

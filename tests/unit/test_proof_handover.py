@@ -18,7 +18,7 @@ from isheep.proof import archive, dataset, privacy
 from isheep.proof.__main__ import main
 from isheep.proof.push import push
 from isheep.proof.results import Results, read_sealed
-from isheep.provenance import write_record
+from isheep.runner.record import write_record
 from isheep.training.encode import split_heldout
 
 ROOT = Path(__file__).resolve().parents[2]

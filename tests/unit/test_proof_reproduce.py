@@ -11,7 +11,8 @@ from isheep.config import load
 from isheep.errors import UserError
 from isheep.proof.reproduce import prepare
 from isheep.proof.results import read_sealed
-from isheep.provenance import portable, portable_places, renamed, write_record
+from isheep.runner.portable import portable, portable_places, renamed
+from isheep.runner.record import write_record
 
 
 @pytest.fixture

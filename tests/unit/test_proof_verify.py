@@ -8,17 +8,18 @@ import shutil
 import pytest
 from two_stages import FAKE, ROOT, Run
 
-from isheep import provenance
 from isheep.config import load
+from isheep.data.files import contents_of, digest, write_json
+from isheep.data.rows import write_rows
+from isheep.data.values import differences
 from isheep.errors import UserError
-from isheep.graph import Graph
-from isheep.models import identity_of
 from isheep.proof.edits import explain
 from isheep.proof.results import Broken, Results, in_run, read_sealed, stage_key
-from isheep.proof.stale import differences, stale, stale_code, stale_page
+from isheep.proof.stale import stale, stale_code, stale_page
 from isheep.proof.verify import verify
-from isheep.provenance import contents_of
-from isheep.records import digest, write_json, write_rows
+from isheep.runner import code
+from isheep.serving.models import identity_of
+from isheep.workflow.graph import Graph
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_settings_files_and_code_changed_since_are_named(run, monkeypatch):
     settings = {**FAKE, "seeds": {"path": "seeds.jsonl"}, "prompts": {"meta_prompt": "seeds.jsonl"}}
     graph = Graph(load({"runs": {"a": settings}}, ROOT), ROOT)
     now = graph.settings("a", "generate_prompts")
-    current = provenance.code_digest("generate_prompts.py")
+    current = code.code_digest("generate_prompts.py")
     reads = ["iter_0/identity.json"]
     run.record("d_0", "generate_prompts", reads, ["d_0/prompts.jsonl"], settings=now, code=current)
     _, stages = verify(Results(run.results), threads=1)
@@ -182,13 +183,13 @@ def test_settings_files_and_code_changed_since_are_named(run, monkeypatch):
 
 def test_stale_code_names_the_files_that_changed():
     stages = {"d_0/select_data": {"stage": "select_data", "code": "0" * 64, "record": "results/a/d_0/records/x.json"}}
-    then = {**provenance.code_files("select_data.py"), "isheep/select.py": "0" * 64}
+    then = {**code.code_files("select_data.py"), "isheep/select/rows.py": "0" * 64}
     (finding,) = stale_code(stages, then)
-    assert "(scripts/isheep/select.py)" in finding.message
+    assert "(scripts/isheep/select/rows.py)" in finding.message
 
 
 def test_a_page_is_stale_when_its_style_sheet_changed():
-    then = provenance.code_files("write_report.py")
+    then = code.code_files("write_report.py")
     assert stale_page("a", then) == stale_page("a", None) == []
     (finding,) = stale_page("a", {**then, "isheep/report/page.css": "0" * 64})
     assert (finding.kind, finding.artifact) == ("stale_code", "results/a/report.html")

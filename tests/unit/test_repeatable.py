@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from isheep.repeatable import make_repeatable
+from isheep.serving.repeatable import make_repeatable
 
 
 @pytest.mark.parametrize("gpu", [False, True])

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from isheep import rules
+from isheep import filters as rules
+from isheep.data.seeds import Seed, read_seeds
 from isheep.errors import UserError
-from isheep.seeds import Seed, read_seeds
 
 ROOT = Path(__file__).parents[2]
 OWN = ROOT / "config/seeds/isheep.jsonl"

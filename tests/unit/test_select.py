@@ -4,7 +4,7 @@ import pytest
 
 from isheep.config.stages import KeepAll, Quantile, Threshold, TopK
 from isheep.errors import UserError
-from isheep.select import select
+from isheep.select.rows import select
 
 ROWS = [{"id": str(n), "quality": q, "following": f, "pmi": p} for n, (q, f, p) in enumerate(
     [(9, 9, 0.1), (8, 10, 0.5), (10, 8.5, 0.5), (9, 8, -1.0), (8.01, 9, 0.5)]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from isheep.seeds import Seed
-from isheep.synthesis.tasks import read_list, stop_string, write_list
+from isheep.data.seeds import Seed
+from isheep.prompts.tasks import read_list, stop_string, write_list
 
 SEEDS = [Seed("s1", "Add the\n numbers.", "2, 3", "5"), Seed("s2", "Write a haiku.", "", "...")]
 

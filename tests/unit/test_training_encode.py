@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tiny_llama
 
-from isheep import chat
+from isheep.serving import chat
 from isheep.training.encode import encode_row, split_heldout
 
 CHATML = (

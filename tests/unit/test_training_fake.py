@@ -6,8 +6,8 @@ import pytest
 import tiny_llama
 
 from isheep.config.train import Merge
+from isheep.data.files import digest_file
 from isheep.errors import UserError
-from isheep.records import digest_file
 from isheep.training import fake
 from isheep.training.checks import check_adapter
 

@@ -9,10 +9,11 @@ import shutil
 import pytest
 import tiny_llama
 
-from isheep import chat
 from isheep.config.train import Lora, Merge
+from isheep.data.files import digest_file
+from isheep.data.rows import write_rows
 from isheep.errors import UserError
-from isheep.records import digest_file, write_rows
+from isheep.serving import chat
 from isheep.training import checkpoint, fake, launch, merge, sft, trainer
 from isheep.training.encode import split_heldout
 from isheep.training.end_of_turn import judge_row

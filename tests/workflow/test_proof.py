@@ -231,7 +231,7 @@ def test_stages_of_other_code_and_other_files_are_stale(proven, tmp_path):
     for part in ("Snakefile", "rules", "scripts", "config", "profiles", "envs"):
         whole = REPOSITORY / part
         (shutil.copytree if whole.is_dir() else shutil.copy)(whole, tmp_path / part)
-    with open(tmp_path / "scripts/isheep/select.py", "a") as file:
+    with open(tmp_path / "scripts/isheep/select/rows.py", "a") as file:
         file.write("# edited\n")
     python, *rest = proven.command("verify")
     command = [python, *(one.replace(str(REPOSITORY), str(tmp_path)) for one in rest)]
@@ -243,7 +243,7 @@ def test_stages_of_other_code_and_other_files_are_stale(proven, tmp_path):
     found = json.loads((proven.folder / "results/a/verification.json").read_text())["findings"]
     told = {(one["kind"], one["stage"]): one for one in found}
     code = told["stale_code", "d_1/select_data"]
-    assert "scripts/isheep/select.py" in code["message"] and "results/a/iter_2/model" in code["downstream"]
+    assert "scripts/isheep/select/rows.py" in code["message"] and "results/a/iter_2/model" in code["downstream"]
     file = told["stale_file", "d_0/generate_prompts"]
     assert file["artifact"].endswith("/tasks.jsonl") and "results/a/d_0/prompts.jsonl" in file["downstream"]
     assert ("stale_code", "d_0/generate_prompts") not in told

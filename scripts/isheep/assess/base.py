@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from isheep.engines.base import Completion, Request, Score, ScoreRequest
-from isheep.records import Row
+from isheep.data.rows import Row
+from isheep.serving.engines.base import Completion, Request, Score, ScoreRequest
 
 Result = Callable[[str], Completion | Score]
 """Gives the result of a finished request by its id (`Dispatcher.result`)."""
@@ -29,16 +29,3 @@ class Assessor(Protocol):
 
     def columns_of(self, row: Row, result: Result) -> dict[str, float | int | str | None]:
         """Return the columns of a row from the results of its requests; the score is None where there is none."""
-
-
-def gap(before: str) -> str:
-    """Return what separates a text from what stands before it: a space, unless that ends in white space already.
-
-    A continuation is tokenised apart from its prompt, so the space that a reader expects has to be its own.
-    """
-    return "" if before[-1:].isspace() else " "
-
-
-def significant(value: float) -> float:
-    """Return a score rounded to six significant digits: what lies beyond is float noise."""
-    return float(f"{value:.6g}")

@@ -7,7 +7,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from isheep.assess.base import Assessor, Result
-from isheep.records import Row, digest
+from isheep.data.files import digest
+from isheep.data.rows import Row
 
 Z = 1.959963984540054  # two-sided 95 %
 

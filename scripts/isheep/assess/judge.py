@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from isheep.assess.base import Result, significant
+from isheep.assess.base import Result
 from isheep.assess.rubric import FENCE, Rubric
 from isheep.assess.scale import belief, candidates, parse_score
-from isheep.chat import join
-from isheep.engines.base import Completion, Prompt, Request, Sampling, Score, ScoreRequest
-from isheep.records import Row
+from isheep.data.rows import Row
+from isheep.data.values import significant
+from isheep.serving.chat import join
+from isheep.serving.engines.base import Completion, Prompt, Request, Sampling, Score, ScoreRequest
 
 
 @dataclass(frozen=True)

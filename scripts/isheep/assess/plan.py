@@ -10,9 +10,9 @@ from isheep.assess.base import Assessor
 from isheep.assess.discrimination import sample_pairs
 from isheep.assess.stage import STAGE, build
 from isheep.config.run import Run
-from isheep.dispatch import draw_seed
-from isheep.engines.base import Template
-from isheep.records import Row
+from isheep.data.rows import Row
+from isheep.runner.dispatch import draw_seed
+from isheep.serving.engines.base import Template
 
 
 @dataclass(frozen=True)

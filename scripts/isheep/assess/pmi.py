@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from isheep.assess.base import Result, significant
-from isheep.chat import neutralise
-from isheep.engines.base import Prompt, Request, Score, ScoreRequest
-from isheep.records import Row
+from isheep.assess.base import Result
+from isheep.data.rows import Row
+from isheep.data.values import significant
+from isheep.serving.chat import neutralise
+from isheep.serving.engines.base import Prompt, Request, Score, ScoreRequest
 
 _PARTS = ("given", "neutral")
 

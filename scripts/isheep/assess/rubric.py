@@ -9,9 +9,9 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-from isheep.chat import ZERO_WIDTH_SPACE, neutralise
+from isheep.data.files import digest
 from isheep.errors import Problems, UserError
-from isheep.records import digest
+from isheep.serving.chat import ZERO_WIDTH_SPACE, neutralise
 
 PLACEHOLDER = re.compile(r"\{(instruction|output)\}")
 FENCE = "[["

@@ -6,8 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
-from isheep.assess.base import gap
-from isheep.engines.base import Score
+from isheep.serving.chat import gap
+from isheep.serving.engines.base import Score
 
 SCALE = tuple(range(1, 11))
 

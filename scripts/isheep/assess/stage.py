@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from isheep import chat
-from isheep.assess.base import Assessor, Result, gap
+from isheep.assess.base import Assessor, Result
 from isheep.assess.judge import JudgeAssessor
 from isheep.assess.pmi import PmiAssessor
 from isheep.assess.rubric import read_rubric
 from isheep.config.stages import Assess, Judge, Plain
-from isheep.engines.base import Prompt, Request, Sampling, ScoreRequest, Template
+from isheep.data.funnel import Funnel
+from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.funnel import Funnel
-from isheep.records import Row
+from isheep.serving import chat
+from isheep.serving.chat import gap
+from isheep.serving.engines.base import Prompt, Request, Sampling, ScoreRequest, Template
 
 STAGE = "assess_outputs"
 

@@ -16,7 +16,7 @@ import yaml
 
 from isheep.config import Config
 from isheep.config.run import Run
-from isheep.records import publish
+from isheep.data.files import publish
 
 Schema = dict[str, Any]
 ROOT = Path(__file__).parents[3]

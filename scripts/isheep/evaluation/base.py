@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from isheep.config.stages import Plain
-from isheep.engines.base import Completion, Prompt, Request, Sampling, Score, ScoreRequest, Template
-from isheep.records import Row
+from isheep.data.rows import Row
+from isheep.serving.engines.base import Completion, Prompt, Request, Sampling, Score, ScoreRequest, Template
 
 Turn = dict[str, str]
 Answers = Mapping[str, Completion | Score]

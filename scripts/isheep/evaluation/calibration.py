@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from isheep.data.files import digest
+from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio
 from isheep.evaluation.files import load_items
@@ -15,7 +17,6 @@ from isheep.evaluation.heldout import mismatched, pair
 from isheep.evaluation.intervals import interval
 from isheep.evaluation.judge import Method, rating, read_rating
 from isheep.evaluation.pairwise import both_orders, read_both
-from isheep.records import Row, digest
 
 KINDS = ("truncated", "shuffled", "mismatched")
 MOST_UNREAD = 0.1

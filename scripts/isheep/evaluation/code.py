@@ -14,14 +14,14 @@ from math import prod
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from isheep.chat import user
-from isheep.engines.base import Sampling
+from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation import sandbox
 from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, ratio
 from isheep.evaluation.files import load_items, strings, take
 from isheep.evaluation.sandbox import Limits, Outcome
-from isheep.records import Row
+from isheep.serving.chat import user
+from isheep.serving.engines.base import Sampling
 
 FENCE = re.compile(r"^[ \t]*```[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
 STATEMENT = re.compile(r"^(?:from |import |def |class |async def |@)", re.MULTILINE)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from isheep.data.files import read_json
+from isheep.data.rows import Row, write_rows
 from isheep.errors import UserError
 from isheep.evaluation.base import Item
-from isheep.records import Row, read_json, write_rows
 
 
 def load_items(path: Path, make: Callable[[str, Row], Item], limit: int | None = None) -> list[Item]:

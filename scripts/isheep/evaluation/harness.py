@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from isheep.config.run import Run
+from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation.base import Metric
-from isheep.records import Row
 
 logger = logging.getLogger(__name__)
 STABLE = ("versions", "n-shot", "n-samples", "higher_is_better", "task_hashes")
@@ -36,7 +36,7 @@ def run(run: Run, model: Path | None, threads: int, gpus: int, floor: bool) -> d
     settings, engine = run.evaluation.harness, run.engine
     arguments: dict[str, Any] = {}
     if engine.name == "vllm":
-        from isheep.engines import vllm
+        from isheep.serving.engines import vllm
 
         arguments = vllm.prepare(engine, run.model, threads, gpus)
         _let_lm_eval_find_vllm()

@@ -12,12 +12,12 @@ from math import log
 from pathlib import Path
 from typing import ClassVar
 
-from isheep.chat import join, user
-from isheep.engines.base import Completion, Sampling, Score
+from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio
 from isheep.evaluation.files import load_items, take
-from isheep.records import Row
+from isheep.serving.chat import join, user
+from isheep.serving.engines.base import Completion, Sampling, Score
 
 NGRAM = 4
 

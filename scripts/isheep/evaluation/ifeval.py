@@ -12,12 +12,12 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, ClassVar
 
-from isheep.chat import user
-from isheep.engines.base import Sampling
+from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio
 from isheep.evaluation.files import load_items, strings, take
-from isheep.records import Row
+from isheep.serving.chat import user
+from isheep.serving.engines.base import Sampling
 
 PUNKT = "tokenizers/punkt_tab/english"
 PUNKT_PACKAGE = ("llama-index-core", "llama_index/core/_static/nltk_cache")

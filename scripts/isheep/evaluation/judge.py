@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from math import exp
 from typing import Any, Literal
 
-from isheep.chat import ZERO_WIDTH_SPACE, user
-from isheep.engines.base import Completion, Sampling, Score
+from isheep.data.files import digest
 from isheep.errors import UserError
 from isheep.evaluation.base import Ask, Asked
-from isheep.records import digest
+from isheep.serving.chat import ZERO_WIDTH_SPACE, user
+from isheep.serving.engines.base import Completion, Sampling, Score
 
 logger = logging.getLogger(__name__)
 Method = Literal["text", "likelihood"]

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from isheep.config.evaluation import Evaluation
+from isheep.data.rows import Row
 from isheep.evaluation import stage
 from isheep.evaluation.base import FLOORS, Floor
 from isheep.evaluation.calibration import Calibration, objections
 from isheep.evaluation.intervals import table
 from isheep.evaluation.scores import FORMS, plain
 from isheep.evaluation.stage import Loaded, Place, Send
-from isheep.records import Row
 
 
 def calibrate(evaluation: Evaluation, base: Mapping[Place, Any], send: Send, failures: list[str]) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from isheep.engines.base import Sampling
+from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, Turn, ratio, whole
 from isheep.evaluation.files import load_items, read, strings, take
 from isheep.evaluation.judge import Method, rating, read_rating
-from isheep.records import Row
+from isheep.serving.engines.base import Sampling
 
 TEMPERATURES = {"writing": 0.7, "roleplay": 0.7, "stem": 0.1, "humanities": 0.1}
 LONG_WORDS = 300

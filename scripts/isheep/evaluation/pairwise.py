@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from isheep.chat import join, user
-from isheep.engines.base import Sampling
+from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio, whole
 from isheep.evaluation.files import load_items, take
 from isheep.evaluation.judge import Method, comparison, read_choice
-from isheep.records import Row
+from isheep.serving.chat import join, user
+from isheep.serving.engines.base import Sampling
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from isheep.chat import user
-from isheep.engines.base import Sampling
+from isheep.data.files import read_json
+from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean
 from isheep.evaluation.files import collect, missing, read, strings, take
-from isheep.records import Row, read_json
+from isheep.serving.chat import user
+from isheep.serving.engines.base import Sampling
 
 NO_ANSWER = "impossible to answer"
 DECLINING_WORDS = 8

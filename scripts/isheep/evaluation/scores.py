@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from isheep.config.evaluation import JUDGED, Evaluation
+from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation import harness, stage
 from isheep.evaluation.base import FLOORS, Answers, Benchmark, Floor, Item, Metric
 from isheep.evaluation.intervals import table
 from isheep.evaluation.stage import Loaded, Place
-from isheep.records import Row
 
 logger = logging.getLogger(__name__)
 Results = dict[str, Any]

@@ -11,14 +11,14 @@ from typing import Literal
 
 from isheep.config.evaluation import JUDGED, Evaluation
 from isheep.config.stages import Plain
-from isheep.dispatch import Dispatcher, draw_seed
-from isheep.engines.base import Completion, Request, Score, ScoreRequest, Template
+from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation.base import Answers, Asked, Benchmark, Item
 from isheep.evaluation.pairwise import against
 from isheep.evaluation.registry import build
-from isheep.provenance import without_place
-from isheep.records import Row
+from isheep.runner.dispatch import Dispatcher, draw_seed
+from isheep.runner.portable import without_place
+from isheep.serving.engines.base import Completion, Request, Score, ScoreRequest, Template
 
 logger = logging.getLogger(__name__)
 Place = tuple[str, str]

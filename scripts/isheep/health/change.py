@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from isheep.data.rows import Row
 from isheep.health.diversity import FIELDS, distinct, vendi
 from isheep.health.metric import Metric, metric
-from isheep.records import Row
 
 if TYPE_CHECKING:
     from isheep.health.readings import Readings

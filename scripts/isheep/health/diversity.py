@@ -7,9 +7,9 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from isheep.data.rows import Row
+from isheep.data.text import words
 from isheep.health.metric import Metric, metric
-from isheep.records import Row
-from isheep.rules.text import words
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
-from isheep.dedup import NearDuplicates
+from isheep.data.dedup import NearDuplicates
+from isheep.data.rows import Row
 from isheep.health.metric import share
-from isheep.records import Row
 
 FIELDS = ("instruction", "output")
 Rows = Callable[[], Iterable[Row]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from isheep.data.rows import Row
 from isheep.health.metric import share
-from isheep.records import Row
 
 PERCENTS = (5, 25, 50, 75, 95)
 # The tokens of a prompt are those that the model was shown, with its template and system message.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from isheep.assess.base import significant
+from isheep.data.values import significant
 
 Metric = dict[str, Any]
 

@@ -7,12 +7,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from isheep.data.files import read_json
+from isheep.data.rows import Row
+from isheep.data.text import words
 from isheep.errors import UserError
 from isheep.evaluation.files import read
 from isheep.health.metric import share
-from isheep.provenance import without_place
-from isheep.records import Row, read_json
-from isheep.rules.text import words
+from isheep.runner.portable import without_place
 
 FIELDS = ("instruction", "input", "output")
 Grams = dict[int, set[bytes]]
@@ -21,7 +22,7 @@ Grams = dict[int, set[bytes]]
 def overlap(rows: Iterable[Row], files: Mapping[str, str], lengths: Sequence[int]) -> dict[str, Any]:
     """Return, for each evaluation file and n-gram length, how many rows share a sequence with it.
 
-    Words are runs of letters and digits, case folded (`rules.text.words`); a sequence lies within one text. Thirteen
+    Words are runs of letters and digits, case folded (`data.text.words`); a sequence lies within one text. Thirteen
     words are what GPT-3 was cleaned by (Brown et al. 2020, appendix C); eight, as Tulu 3 (Lambert et al. 2024), also
     find texts that have no thirteen.
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
-from isheep.assess.base import gap
-from isheep.chat import address, neutralise
 from isheep.config.engine import Engine as Settings
 from isheep.config.stages import Plain
-from isheep.engines.base import Prompt, Score, ScoreRequest, Template
+from isheep.data.files import digest
+from isheep.data.rows import Row
 from isheep.health.diversity import FIELDS
 from isheep.health.readings import Readings
-from isheep.journal import Journal
-from isheep.records import Row, digest
+from isheep.runner.journal import Journal
+from isheep.serving.chat import address, gap, neutralise
+from isheep.serving.engines.base import Prompt, Score, ScoreRequest, Template
 
 if TYPE_CHECKING:
     import numpy as np

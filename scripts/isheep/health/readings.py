@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from isheep.data.files import publish
+from isheep.data.rows import Row, read_rows
 from isheep.health.metric import Metric, metric
-from isheep.records import Row, publish, read_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +61,7 @@ def write(rows_file: str | Path, vectors_file: str | Path, readings: Readings) -
     """Write the rows as JSON Lines and the embeddings as safetensors, each whole or not at all."""
     from safetensors.numpy import save_file
 
-    from isheep.records import write_rows
+    from isheep.data.rows import write_rows
 
     with publish(vectors_file) as temporary:
         save_file(readings.vectors, temporary)

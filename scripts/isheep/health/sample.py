@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from isheep.records import Row, digest
+from isheep.data.files import digest
+from isheep.data.rows import Row
 
 
 def draw(rows: Iterable[Row], size: int) -> list[Row]:

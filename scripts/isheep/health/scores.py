@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from isheep.data.rows import Row
 from isheep.health.metric import metric, share
-from isheep.records import Row
 
 BINS = 10
 BEST = 10  # of a judge's scale, which starts at 1

@@ -8,6 +8,8 @@ from itertools import chain
 from typing import Any
 
 from isheep.config.run import Run
+from isheep.data.rows import Row, read_rows
+from isheep.data.seeds import read_seeds
 from isheep.health import change
 from isheep.health.alarms import ring
 from isheep.health.diversity import FIELDS, as_vendi, diversity
@@ -17,8 +19,6 @@ from isheep.health.overlap import overlap
 from isheep.health.readings import Readings
 from isheep.health.sample import draw
 from isheep.health.scores import scores
-from isheep.records import Row, read_rows
-from isheep.seeds import read_seeds
 
 
 @dataclass(frozen=True)

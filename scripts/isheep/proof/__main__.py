@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from isheep.data.files import write_json
 from isheep.errors import UserError
 from isheep.proof import compare
 from isheep.proof.archive import recorded_models
@@ -15,7 +16,6 @@ from isheep.proof.reproduce import TOLERANCE
 from isheep.proof.results import Results
 from isheep.proof.stale import stale_code
 from isheep.proof.verify import verify
-from isheep.records import write_json
 
 
 def _verify(asked: argparse.Namespace) -> bool:

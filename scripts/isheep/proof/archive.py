@@ -10,16 +10,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from isheep import models
 from isheep.config.model import Model
 from isheep.config.publish import Publish
+from isheep.data.files import digest_file, digest_named, document, publish
 from isheep.errors import UserError
-from isheep.graph import base_folder
 from isheep.proof import privacy
 from isheep.proof.results import MANIFEST, SETTINGS, Results
 from isheep.proof.verify import LEFT_OUT, verify
-from isheep.provenance import judge_model
-from isheep.records import digest_file, digest_named, document, publish
+from isheep.runner.portable import judge_model
+from isheep.serving import models
+from isheep.workflow.graph import base_folder
 
 SUMS = "SHA256SUMS"
 README = """Run {run} of an iterative self-alignment workflow, packed with its proof.

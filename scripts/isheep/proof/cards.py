@@ -9,9 +9,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from isheep.data.files import read_json
+from isheep.data.rows import Row
+from isheep.filters import resolve
 from isheep.proof.results import in_run
-from isheep.records import Row, read_json
-from isheep.rules import resolve
 
 STAGES = {
     "generate_prompts": "prompts",

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from isheep.data.values import differences
 from isheep.proof.numbers import Distance, distance
 from isheep.proof.results import Results, Sealed, in_run
-from isheep.proof.stale import code_behind, differences
+from isheep.proof.stale import code_behind
 
 IDENTICAL, CLOSE, DIFFERENT, MISSING = "identical", "close", "different", "missing"
 

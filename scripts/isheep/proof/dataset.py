@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from isheep import chat
 from isheep.config.run import Run
-from isheep.records import Row, write_rows
+from isheep.data.rows import Row, write_rows
+from isheep.serving import chat
 from isheep.training.encode import encode_row, split_heldout
 
 FORMS = ("messages", "alpaca")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from isheep.config.run import Run
+from isheep.data.files import files_in, publish, read_json
+from isheep.data.rows import read_rows
 from isheep.errors import UserError
 from isheep.proof import cards, dataset, licences, privacy
 from isheep.proof.health import tell_health
 from isheep.proof.results import MANIFEST, Results
 from isheep.proof.scores import tell_scores
-from isheep.provenance import files_in
-from isheep.records import publish, read_json, read_rows
 
 TAGS = ["self-alignment", "i-sheep"]
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))

@@ -10,10 +10,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from isheep import __version__
+from isheep.data.files import digest_file, read_json
 from isheep.errors import UserError
 from isheep.proof.results import Sealed, read_sealed, stage_key
-from isheep.provenance import code_files, portable, portable_places, renamed
-from isheep.records import digest_file, read_json
+from isheep.runner.code import code_files
+from isheep.runner.portable import portable, portable_places, renamed
 
 # Sections that may differ between two runs whose results are equal.
 OBSERVED = ("resources", "report", "publish")

@@ -47,7 +47,7 @@ def distance(old: Path, new: Path) -> Distance:
 
 
 def _folders(old: Path, new: Path) -> Distance:
-    from isheep.provenance import files_in
+    from isheep.data.files import files_in
 
     ours, theirs = files_in(old), files_in(new)
     if set(ours) != set(theirs):

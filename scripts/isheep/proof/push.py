@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from isheep.data.files import files_in
 from isheep.errors import UserError
 from isheep.proof import privacy
-from isheep.provenance import files_in
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 

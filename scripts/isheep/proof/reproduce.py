@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 
 from isheep.config import RUN_NAME
+from isheep.data.files import publish
 from isheep.errors import UserError
 from isheep.proof.results import MANIFEST, Sealed, read_sealed
-from isheep.provenance import judge_model
-from isheep.records import publish
+from isheep.runner.portable import judge_model
 
 KEYS = ("manifest", "model", "judge", "tasks", "tolerance", "trust", "runs", "shards")
 OUTSIDE = "outside/"  # how a manifest begins the name of what lay elsewhere

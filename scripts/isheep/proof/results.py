@@ -6,9 +6,9 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from isheep.data.files import document, is_hidden
 from isheep.errors import UserError
-from isheep.provenance import is_hidden, sealed
-from isheep.records import document
+from isheep.runner.record import sealed
 
 MANIFEST = "manifest.json"
 VERIFICATION = "verification.json"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from isheep.graph import Graph
+from isheep.data.files import digest, digest_file
+from isheep.data.values import differences
 from isheep.proof.findings import Finding
 from isheep.proof.results import stage_key
-from isheep.provenance import PACKAGE, code_files, portable, portable_places, renamed
-from isheep.records import digest, digest_file
+from isheep.runner.code import PACKAGE, code_files
+from isheep.runner.portable import portable, portable_places, renamed
+from isheep.workflow.graph import Graph
 
 
 def stale(graph: Graph, run: str, stages: dict[str, Any], code: dict[str, str] | None) -> list[Finding]:
@@ -97,21 +99,3 @@ def _digest(file: str) -> str:
         return digest_file(file)
     except OSError:
         return ""
-
-
-def differences(old: Any, new: Any, place: str = "") -> Any:
-    """Yield (place, old, new) for every value in which two settings differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in [*old, *(key for key in new if key not in old)]:
-            yield from differences(old.get(key), new.get(key), f"{place}.{key}" if place else key)
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, pair in enumerate(zip(old, new, strict=True)):
-            yield from differences(*pair, f"{place}[{index}]")
-    elif old != new and not _same_file_elsewhere(old, new):
-        yield place, old, new
-
-
-def _same_file_elsewhere(old: Any, new: Any) -> bool:
-    """Whether two names are of one file outside the run's folder whose content changed: that has its own finding."""
-    names = [value.split("/") for value in (old, new) if isinstance(value, str) and value.startswith("outside/")]
-    return len(names) == 2 and names[0][-1] == names[1][-1]

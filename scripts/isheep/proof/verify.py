@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from isheep import models
+from isheep.data.files import digest, digest_file, digest_files, files_in, read_json
 from isheep.errors import UserError
 from isheep.proof.edits import explain
 from isheep.proof.findings import Finding, Verification
 from isheep.proof.manifest import artifacts
 from isheep.proof.results import MANIFEST, Broken, Results, read_sealed, stage_key
-from isheep.provenance import files_in
-from isheep.records import digest, digest_file, digest_files, read_json
+from isheep.serving import models
 
 ROWS = ("prompts", "outputs", "filtered", "evaluated", "selected")
 LEFT_OUT = "left-out.json"  # what an archive does not hold, by the archive's own word

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
-from isheep.records import Row
+from isheep.data.rows import Row
 from isheep.report.browser import Entry, Sample, cut, fields, packed
 
 FULL, PART, NONE = "full marks", "part marks", "no marks"

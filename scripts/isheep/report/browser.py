@@ -10,7 +10,7 @@ from hashlib import sha256
 from itertools import count
 from typing import Any
 
-from isheep.records import SURROGATE
+from isheep.data.files import SURROGATE
 
 # Inside <script> these could end the block or start a comment; two are line ends to JavaScript but not to JSON.
 UNSAFE = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}

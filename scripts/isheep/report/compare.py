@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from isheep.proof.stale import differences
+from isheep.data.values import differences
 from isheep.report import charts, costs
 from isheep.report.gather import Report
 from isheep.report.page import HERE, fill, without_places

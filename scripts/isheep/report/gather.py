@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from isheep.data.files import read_json
+from isheep.data.rows import Row, read_rows
 from isheep.proof.cards import STAGES, base_name
 from isheep.proof.results import read_sealed, stage_key
-from isheep.records import Row, read_json, read_rows
 from isheep.report.answers import Answers
 from isheep.report.histograms import Scores
 from isheep.report.samples import Samples

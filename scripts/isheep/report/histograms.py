@@ -7,7 +7,7 @@ from array import array
 from collections import defaultdict
 from typing import Any
 
-from isheep.records import Row
+from isheep.data.rows import Row
 
 BINS = 18
 SCALE = (1.0, 10.0)  # of a judge

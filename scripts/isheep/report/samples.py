@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from isheep.records import Row
+from isheep.data.rows import Row
 from isheep.report.browser import Entry, Sample, cut, fields, packed
 
 TEXTS = ("instruction", "input", "output")

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from isheep.data.files import digest_file, read_json, write_json
 from isheep.errors import UserError
-from isheep.records import digest_file, read_json, write_json
 
 logger = logging.getLogger(__name__)
 MARKER = "complete.json"

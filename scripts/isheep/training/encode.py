@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from isheep import chat
-from isheep.records import Row
+from isheep.data.rows import Row
+from isheep.serving import chat
 
 IGNORED = -100
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from isheep.config.model import Model
 from isheep.config.train import Merge, Train
+from isheep.data.files import digest, publish, write_json
+from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.records import Row, digest, publish, write_json
 from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
 from isheep.training.encode import split_heldout
 from isheep.training.trainer import total_steps

@@ -15,8 +15,9 @@ from typing import Any
 import isheep
 from isheep.config.model import Model
 from isheep.config.train import Train
+from isheep.data.files import read_json, write_json
+from isheep.data.rows import read_rows
 from isheep.errors import UserError
-from isheep.records import read_json, read_rows, write_json
 from isheep.training import fake, sft
 
 logger = logging.getLogger(__name__)

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isheep import chat
 from isheep.config.model import Model
 from isheep.config.train import Merge
+from isheep.data.files import publish, read_json, write_json
+from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.records import Row, publish, read_json, write_json
-from isheep.repeatable import make_repeatable
+from isheep.serving import chat
+from isheep.serving.repeatable import make_repeatable
 from isheep.training.checks import check_adapter, check_free_space, full_disk_named
 from isheep.training.encode import encode_row
 from isheep.training.sft import load_model

@@ -11,13 +11,14 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from isheep import chat
 from isheep.config.model import Model
 from isheep.config.train import Train
+from isheep.data.files import publish, read_json, write_json
+from isheep.data.rows import Row, read_rows
 from isheep.errors import UserError
-from isheep.models import longest_context
-from isheep.records import Row, publish, read_json, read_rows, write_json
-from isheep.repeatable import make_repeatable
+from isheep.serving import chat
+from isheep.serving.models import longest_context
+from isheep.serving.repeatable import make_repeatable
 from isheep.training.checkpoint import exclusive, find_complete
 from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter, full_disk_named
 from isheep.training.encode import Encoded, encode_row, split_heldout

@@ -69,7 +69,7 @@ class Killer:
 
     def patch(self) -> None:
         """Count what the engine answers, and stop around the answer of the plan."""
-        journal = sys.modules.get("isheep.journal")
+        journal = sys.modules.get("isheep.runner.journal")
         if journal is None:
             return
         self.patched = True

@@ -1,0 +1,43 @@
+"""Kinds: the members of a family (assessors, benchmarks, ...), each a section in a module of its own.
+
+A family is a package of modules, like `isheep.assess.kinds`. Whatever module lies there is found: a new kind is a new
+file, and unions of settings, schema, docs and lists follow from it.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import cache, reduce
+from importlib import import_module
+from operator import or_
+from typing import Annotated, Any, get_args
+
+from pydantic import Field
+
+from isheep.config.section import Section
+
+
+@cache
+def kinds(package: str) -> dict[str, type[Section]]:
+    """Return the sections of a family by their `kind`, in the order of their modules' names.
+
+    Parameters
+    ----------
+    package
+        Dotted name of the family's package. A section belongs to the family when it is defined in one of its modules
+        and has a field `kind: Literal[...]`; one that stands for several kinds is listed under each.
+    """
+    found: dict[str, type[Section]] = {}
+    for module in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
+        for value in vars(import_module(module.name)).values():
+            if isinstance(value, type) and issubclass(value, Section) and value.__module__ == module.name:
+                named = value.model_fields.get("kind")
+                found.update(dict.fromkeys(get_args(named.annotation) if named else (), value))
+    return found
+
+
+def union(package: str) -> Any:
+    """Return the type of a setting that is any of a family's kinds, told apart by `kind`."""
+    sections = list(dict.fromkeys(kinds(package).values()))
+    whole: Any = reduce(or_, sections)
+    return Annotated[whole, Field(discriminator="kind")] if len(sections) > 1 else whole

@@ -1,0 +1,1 @@
+"""Files, rows and what is done with them without a model."""

@@ -1,0 +1,1 @@
+"""Outputs: what the model answers, and which answers are dropped."""

@@ -1,0 +1,91 @@
+"""Stages generate_outputs and filter_outputs: every prompt answered once, broken answers dropped by rule."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from isheep.config.stages import Outputs, Plain
+from isheep.data.funnel import Funnel
+from isheep.data.rows import Row
+from isheep.filters.registry import Rule, first_broken
+from isheep.runner.dispatch import draw_seed
+from isheep.serving import chat
+from isheep.serving.engines.base import Completion, Request, Sampling, Template
+
+STAGE = "generate_outputs"
+
+
+def requests(
+    rows: Iterable[Row],
+    settings: Outputs,
+    template: Template,
+    plain: Plain | None,
+    run_seed: int,
+    round_number: int,
+) -> Iterator[Request]:
+    """Yield the request for one answer to each row, zero-shot (paper 3.1).
+
+    Parameters
+    ----------
+    rows
+        Prompts: id, instruction, input.
+    settings
+        Section `outputs`.
+    template, plain
+        How the model is addressed, as in `chat.address`.
+    run_seed, round_number
+        What every draw follows from.
+    """
+    sampling = settings.sampling
+    stop = plain.stop if plain else ()
+    drawn = Sampling(sampling.temperature, sampling.top_p, sampling.max_tokens, stop)
+    for row in rows:
+        prompt = chat.address(row["instruction"], row["input"], template, plain)
+        yield Request(row["id"], prompt, drawn, draw_seed(run_seed, STAGE, round_number, row["id"]))
+
+
+def token_counts(rows: Iterable[Row]) -> dict[str, int]:
+    """Return the tokens that answering took, and how many answers ended for which reason."""
+    rows = list(rows)
+    reasons = Counter(row["finish_reason"] for row in rows)
+    return {
+        "prompt_tokens": sum(row["prompt_tokens"] for row in rows),
+        "completion_tokens": sum(row["output_tokens"] for row in rows),
+        **{f"finished_by_{reason}": count for reason, count in sorted(reasons.items())},
+    }
+
+
+def answer(rows: Iterable[Row], completion: Callable[[str], Completion], round_number: int) -> tuple[list[Row], Funnel]:
+    """Return the rows with their outputs, and the funnel; blanks around a completion are not part of its output."""
+    answered = []
+    funnel = Funnel(STAGE, round_number)
+    for row in rows:
+        done = completion(row["id"])
+        funnel.count(None)
+        answered.append(
+            {
+                **row,
+                "output": done.text.strip(),
+                "finish_reason": done.finish_reason,
+                "stop_reason": done.stop_reason,
+                "prompt_tokens": done.prompt_tokens,
+                "output_tokens": done.completion_tokens,
+            }
+        )
+    return answered, funnel
+
+
+def filter_rows(rows: Iterable[Row], rules: Sequence[Rule], round_number: int) -> tuple[list[Row], list[Row], Funnel]:
+    """Return the rows that no rule drops, the others with the first rule that drops each, and the funnel."""
+    kept: list[Row] = []
+    rejected: list[Row] = []
+    funnel = Funnel("filter_outputs", round_number)
+    for row in rows:
+        rule = first_broken(rules, row)
+        funnel.count(rule)
+        if rule is None:
+            kept.append(row)
+        else:
+            rejected.append({**row, "rule": rule})
+    return kept, rejected, funnel

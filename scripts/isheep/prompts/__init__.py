@@ -1,0 +1,1 @@
+"""Prompts: what the model is asked to write, and how it is read."""

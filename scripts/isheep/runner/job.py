@@ -1,0 +1,168 @@
+"""The one place that knows what Snakemake hands to a script: files, settings, log and record of a job."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from isheep import config
+from isheep.config.run import Run
+from isheep.data.files import contents_of, digest, digest_artifact, read_json
+from isheep.errors import UserError
+from isheep.runner.portable import portable, portable_places, renamed
+from isheep.runner.record import hardware, versions, write_record
+
+logger = logging.getLogger(__name__)
+# Inputs that a record does not name: a model is known by its identity file, markers of shards say nothing about the
+# result.
+UNNAMED = ("model", "shards")
+# What libraries say of themselves would bury what a stage says: no progress bars, no advice, warnings and errors only.
+QUIET = {
+    "TQDM_DISABLE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+}
+
+
+class Job:
+    """A job of the workflow.
+
+    Parameters
+    ----------
+    snakemake
+        The object that Snakemake gives to a rule's script.
+    """
+
+    def __init__(self, snakemake: Any) -> None:
+        self.input = snakemake.input
+        self.output = snakemake.output
+        self.params = snakemake.params
+        self.wildcards = snakemake.wildcards
+        self.round = int(snakemake.wildcards.get("i", 0))
+        self.started = datetime.now(UTC)
+        self.tokens: dict[str, int] = {}  # read, written, scored or trained on, for the record
+        self.threads: int = snakemake.threads
+        self.gpus = int(snakemake.resources.get("gpu", 0))
+        self.stage: str = snakemake.params.get("stage", snakemake.rule)
+        self.root = Path(snakemake.scriptdir).parent
+        self._config = snakemake.config
+
+    @cached_property
+    def run(self) -> Run:
+        """The resolved settings of the job's run."""
+        return config.load(self._config, self.root).runs[self.wildcards.run]
+
+    def work_folder(self, fingerprint: str) -> Path:
+        """Return the undeclared folder of this stage for what its results depend on."""
+        return Path(self.params.work) / fingerprint[:16]
+
+    @property
+    def model_folder(self) -> Path | None:
+        """The folder of the model that the job runs; None for the fake engine's base."""
+        folder = self.params.model_folder
+        return Path(folder) if folder else None
+
+    @staticmethod
+    def log_timing(timing: dict[str, Any]) -> None:
+        """Log what differs between two equal runs instead of writing it into an artifact."""
+        logger.info("%s", ", ".join(f"{key} {value}" for key, value in timing.items()) or "done")
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the job started."""
+        return round((datetime.now(UTC) - self.started).total_seconds(), 3)
+
+    def write_record(self) -> None:
+        """Write beside the artifacts what made them; called last, so that a record vouches for whole outputs."""
+        files = [file for name, file in self._named(self.input) if name not in UNNAMED]
+        hashes = {file: digest_artifact(file) for file in files}
+        names = {file: portable(file, sha256) for file, sha256 in hashes.items()}
+        places = portable_places(self.run.model_dump(mode="json"))
+        outputs = [file for name, file in self._named(self.output) if name != "record"]
+        contents = {file: contents_of(file) for file in outputs if Path(file).is_dir()}
+        made = {
+            "stage": self.stage,
+            "run": self.wildcards.run,
+            "round": self.round if hasattr(self.wildcards, "i") else None,
+            "seed": self.run.seed,
+            "model": read_json(self.input.identity)["sha256"] if self.input.get("identity") else None,
+            "settings": renamed(self.params.get("settings", {}), names | places),
+            "code": self.params.get("code"),
+            "versions": versions(),
+            "tokens": self.tokens,
+            "inputs": {names[file]: sha256 for file, sha256 in hashes.items()},
+            "outputs": {
+                file: digest(contents[file]) if file in contents else digest_artifact(file) for file in outputs
+            },
+            "contents": contents,
+        }
+        shards = [read_json(file) for file in self.input.get("shards", [])]
+        observed = {
+            "hardware": {**hardware(self.gpus), "threads": self.threads},
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": self.seconds,
+            **(
+                {"shards": [{key: told.get(key, 0) for key in ("seconds", "gpus")} for told in shards]}
+                if shards
+                else {}
+            ),
+        }
+        write_record(self.output.record, made, observed)
+
+    @staticmethod
+    def _named(files: Any) -> Iterator[tuple[str, str]]:
+        """Yield the name and path of every file of a rule's input or output."""
+        for name, value in files.items():
+            yield from ((name, file) for file in ([value] if isinstance(value, str) else value))
+
+
+AnyJob = TypeVar("AnyJob", bound=Job)
+
+
+@contextmanager
+def of(snakemake: Any, kind: type[AnyJob] = Job) -> Iterator[AnyJob]:
+    """Run a rule's script: log to its file and the terminal; end a user's mistake in one message, no traceback."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    if not snakemake.resources.get("gpu", 0):
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.getLogger("isheep").setLevel(logging.INFO)
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(asctime)s %(name)s: %(message)s",
+        datefmt="%H:%M:%S",
+        handlers=[logging.FileHandler(snakemake.log[0], encoding="utf-8"), logging.StreamHandler(sys.stderr)],
+        force=True,
+    )
+    place = " ".join([snakemake.rule, *(f"{key}={value}" for key, value in snakemake.wildcards.items())])
+    job = kind(snakemake)
+    try:
+        yield job
+        if job.output.get("record"):
+            job.write_record()
+    except UserError as error:
+        logger.error("%s: %s (log: %s)", place, error, snakemake.log[0])
+        _leave(1)
+    except OSError as error:
+        logger.exception("%s: %s %s (log: %s)", place, error.strerror, error.filename or "", snakemake.log[0])
+        _leave(1)
+    except Exception:
+        logger.exception("%s failed; this is a fault of the workflow or a library (log: %s)", place, snakemake.log[0])
+        _leave(1)
+
+
+def _leave(code: int) -> None:
+    """End the process at once: engines may leave threads and child processes that would keep it alive."""
+    sys.stderr.flush()
+    logging.shutdown()
+    os._exit(code)

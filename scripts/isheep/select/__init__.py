@@ -1,0 +1,1 @@
+"""Selection: which rows train the next model."""

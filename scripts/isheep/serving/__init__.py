@@ -1,0 +1,1 @@
+"""What runs a model: engines, chat templates, model folders."""

@@ -1,0 +1,82 @@
+"""Engines: what runs a model. `load` opens the one that the settings name."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from isheep.config.engine import Engine as Settings
+from isheep.config.model import Model
+from isheep.errors import UserError
+from isheep.serving.engines.base import Engine, Template
+
+logger = logging.getLogger(__name__)
+
+
+def load(settings: Settings, model: Model, folder: Path | None, identity: str, threads: int, gpus: int) -> Engine:
+    """Return the engine that the settings name, with the model of `folder` loaded; it is a context manager too.
+
+    Parameters
+    ----------
+    settings, model
+        The sections `engine` and `model` of the run.
+    folder
+        The model: config.json, tokenizer and safetensors. The fake engine needs none.
+    identity
+        sha256 of the model's weights; the fake engine draws its texts from it, so that rounds differ.
+    threads
+        CPU threads that the engine may use.
+    gpus
+        GPUs that the job asked for; 0 runs on the CPU.
+
+    Raises
+    ------
+    UserError
+        The job sees another number of GPUs than asked for, or the settings and the model do not go together.
+    """
+    if settings.name == "fake":
+        from isheep.serving.engines.fake import FakeEngine
+
+        # It needs none, but shows on a cluster whether jobs get the GPUs that they ask for.
+        if "SLURM_JOB_ID" in os.environ:
+            _check_gpus(gpus, len(list(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))))
+        return FakeEngine(settings, model, identity)
+    if folder is None:
+        raise UserError(f"engine.name: {settings.name} needs the folder of a model")
+    _check_gpus(gpus, _count_gpus())
+    if settings.name == "vllm":
+        from isheep.serving.engines.vllm import VllmEngine as RealEngine
+    else:
+        from isheep.serving.engines.transformers import TransformersEngine as RealEngine
+    return RealEngine(settings, model, Path(folder), threads, gpus)
+
+
+def load_template(settings: Settings, model: Model, folder: Path | None) -> Template:
+    """Return the template that the engine would have, without loading the model; the parameters are those of `load`."""
+    if settings.name == "fake" or folder is None:
+        from isheep.serving.engines.fake import FakeTemplate
+
+        return FakeTemplate(model.system)
+    from isheep.serving.chat import ChatTemplate, load_tokenizer
+
+    return ChatTemplate(load_tokenizer(folder, model), model.system)
+
+
+def _count_gpus() -> int:
+    import torch
+
+    # Counted through the driver's library, not by opening the devices: vLLM may still fork its workers.
+    return torch.cuda.device_count()
+
+
+def _check_gpus(asked: int, seen: int) -> None:
+    """Raise UserError unless the job sees exactly the GPUs that it asked for."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    shown = f"CUDA_VISIBLE_DEVICES is {'not set' if visible is None else repr(visible)}"
+    if seen != asked:
+        raise UserError(
+            f"asked for {asked} GPU{'' if asked == 1 else 's'}, the job sees {seen} ({shown}); change `resources` of "
+            "the run, or set CUDA_VISIBLE_DEVICES to the GPUs that the job may use; on a cluster, keep off that node"
+        )
+    logger.info("GPUs asked for: %d, seen: %d (%s)", asked, seen, shown)

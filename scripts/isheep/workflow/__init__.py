@@ -1,0 +1,1 @@
+"""What the Snakefile asks: the graph, its checks, jobs left behind."""

@@ -6,14 +6,15 @@ PYTHONPATH=scripts python benchmarks/measure_judge.py models/smollm2-135m-instru
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
 from isheep.assess import stage
 from isheep.assess.discrimination import discrimination, sample_pairs
+from isheep.config.assess import Assess
 from isheep.config.engine import Engine
 from isheep.config.model import Model
-from isheep.config.stages import Assess
 from isheep.data.seeds import read_seeds
 from isheep.serving import engines
 
@@ -38,18 +39,19 @@ def main() -> None:
     options = parser.parse_args()
     tasks = [vars(seed) for seed in read_seeds(options.seeds)]
     with engines.load(Engine(name=options.engine), Model(), options.model, "", threads=1, gpus=0) as engine:
-        assessors = stage.build(Assess(), engine.template, None, len, Path())
+        panel = stage.build(Assess(), engine.template, None, len, Path())
+        judges = replace(panel, assessors=[each for each in panel if each.kind == "judge"])
         pairs = sample_pairs(tasks, options.rows, seed=0)
-        asked = stage.scorings([row for pair in pairs for row in pair], assessors)
+        asked = stage.scorings([row for pair in pairs for row in pair], panel)
         attacked = {}
         for name, text in ATTACKS.items():
             attacked[name] = [{**row, "id": f"{row['id']}/{name}", "output": row["output"] + text} for row, _ in pairs]
-            asked += stage.scorings(attacked[name], assessors[:2])
+            asked += stage.scorings(attacked[name], judges)
         results = {score.id: score for score in engine.score(asked)}
 
-    for name, found in discrimination(pairs, assessors, results.__getitem__, 0.6).items():
+    for name, found in discrimination(pairs, panel, results.__getitem__, 0.6).items():
         print(name, found)
-    for judge in assessors[:2]:
+    for judge in judges:
         for name, rows in attacked.items():
             columns = [judge.columns_of(row, results.__getitem__) for row in rows]
             score, mass = (mean(each[column] for each in columns) for column in judge.columns)

@@ -10,16 +10,16 @@ import pytest
 from harness import FaultPlace, small
 from workplace import REPOSITORY
 
-from isheep.assess.judge import JudgeAssessor
-from isheep.assess.rubric import read_rubric
+from isheep.assess.kinds.judge import Judge
 from isheep.assess.scale import parse_score
-from isheep.config.stages import Prompts
 from isheep.data.seeds import Seed, read_seeds
 from isheep.filters.registry import resolve
 from isheep.outputs.answers import answer, filter_rows
+from isheep.prompts.kinds.numbered import Numbered
 from isheep.prompts.maker import PromptMaker
+from isheep.serving.addressee import Addressee
 from isheep.serving.chat import ZERO_WIDTH_SPACE, user
-from isheep.serving.engines.base import Completion, Sampling, Score
+from isheep.serving.engines.base import Completion, Score
 from isheep.serving.engines.fake import END, START, FakeTemplate
 
 
@@ -145,15 +145,11 @@ INJECTED = (
 
 def test_self_score_injection():
     template = FakeTemplate()
-    rubric = read_rubric(REPOSITORY / "config/prompts/quality.txt")
-    judge = JudgeAssessor(
-        *("quality", "expected", rubric, lambda text: template.render(user(text))),
-        *(template.control_tokens, Sampling(0, 1, 8), len),
-    )
+    judge, model = Judge(), Addressee(template, None, len, REPOSITORY)
 
     def score(output: str) -> float:
         row = {"id": "r", "instruction": "Name a river.", "input": "", "output": output}
-        (request,) = judge.scorings(row)
+        (request,) = judge.scorings(row, model)
         assert request.prompt.text.count(START) == 2
         opinion = Gullible()(request.prompt.text)
         logs = tuple(0.0 if value == opinion else -50.0 for value in range(1, 11))
@@ -198,7 +194,7 @@ def test_braces_in_seeds_and_commands_in_names_of_files(place):
     place.finish("--until", "generate_prompts")
     assert len(rows(place, "a/d_0/prompts.jsonl")) == 12
     assert not list(place.folder.rglob("pwned"))
-    maker = PromptMaker(Prompts(shots=1), read_seeds(place.folder / name)[:1], "Tasks:", (), 0, 0)
+    maker = PromptMaker(Numbered(shots=1), read_seeds(place.folder / name)[:1], ["Tasks:"], (), 0, 0)
     assert ODD in maker.request(0).prompt.text
 
 
@@ -209,7 +205,7 @@ def test_rows_without_a_token_are_not_duplicates_of_each_other():
         for number, task in enumerate(tasks, start=2)
     )
     seed = Seed("s", "Name three rivers.", "", "Rhine")
-    maker = PromptMaker(Prompts(rows=9, shots=1, tasks_per_request=5), [seed], "Tasks:", (), 0, 0)
+    maker = PromptMaker(Numbered(rows=9, shots=1, tasks_per_request=5), [seed], ["Tasks:"], (), 0, 0)
     text = listed.removeprefix("Instruction:")
     made = maker.collect([(0, Completion("d0-000000", text, "stop", None, 9, 9))], [])
     assert [row["instruction"] for row in made.rows] == tasks[:-1]

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from isheep.assess.judge import JudgeAssessor
+from isheep.assess.kinds.judge import Judge
 from isheep.assess.rubric import Rubric, read_rubric
 from isheep.assess.scale import candidates
 from isheep.errors import UserError
-from isheep.serving.chat import neutralise, user
-from isheep.serving.engines.base import Prompt, Sampling
+from isheep.serving.addressee import Addressee
+from isheep.serving.chat import neutralise
+from isheep.serving.engines.base import Prompt
 
 ROOT = Path(__file__).parents[2]
 TOKENS = ("<|im_start|>", "<|im_end|>")
@@ -29,11 +30,14 @@ class Template:
         return Prompt(turns + "<|im_start|>assistant\n", add_special_tokens=False)
 
 
-def judge(rubric: Rubric = RUBRIC) -> JudgeAssessor:
-    template = Template()
-    return JudgeAssessor(
-        "quality", "expected", rubric, lambda text: template.render(user(text)), TOKENS, Sampling(0, 1, 8), len
-    )
+JUDGE = Judge(rubric="rubric.txt")
+
+
+@pytest.fixture
+def model(tmp_path) -> Addressee:
+    """The assessing model, and the rubric of the judge in a file."""
+    (tmp_path / "rubric.txt").write_text(f"{RUBRIC.body}\n{RUBRIC.cue}\n", encoding="utf-8")
+    return Addressee(Template(), None, len, tmp_path)
 
 
 def pair(output: str, instruction: str = "Add 2 and 3.", input_text: str = "") -> dict[str, str]:
@@ -64,8 +68,8 @@ INJECTIONS = {
 
 
 @pytest.mark.parametrize("output", INJECTIONS.values(), ids=INJECTIONS)
-def test_injected_text_neither_closes_its_fence_nor_opens_a_turn(output):
-    prompt = judge().prompt(pair(output)).text
+def test_injected_text_neither_closes_its_fence_nor_opens_a_turn(output, model):
+    prompt = JUDGE.prompt(pair(output), model).text
     code = FENCE.search(prompt)[3]
     assert FENCE.findall(prompt) == [
         ("begin", "instruction", code),
@@ -82,8 +86,8 @@ def test_injected_text_neither_closes_its_fence_nor_opens_a_turn(output):
 
 
 @pytest.mark.parametrize("text", INJECTIONS.values(), ids=INJECTIONS)
-def test_injection_through_instruction_and_input_is_fenced_too(text):
-    prompt = judge().prompt(pair("5", instruction=text, input_text=text)).text
+def test_injection_through_instruction_and_input_is_fenced_too(text, model):
+    prompt = JUDGE.prompt(pair("5", instruction=text, input_text=text), model).text
     assert [found[:2] for found in FENCE.findall(prompt)] == [
         ("begin", "instruction"),
         ("end", "instruction"),
@@ -94,8 +98,8 @@ def test_injection_through_instruction_and_input_is_fenced_too(text):
 
 
 @pytest.mark.parametrize("output", INJECTIONS.values(), ids=INJECTIONS)
-def test_only_candidates_after_the_cue_are_scored(output):
-    (request,) = judge().scorings(pair(output))
+def test_only_candidates_after_the_cue_are_scored(output, model):
+    (request,) = JUDGE.scorings(pair(output), model)
     assert request.continuations == candidates("Score:")
     assert request.prompt.text.endswith("assistant\nScore:")
 
@@ -148,16 +152,16 @@ def test_code_avoids_the_one_that_a_text_holds():
     assert FENCE.search(filled)[3] != code
 
 
-def test_same_pair_gives_the_same_prompt_and_rubric_comes_first():
-    one, again, other = (judge().prompt(pair(text)).text for text in ("5", "5", "6"))
+def test_same_pair_gives_the_same_prompt_and_rubric_comes_first(model):
+    one, again, other = (JUDGE.prompt(pair(text), model).text for text in ("5", "5", "6"))
     assert one == again
     shared = "<|im_start|>user\nGrade from 1 to 10.\n\nTask:\n[[begin instruction "
     assert one.startswith(shared)
     assert other.startswith(shared)
 
 
-def test_judge_sees_instruction_and_input_joined():
-    prompt = judge().prompt(pair("5", "Add the numbers.", "2 and 3")).text
+def test_judge_sees_instruction_and_input_joined(model):
+    prompt = JUDGE.prompt(pair("5", "Add the numbers.", "2 and 3"), model).text
     assert "]]\nAdd the numbers.\n\n2 and 3\n[[end instruction" in prompt
 
 

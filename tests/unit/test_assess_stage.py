@@ -9,12 +9,17 @@ import pytest
 
 from isheep.assess import stage
 from isheep.assess.discrimination import discrimination, sample_pairs
+from isheep.assess.kinds.judge import Judge
+from isheep.assess.kinds.pmi import Pmi
 from isheep.assess.plan import plan
+from isheep.config.assess import Assess, Discrimination
 from isheep.config.model import Model
+from isheep.config.plain import Plain
 from isheep.config.run import Run
-from isheep.config.stages import Assess, Discrimination, Judge, KeepAll, Plain, Pmi, Sampling
+from isheep.config.sampling import Sampling
 from isheep.data.files import encode
 from isheep.errors import UserError
+from isheep.select.kinds.none import KeepAll
 from isheep.serving.engines.base import Completion, Prompt, Score
 
 ROOT = Path(__file__).parents[2]
@@ -67,10 +72,10 @@ def build(*assessors, plain=None, fields=(), root=ROOT):
     return stage.build(Assess(assessors=assessors), Template(), plain, lambda request: len(request), root, fields)
 
 
-def results(rows, assessors):
+def results(rows, panel):
     engine = ScriptedEngine()
-    done = {each.id: each for each in engine.score(stage.scorings(rows, assessors))}
-    return done | {each.id: each for each in engine.complete(stage.completions(rows, assessors))}
+    done = {each.id: each for each in engine.score(stage.scorings(rows, panel))}
+    return done | {each.id: each for each in engine.complete(stage.completions(rows, panel))}
 
 
 def test_default_settings_make_their_columns_in_order():
@@ -85,8 +90,8 @@ def test_default_settings_make_their_columns_in_order():
 
 
 def test_expected_score_takes_ten_out_of_one():
-    (judge,) = build(Judge())
-    (found,), _, _ = stage.assess_rows([row(0, "x")], [judge], results([row(0, "x")], [judge]).__getitem__, 0)
+    judge = build(Judge())
+    (found,), _, _ = stage.assess_rows([row(0, "x")], judge, results([row(0, "x")], judge).__getitem__, 0)
     # A digit is a token of its own: p(2..9) = e^-2.5 each, p(10) = e^-5, p(1) = e^-2.5 - e^-5.
     weights = [math.exp(-2.5) - math.exp(-5), *[math.exp(-2.5)] * 8, math.exp(-5)]
     expected = sum(score * weight for score, weight in enumerate(weights, start=1)) / sum(weights)
@@ -95,39 +100,39 @@ def test_expected_score_takes_ten_out_of_one():
 
 
 def test_greedy_score_is_a_whole_number():
-    (judge,) = build(Judge(method="greedy"))
-    (found,), _, _ = stage.assess_rows([row(0, "x")], [judge], results([row(0, "x")], [judge]).__getitem__, 0)
+    judge = build(Judge(method="greedy"))
+    (found,), _, _ = stage.assess_rows([row(0, "x")], judge, results([row(0, "x")], judge).__getitem__, 0)
     assert found["quality"] == 2
     assert isinstance(found["quality"], int)
 
 
 def test_sampled_judge_keeps_its_text_and_rejects_what_has_no_score():
-    (judge,) = build(Judge(method="sampled", sampling=Sampling(temperature=0.5, top_p=0.9, max_tokens=7)))
+    judge = build(Judge(method="sampled", sampling=Sampling(temperature=0.5, top_p=0.9, max_tokens=7)))
     rows = [row(0, "x"), row(1, "x", "Name a hill")]
-    (request, _) = stage.completions(rows, [judge])
+    (request, _) = stage.completions(rows, judge)
     assert request.id == "p0/quality"
     assert request.seed == len("p0/quality")
     assert (request.sampling.temperature, request.sampling.top_p, request.sampling.max_tokens) == (0.5, 0.9, 7)
     assert request.sampling.stop == ("[[",)
-    assert stage.scorings(rows, [judge]) == []
-    evaluated, rejected, funnel = stage.assess_rows(rows, [judge], results(rows, [judge]).__getitem__, 3)
+    assert stage.scorings(rows, judge) == []
+    evaluated, rejected, funnel = stage.assess_rows(rows, judge, results(rows, judge).__getitem__, 3)
     assert evaluated == [{**rows[0], "quality": 8.0, "quality_text": " 8||fine 10"}]
     assert rejected == [{**rows[1], "quality": None, "quality_text": "no idea 10", "rule": "unscored_quality"}]
     assert funnel.record(1, 1)["rejected"] == {"unscored_quality": 1}
 
 
 def test_pmi_is_the_mean_gain_of_a_token():
-    (pmi,) = build(Pmi())
+    pmi = build(Pmi())
     rows = [row(0, "the sea there"), row(1, "a hill"), row(2, "Say something.", "Name the hill")]
-    assert [request.id for request in stage.scorings(rows[:1], [pmi])] == ["p0/pmi/given", "p0/pmi/neutral"]
-    evaluated, _, _ = stage.assess_rows(rows, [pmi], results(rows, [pmi]).__getitem__, 0)
+    assert [request.id for request in stage.scorings(rows[:1], pmi)] == ["p0/pmi/given", "p0/pmi/neutral"]
+    evaluated, _, _ = stage.assess_rows(rows, pmi, results(rows, pmi).__getitem__, 0)
     # "the" stands in the prompt; "sea" is glued to <|im_end|> there: one word of three gains 2 nats.
     assert [each["pmi"] for each in evaluated] == pytest.approx([2 / 3, 0.0, -1.0], rel=1e-5)
 
 
 def test_pmi_renders_as_outputs_are_generated():
-    (pmi,) = build(Pmi(neutral="Say it."))
-    given, neutral = pmi.scorings({**row(0, "blue"), "input": "x"})
+    pmi = build(Pmi(neutral="Say it."))
+    given, neutral = stage.scorings([{**row(0, "blue"), "input": "x"}], pmi)
     assert given.prompt == Prompt(
         "<|im_start|>user\nName the sea\n\nx<|im_end|>\n<|im_start|>assistant\n", add_special_tokens=False
     )
@@ -136,17 +141,17 @@ def test_pmi_renders_as_outputs_are_generated():
 
 
 def test_plain_format_gives_the_output_its_space():
-    (pmi,) = build(Pmi(), plain=PLAIN)
-    given, _ = pmi.scorings(row(0, "blue"))
+    pmi = build(Pmi(), plain=PLAIN)
+    given, _ = stage.scorings([row(0, "blue")], pmi)
     assert given.prompt == Prompt("Instruction: Name the sea\n\nResponse:", add_special_tokens=True)
     assert given.continuations == (" blue",)
-    (pmi,) = build(Pmi(), plain=Plain(text="Q: {prompt}\nA:\n"))
-    assert pmi.scorings(row(0, "blue"))[0].continuations == ("blue",)
+    pmi = build(Pmi(), plain=Plain(text="Q: {prompt}\nA:\n"))
+    assert stage.scorings([row(0, "blue")], pmi)[0].continuations == ("blue",)
 
 
 def test_plain_judge_is_shown_the_rubric_as_text():
-    (judge,) = build(Judge(), plain=PLAIN)
-    (request,) = judge.scorings(row(0, "x<|im_end|>"))
+    judge = build(Judge(), plain=PLAIN)
+    (request,) = stage.scorings([row(0, "x<|im_end|>")], judge)
     assert request.prompt.add_special_tokens
     assert request.prompt.text.startswith("You grade how good an answer is")
     assert request.prompt.text.endswith("as a bare number.\nScore:")
@@ -156,8 +161,8 @@ def test_plain_judge_is_shown_the_rubric_as_text():
 def test_control_tokens_in_what_pmi_scores_are_broken():
     output = "done<|im_end|>\n<|im_start|>user"
     for plain in (None, PLAIN):
-        (pmi,) = build(Pmi(), plain=plain)
-        given, _ = pmi.scorings(row(0, output, "Say <|im_end|>"))
+        pmi = build(Pmi(), plain=plain)
+        given, _ = stage.scorings([row(0, output, "Say <|im_end|>")], pmi)
         assert "<|im_" not in given.continuations[0]
         if plain:
             assert "<|im_" not in given.prompt.text
@@ -165,9 +170,9 @@ def test_control_tokens_in_what_pmi_scores_are_broken():
 
 @pytest.mark.parametrize("output", ["", " \n"])
 def test_empty_output_has_no_pmi_and_asks_for_none(output):
-    (pmi,) = build(Pmi())
-    assert stage.scorings([row(0, output)], [pmi]) == []
-    _, rejected, _ = stage.assess_rows([row(0, output)], [pmi], {}.__getitem__, 0)
+    pmi = build(Pmi())
+    assert stage.scorings([row(0, output)], pmi) == []
+    _, rejected, _ = stage.assess_rows([row(0, output)], pmi, {}.__getitem__, 0)
     assert rejected == [{**row(0, output), "pmi": None, "rule": "unscored_pmi"}]
 
 
@@ -193,10 +198,10 @@ def test_requests_go_assessor_by_assessor_and_have_distinct_ids():
 
 def test_discrimination_runs_on_the_same_assessors():
     rows = [row(number, f"w{number} v{number}", f"Say w{number} or v{number} now") for number in range(12)]
-    (pmi,) = build(Pmi())
+    pmi = build(Pmi())
     pairs = sample_pairs(rows, 12, seed=0)
-    done = results([*rows, *(shuffled for _, shuffled in pairs)], [pmi])
-    found = discrimination(pairs, [pmi], done.__getitem__, 0.6)["pmi"]
+    done = results([*rows, *(shuffled for _, shuffled in pairs)], pmi)
+    found = discrimination(pairs, pmi, done.__getitem__, 0.6)["pmi"]
     assert (found["n"], found["auc"], found["verdict"]) == (12, 1.0, "separates")
 
 
@@ -215,8 +220,8 @@ def test_plan_addresses_only_an_untuned_base_model_plainly():
     texts = []
     for chat, judge in ((False, 0), (False, 1), (True, 0)):
         model = run.model.model_copy(update={"chat": chat})
-        (pmi,) = plan(run.model_copy(update={"model": model}), Template(), judge, 1, [row(0, "blue")]).assessors
-        texts.append(pmi.scorings(row(0, "blue"))[0].prompt.text)
+        pmi = plan(run.model_copy(update={"model": model}), Template(), judge, 1, [row(0, "blue")]).assessors
+        texts.append(stage.scorings([row(0, "blue")], pmi)[0].prompt.text)
     assert texts[0] == "Instruction: Name the sea\n\nResponse:"
     assert texts[1] == texts[2] == "<|im_start|>user\nName the sea<|im_end|>\n<|im_start|>assistant\n"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from isheep.config.evaluation import Evaluation
-from isheep.config.stages import Plain
+from isheep.config.plain import Plain
 from isheep.errors import UserError
 from isheep.evaluation import files
 from isheep.evaluation.base import FLOORS, Ask, Benchmark, Floor, Item, answered, mean, ratio, said, score_all

@@ -9,7 +9,7 @@ import pytest
 import tiny_llama
 
 from isheep.config.engine import Engine
-from isheep.config.stages import Plain
+from isheep.config.plain import Plain
 from isheep.health.probe import engine_for, probe
 from isheep.runner.journal import Journal
 from isheep.serving import engines

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import spearmanr
 
+from isheep.assess.base import Scale
 from isheep.data.dedup import NearDuplicates
 from isheep.data.files import read_json
 from isheep.data.rows import read_rows
@@ -101,7 +102,7 @@ def test_spearman_is_that_of_scipy_with_ties():
 
 def test_scores_of_a_judge_are_binned_by_the_score_that_they_round_to():
     data = [{"output": "w " * n, "quality": q, "pmi": p} for n, q, p in [(1, 9.6, 0.0), (2, 9.4, 0.5), (3, 10, 1.0)]]
-    found = scores(iter(data), {"quality": "judge", "pmi": "pmi"})
+    found = scores(iter(data), {"quality": Scale(1, 10), "pmi": None})
     assert found["quality"]["histogram"]["counts"] == [0, 0, 0, 0, 0, 0, 0, 0, 1, 2]
     assert found["quality"]["share_at_maximum"]["value"] == pytest.approx(2 / 3, rel=1e-5)
     assert found["quality"]["correlation_with_length"]["value"] == pytest.approx(0.5)
@@ -111,7 +112,7 @@ def test_scores_of_a_judge_are_binned_by_the_score_that_they_round_to():
 
 
 def test_scores_that_are_all_equal_have_no_correlation():
-    found = scores([{"output": "a", "pmi": 2.0}, {"output": "b c", "pmi": 2.0}], {"pmi": "pmi"})
+    found = scores([{"output": "a", "pmi": 2.0}, {"output": "b c", "pmi": 2.0}], {"pmi": None})
     assert found["pmi"]["correlation_with_length"]["value"] is None and sum(found["pmi"]["histogram"]["counts"]) == 2
 
 

@@ -1,7 +1,7 @@
 """Stage generate_outputs: how a model is addressed, and what is kept of its answers."""
 
-from isheep.config.stages import Outputs
 from isheep.outputs import answers as outputs
+from isheep.outputs.kinds.zero_shot import ZeroShot
 from isheep.serving.engines.base import Completion
 from isheep.serving.engines.fake import FakeTemplate
 
@@ -12,7 +12,7 @@ ROWS = [
 
 
 def made(plain=None, **changes):
-    return list(outputs.requests(ROWS, Outputs(**changes), FakeTemplate(), plain, run_seed=1, round_number=0))
+    return list(outputs.requests(ROWS, ZeroShot(**changes), FakeTemplate(), plain, run_seed=1, round_number=0))
 
 
 def test_a_chat_model_is_addressed_by_its_template_and_has_no_stop_strings():
@@ -23,7 +23,7 @@ def test_a_chat_model_is_addressed_by_its_template_and_has_no_stop_strings():
 
 
 def test_a_base_model_is_addressed_plainly_and_stopped_where_it_would_go_on():
-    plain = Outputs().plain
+    plain = ZeroShot().plain
     first, second = made(plain)
     assert first.prompt.text == "Instruction: Sort these.\n\nb, a\n\nResponse:"
     assert first.prompt.add_special_tokens and first.sampling.stop == plain.stop
@@ -32,7 +32,7 @@ def test_a_base_model_is_addressed_plainly_and_stopped_where_it_would_go_on():
 
 def test_a_prompt_that_holds_the_placeholder_stays_text():
     row = {"id": "x", "instruction": "Explain {prompt} and {0}.", "input": ""}
-    (request,) = outputs.requests([row], Outputs(), FakeTemplate(), Outputs().plain, 1, 0)
+    (request,) = outputs.requests([row], ZeroShot(), FakeTemplate(), ZeroShot().plain, 1, 0)
     assert request.prompt.text == "Instruction: Explain {prompt} and {0}.\n\nResponse:"
 
 

@@ -59,7 +59,9 @@ def test_fewer_rows_are_the_beginning_of_more():
 def test_rounds_and_seeds_draw_differently():
     settings = run()
     assert maker(settings, 0).request(0).seed != maker(settings, 1).request(0).seed
-    shown = {tuple(seed.id for seed in maker(settings).shown(number)) for number in range(20)}
+    shown = {
+        tuple(seed.id for seed in settings.prompts.shown(number, maker(settings).material)) for number in range(20)
+    }
     assert len(shown) == 20
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from isheep.config import load
+from isheep.config.kinds import kinds
 from isheep.config.run import Run
 from isheep.data.files import write_json
 from isheep.proof import cards, licences
-from isheep.proof.handover import selection
 from isheep.proof.health import tell_health
 from isheep.proof.results import Results
 from isheep.proof.scores import tell_scores
@@ -73,7 +73,7 @@ def test_a_card_that_misses_a_fact_is_an_error(tmp_path):
     ],
 )
 def test_the_selection_is_told_in_words(select, words):
-    assert selection(select) == words
+    assert kinds("isheep.select.kinds")[select["kind"]](**select).words == words
 
 
 @pytest.mark.parametrize(

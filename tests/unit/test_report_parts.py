@@ -11,6 +11,7 @@ import pytest
 import yaml
 from report_results import HOSTILE, Made
 
+from isheep.assess.base import Scale
 from isheep.errors import UserError
 from isheep.report import charts, compare, costs, measures
 from isheep.report.gather import Round, gather
@@ -154,7 +155,7 @@ def test_fields_of_a_row_that_the_page_does_not_know_are_kept():
 
 
 def test_histogram_counts_every_score_once_and_ignores_what_is_none():
-    scores = Scores({"quality": "judge", "pmi": "pmi"})
+    scores = Scores({"quality": Scale(1, 10), "pmi": None})
     for value in (1, 10, 5.49, 5.5, None, "9", True, float("nan")):
         scores.add(0, {"quality": value, "pmi": 3.0}, kept=value == 10)
     bars = scores.histogram("quality")

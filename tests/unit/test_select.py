@@ -2,8 +2,11 @@
 
 import pytest
 
-from isheep.config.stages import KeepAll, Quantile, Threshold, TopK
 from isheep.errors import UserError
+from isheep.select.kinds.none import KeepAll
+from isheep.select.kinds.quantile import Quantile
+from isheep.select.kinds.threshold import Threshold
+from isheep.select.kinds.top_k import TopK
 from isheep.select.rows import select
 
 ROWS = [{"id": str(n), "quality": q, "following": f, "pmi": p} for n, (q, f, p) in enumerate(

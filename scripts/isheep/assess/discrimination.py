@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from isheep.assess.base import Assessor, Result
 from isheep.data.files import digest
@@ -91,7 +91,7 @@ def _standard_error(value: float, matched: int, shuffled: int) -> float:
 
 
 def discrimination(
-    pairs: Sequence[tuple[Row, Row]], assessors: Sequence[Assessor], result: Result, warn_below: float
+    pairs: Sequence[tuple[Row, Row]], assessors: Iterable[Assessor], result: Result, warn_below: float
 ) -> dict[str, dict[str, float | int | str | None]]:
     """Return for each assessor {n, auc, low, high, verdict}.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from isheep.assess.base import Assessor
+from isheep.assess.base import Panel
 from isheep.assess.discrimination import sample_pairs
 from isheep.assess.stage import STAGE, build
 from isheep.config.run import Run
@@ -17,11 +17,11 @@ from isheep.serving.engines.base import Template
 
 @dataclass(frozen=True)
 class Plan:
-    """Rows to assess, pairs (row, shuffled copy) drawn from them, and who assesses."""
+    """Rows to assess, pairs (row, shuffled copy) drawn from them, and the assessors with the model that they ask."""
 
     rows: Sequence[Row]
     pairs: Sequence[tuple[Row, Row]]
-    assessors: Sequence[Assessor]
+    assessors: Panel
 
     @property
     def asked(self) -> list[Row]:

@@ -6,17 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from isheep.assess.base import Assessor, Result
-from isheep.assess.judge import JudgeAssessor
-from isheep.assess.pmi import PmiAssessor
-from isheep.assess.rubric import read_rubric
-from isheep.config.stages import Assess, Judge, Plain
+from isheep.assess.base import Assessor, Panel, Result
+from isheep.config.assess import Assess
+from isheep.config.plain import Plain
 from isheep.data.funnel import Funnel
 from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.serving import chat
-from isheep.serving.chat import gap
-from isheep.serving.engines.base import Prompt, Request, Sampling, ScoreRequest, Template
+from isheep.serving.addressee import Addressee
+from isheep.serving.engines.base import Request, ScoreRequest, Template
 
 STAGE = "assess_outputs"
 
@@ -28,8 +25,8 @@ def build(
     seed_for: Callable[[str], int],
     root: Path,
     fields: Iterable[str] = (),
-) -> list[Assessor]:
-    """Return the assessors of the settings, in their order.
+) -> Panel:
+    """Return the assessors of the settings, in their order, with the model that they ask.
 
     Parameters
     ----------
@@ -43,7 +40,7 @@ def build(
     seed_for
         Gives the seed of a sampled request by its id.
     root
-        Folder from which relative rubric paths count.
+        Folder from which relative paths of rubrics count.
     fields
         Names that the rows have already; a column may not take one of them.
 
@@ -52,25 +49,10 @@ def build(
     UserError
         A rubric file is missing or broken, or two columns would have one name.
     """
-    tokens = tuple(template.control_tokens)
-
-    def ask(text: str) -> Prompt:
-        return template.render(chat.user(text)) if plain is None else Prompt(f"{text}\n", add_special_tokens=True)
-
-    def task(instruction: str, input_text: str) -> Prompt:
-        return chat.address(instruction, input_text, template, plain)
-
-    assessors: list[Assessor] = []
-    for each in settings.assessors:
-        if isinstance(each, Judge):
-            drawn = Sampling(each.sampling.temperature, each.sampling.top_p, each.sampling.max_tokens)
-            rubric = read_rubric(root / each.rubric)
-            assessors.append(JudgeAssessor(each.name, each.method, rubric, ask, tokens, drawn, seed_for))
-        else:
-            space = "" if plain is None else gap(plain.text.partition("{prompt}")[2])
-            assessors.append(PmiAssessor(each.name, each.neutral, task, space, tokens))
-    _check_columns(assessors, fields)
-    return assessors
+    for assessor in settings.assessors:
+        assessor.check(root)
+    _check_columns(settings.assessors, fields)
+    return Panel(settings.assessors, Addressee(template, plain, seed_for, root))
 
 
 def _check_columns(assessors: Sequence[Assessor], fields: Iterable[str]) -> None:
@@ -79,25 +61,26 @@ def _check_columns(assessors: Sequence[Assessor], fields: Iterable[str]) -> None
         raise UserError(f"assess.assessors: rows would have two columns named {', '.join(twice)}; rename the assessor")
 
 
-def completions(rows: Iterable[Row], assessors: Sequence[Assessor]) -> list[Request]:
+def completions(rows: Iterable[Row], panel: Panel) -> list[Request]:
     """Return the texts to generate for all rows, one assessor after the other, so that a rubric's cache is shared."""
     rows = list(rows)
-    return [request for assessor in assessors for row in rows for request in assessor.completions(row)]
+    return [request for assessor in panel for row in rows for request in assessor.completions(row, panel.model)]
 
 
-def scorings(rows: Iterable[Row], assessors: Sequence[Assessor]) -> list[ScoreRequest]:
+def scorings(rows: Iterable[Row], panel: Panel) -> list[ScoreRequest]:
     """Return the continuations to score for all rows, one assessor after the other."""
     rows = list(rows)
-    return [request for assessor in assessors for row in rows for request in assessor.scorings(row)]
+    return [request for assessor in panel for row in rows for request in assessor.scorings(row, panel.model)]
 
 
 def assess_rows(
-    rows: Iterable[Row], assessors: Sequence[Assessor], result: Result, round_number: int
+    rows: Iterable[Row], assessors: Iterable[Assessor], result: Result, round_number: int
 ) -> tuple[list[Row], list[Row], Funnel]:
     """Return the rows that got all their scores, the others with the rule `unscored_{assessor}`, and the funnel.
 
     Both kinds have every column, in the order of the assessors; a missing score is None (null).
     """
+    assessors = list(assessors)
     evaluated: list[Row] = []
     rejected: list[Row] = []
     funnel = Funnel(STAGE, round_number)

@@ -178,7 +178,8 @@ def _table(whole: Schema, fields: dict[str, Schema]) -> list[str]:
     for key, field in fields.items():
         composite = "$ref" in field or _kinds(field)
         default = "" if field.get("default") is None or composite else f"`{scalar(field['default'])}`"
-        cells = (f"`{key}`", _type(field), default, _one_line(field.get("description", "")))
+        meaning = field.get("description") or _resolve(whole, field).get("description", "")
+        cells = (f"`{key}`", _type(field), default, _one_line(meaning))
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return rows
 

@@ -7,14 +7,23 @@ file, and unions of settings, schema, docs and lists follow from it.
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Iterator
 from functools import cache, reduce
 from importlib import import_module
 from operator import or_
 from typing import Annotated, Any, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from isheep.config.section import Section
+
+
+def sections(package: str) -> Iterator[tuple[str, type[Section]]]:
+    """Yield every section that a module of a package defines, with the module's name, in the order of these names."""
+    for module in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
+        for value in vars(import_module(module.name)).values():
+            if isinstance(value, type) and issubclass(value, Section) and value.__module__ == module.name:
+                yield module.name.rpartition(".")[2], value
 
 
 @cache
@@ -28,16 +37,27 @@ def kinds(package: str) -> dict[str, type[Section]]:
         and has a field `kind: Literal[...]`; one that stands for several kinds is listed under each.
     """
     found: dict[str, type[Section]] = {}
-    for module in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
-        for value in vars(import_module(module.name)).values():
-            if isinstance(value, type) and issubclass(value, Section) and value.__module__ == module.name:
-                named = value.model_fields.get("kind")
-                found.update(dict.fromkeys(get_args(named.annotation) if named else (), value))
+    for _, section in sections(package):
+        named = section.model_fields.get("kind")
+        found.update(dict.fromkeys(get_args(named.annotation) if named else (), section))
     return found
 
 
-def union(package: str) -> Any:
-    """Return the type of a setting that is any of a family's kinds, told apart by `kind`."""
-    sections = list(dict.fromkeys(kinds(package).values()))
-    whole: Any = reduce(or_, sections)
-    return Annotated[whole, Field(discriminator="kind")] if len(sections) > 1 else whole
+def union(package: str, default: str | None = None) -> Any:
+    """Return the type of a setting that is any of a family's kinds, told apart by `kind`.
+
+    Parameters
+    ----------
+    package
+        The family, as in `kinds`.
+    default
+        The kind of settings that name none; without it, they are refused.
+    """
+    members = list(dict.fromkeys(kinds(package).values()))
+    whole: Any = reduce(or_, members)
+    whole = Annotated[whole, Field(discriminator="kind")] if len(members) > 1 else whole
+    return Annotated[whole, BeforeValidator(lambda given: _named(given, default))] if default else whole
+
+
+def _named(given: Any, kind: str) -> Any:
+    return {"kind": kind, **given} if isinstance(given, dict) else given

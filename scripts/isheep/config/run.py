@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from isheep.config.assess import Assess
 from isheep.config.engine import Engine
 from isheep.config.evaluation import Evaluation
 from isheep.config.health import Health
 from isheep.config.model import Model
+from isheep.config.outputs import Outputs
+from isheep.config.prompts import Prompts, Seeds
 from isheep.config.publish import Publish
 from isheep.config.report import Report
 from isheep.config.resources import Resources
 from isheep.config.section import Section
-from isheep.config.stages import Assess, Outputs, Prompts, Quantile, Seeds, Select, Threshold, TopK
+from isheep.config.select import Select
 from isheep.config.train import Merge, Train
+from isheep.outputs.kinds.zero_shot import ZeroShot
+from isheep.prompts.kinds.numbered import Numbered
+from isheep.select.kinds.threshold import Threshold
 
 
 class Run(Section):
@@ -24,8 +30,8 @@ class Run(Section):
     model: Model = Field(Model(), description="The base model.")
     engine: Engine = Field(Engine(), description="What runs the model.")
     seeds: Seeds = Field(Seeds(), description="The seed tasks.")
-    prompts: Prompts = Field(Prompts(), description="Stage generate_prompts.")
-    outputs: Outputs = Field(Outputs(), description="Stages generate_outputs and filter_outputs.")
+    prompts: Prompts = Field(Numbered(), description="Stage generate_prompts.")
+    outputs: Outputs = Field(ZeroShot(), description="Stages generate_outputs and filter_outputs.")
     assess: Assess = Field(Assess(), description="Stage assess_outputs.")
     select: Select = Field(Threshold(), description="Stage select_data.")
     train: Train = Field(Train(), description="Stage train_adapter.")
@@ -38,18 +44,15 @@ class Run(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Run:
-        columns = {assessor.name: assessor for assessor in self.assess.assessors}
-        wanted: dict[str, float | None] = {}
-        if isinstance(self.select, Threshold):
-            wanted = dict(self.select.above)
-        elif isinstance(self.select, Quantile | TopK):
-            wanted = {self.select.column: None}
-        for column, value in wanted.items():
-            if column not in columns:
-                have = ", ".join(columns) or "none"
+        scales = {assessor.name: assessor.scale for assessor in self.assess.assessors}
+        for column in self.select.columns:
+            if column not in scales:
+                have = ", ".join(scales) or "none"
                 raise ValueError(f"select: no assessor makes the column {column!r} (assess.assessors makes: {have})")
-            if value is not None and columns[column].kind == "judge" and not 0 <= value < 10:
-                raise ValueError(f"select: {column} above {value} can never be met or says nothing: scores are 1 to 10")
+        try:
+            self.select.check(scales)
+        except ValueError as error:
+            raise ValueError(f"select: {error}") from None
         for stage, sampling in (("prompts", self.prompts.sampling), ("outputs", self.outputs.sampling)):
             if sampling.max_tokens >= self.engine.context_length:
                 raise ValueError(

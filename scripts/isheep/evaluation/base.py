@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
-from isheep.config.stages import Plain
+from isheep.config.plain import Plain
 from isheep.data.rows import Row
 from isheep.serving.engines.base import Completion, Prompt, Request, Sampling, Score, ScoreRequest, Template
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from isheep.config.evaluation import JUDGED, Evaluation
-from isheep.config.stages import Plain
+from isheep.config.plain import Plain
 from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation.base import Answers, Asked, Benchmark, Item

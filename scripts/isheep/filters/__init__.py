@@ -1,12 +1,15 @@
 """Rules that drop broken prompts and outputs: small named functions, listed in order in the settings.
 
 `default` drops what the paper's rules were meant to drop, without their false positives; `paper` is the paper's own
-set; `none` is empty. Importing this package registers every rule and needs nothing but the standard library.
+set; `none` is empty. Importing this package imports every module in it, so that rules are registered wherever they lie,
+and needs nothing but the standard library.
 """
 
 from __future__ import annotations
 
-from isheep.filters import output_rules, paper_rules, prompt_rules
+import pkgutil
+from importlib import import_module
+
 from isheep.filters.registry import SETS, Rule, Stage, describe, first_broken, output_rule, prompt_rule, resolve
 
 __all__ = [
@@ -16,9 +19,10 @@ __all__ = [
     "describe",
     "first_broken",
     "output_rule",
-    "output_rules",
-    "paper_rules",
     "prompt_rule",
-    "prompt_rules",
     "resolve",
 ]
+
+for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    if not module.name.endswith(".__main__"):  # the command, which would read its arguments
+        import_module(module.name)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 from isheep.config.engine import Engine as Settings
-from isheep.config.stages import Plain
+from isheep.config.plain import Plain
 from isheep.data.files import digest
 from isheep.data.rows import Row
 from isheep.health.diversity import FIELDS

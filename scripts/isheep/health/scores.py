@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from isheep.assess.base import Scale
 from isheep.data.rows import Row
 from isheep.health.metric import metric, share
 
 BINS = 10
-BEST = 10  # of a judge's scale, which starts at 1
 
 
-def scores(rows: Iterable[Row], columns: Mapping[str, str]) -> dict[str, Any]:
+def scores(rows: Iterable[Row], columns: Mapping[str, Scale | None]) -> dict[str, Any]:
     """Return histogram, entropy, share at the maximum and rank correlation with length (words) of each column.
 
     Parameters
@@ -21,8 +21,8 @@ def scores(rows: Iterable[Row], columns: Mapping[str, str]) -> dict[str, Any]:
     rows
         Assessed rows.
     columns
-        Name: kind of assessor. A judge's scores are put into the bins 1 to 10, to which they round, and `share_at_
-        maximum` is the last bin's; other scores have ten bins of one width between their extremes and no maximum.
+        Name: scale of the score. Scores on a scale are put into the bins of its ten steps, to which they round, and
+        `share_at_maximum` is the last bin's; others have ten bins of one width between their extremes and no maximum.
     """
     values: dict[str, list[float]] = {column: [] for column in columns}
     words: list[int] = []
@@ -30,17 +30,17 @@ def scores(rows: Iterable[Row], columns: Mapping[str, str]) -> dict[str, Any]:
         words.append(len(row["output"].split()))
         for column in columns:
             values[column].append(row[column])
-    return {column: _column(values[column], words, kind == "judge") for column, kind in columns.items()}
+    return {column: _column(values[column], words, scale) for column, scale in columns.items()}
 
 
-def _column(values: Sequence[float], words: Sequence[int], judged: bool) -> dict[str, Any]:
+def _column(values: Sequence[float], words: Sequence[int], scale: Scale | None) -> dict[str, Any]:
     n = len(values)
-    edges = [score - 0.5 for score in range(1, BEST + 2)] if judged else _edges(values)
+    edges = scale.edges if scale else _edges(values)
     counts = histogram(values, edges)
     return {
         "histogram": {"edges": edges, "counts": counts},
         "entropy": metric(entropy(counts), n, "bits"),
-        "share_at_maximum": share(counts[-1], n) if judged else metric(None, n, "share", "lower"),
+        "share_at_maximum": share(counts[-1], n) if scale else metric(None, n, "share", "lower"),
         "correlation_with_length": metric(spearman(values, words), n, "Spearman's rho"),
     }
 

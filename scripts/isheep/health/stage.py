@@ -76,8 +76,8 @@ def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings
             health.similarity,
         )
     if "scores" in health.measures:
-        columns = {assessor.name: assessor.kind for assessor in run.assess.assessors}
-        document["scores"] = scores(read_rows(files.evaluated), columns)
+        scales = {assessor.name: assessor.scale for assessor in run.assess.assessors}
+        document["scores"] = scores(read_rows(files.evaluated), scales)
     if "overlap" in health.measures:
         document["overlap"] = overlap(read_rows(files.selected), files.evaluation, health.ngrams)
     if probed:

@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from isheep.config.stages import Outputs, Plain
+from isheep.config.plain import Plain
 from isheep.data.funnel import Funnel
 from isheep.data.rows import Row
 from isheep.filters.registry import Rule, first_broken
+from isheep.outputs.style import OutputStyle
 from isheep.runner.dispatch import draw_seed
-from isheep.serving import chat
-from isheep.serving.engines.base import Completion, Request, Sampling, Template
+from isheep.serving.addressee import Addressee
+from isheep.serving.engines.base import Completion, Request, Template
 
 STAGE = "generate_outputs"
 
 
 def requests(
     rows: Iterable[Row],
-    settings: Outputs,
+    settings: OutputStyle,
     template: Template,
     plain: Plain | None,
     run_seed: int,
     round_number: int,
 ) -> Iterator[Request]:
-    """Yield the request for one answer to each row, zero-shot (paper 3.1).
+    """Yield the request for one answer to each row.
 
     Parameters
     ----------
@@ -33,16 +34,18 @@ def requests(
     settings
         Section `outputs`.
     template, plain
-        How the model is addressed, as in `chat.address`.
+        How the model is addressed, as in `Addressee`.
     run_seed, round_number
         What every draw follows from.
     """
-    sampling = settings.sampling
-    stop = plain.stop if plain else ()
-    drawn = Sampling(sampling.temperature, sampling.top_p, sampling.max_tokens, stop)
+
+    def seed_for(request: str) -> int:
+        return draw_seed(run_seed, STAGE, round_number, request)
+
+    model = Addressee(template, plain, seed_for)
+    drawn = settings.sampling.until(*settings.stop(model))
     for row in rows:
-        prompt = chat.address(row["instruction"], row["input"], template, plain)
-        yield Request(row["id"], prompt, drawn, draw_seed(run_seed, STAGE, round_number, row["id"]))
+        yield Request(row["id"], settings.prompt(row, model), drawn, seed_for(row["id"]))
 
 
 def token_counts(rows: Iterable[Row]) -> dict[str, int]:

@@ -1,25 +1,27 @@
-"""Stage generate_prompts: the first N tasks, in request order, that parse, pass the rules and are new."""
+"""Stage generate_prompts: the first N tasks, in request order, that parse, pass the rules and are new.
+
+Where tasks come from is the source's, a kind of section `prompts`; waves, rules and de-duplication are common to all.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
-import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from isheep.config.run import Run
-from isheep.config.stages import Prompts
 from isheep.data.dedup import NearDuplicates
 from isheep.data.funnel import Funnel
 from isheep.data.rows import Row
 from isheep.data.seeds import Seed, read_seeds
 from isheep.errors import UserError
 from isheep.filters.registry import Rule, first_broken, resolve
-from isheep.prompts.tasks import read_list, stop_string, write_list
+from isheep.prompts.source import Material, PromptSource
 from isheep.runner.dispatch import draw_seed
-from isheep.serving.engines.base import Completion, Prompt, Request, Sampling
+from isheep.serving.engines.base import Completion, Request
 
 logger = logging.getLogger(__name__)
 STAGE = "generate_prompts"
@@ -31,89 +33,75 @@ class PromptMaker:
 
     Parameters
     ----------
-    settings
+    source
         Section `prompts`.
     seeds
-        The seed tasks; each request shows `settings.shots` of them.
-    meta_prompt
-        Text before the list of tasks.
+        The seed tasks.
+    texts
+        What is in the source's files, in their order.
     rules
         Prompt rules, in order.
     run_seed, round_number
         What every draw follows from.
     """
 
-    settings: Prompts
+    source: PromptSource
     seeds: Sequence[Seed]
-    meta_prompt: str
+    texts: Sequence[str]
     rules: Sequence[Rule]
     run_seed: int
     round_number: int
 
     def __post_init__(self) -> None:
-        if self.settings.shots > len(self.seeds):
-            raise UserError(f"prompts.shots: {self.settings.shots} seeds to show, but the file has {len(self.seeds)}")
+        self.source.check(self.seeds)
 
     @classmethod
-    def of(cls, run: Run, round_number: int, seeds_file: str, meta_prompt_file: str) -> PromptMaker:
-        """Return the maker for a round of a run."""
-        return cls(
-            run.prompts,
-            read_seeds(seeds_file),
-            Path(meta_prompt_file).read_text(encoding="utf-8"),
-            resolve("prompts", run.prompts.rules),
-            run.seed,
-            round_number,
+    def of(cls, run: Run, round_number: int, seeds_file: str, *files: str) -> PromptMaker:
+        """Return the maker for a round of a run; `files` are where the job finds the source's `files`, in their order.
+
+        Raises
+        ------
+        UserError
+            The source cannot work with these seeds.
+        """
+        texts = [Path(file).read_text(encoding="utf-8") for file in files]
+        rules = resolve("prompts", run.prompts.rules)
+        return cls(run.prompts, read_seeds(seeds_file), texts, rules, run.seed, round_number)
+
+    @cached_property
+    def material(self) -> Material:
+        """What the source makes its requests of."""
+        return Material(
+            self.seeds,
+            self.texts,
+            self.round_number,
+            lambda request: draw_seed(self.run_seed, STAGE, self.round_number, request),
         )
 
     @property
     def fewest_requests(self) -> int:
         """Requests that a model would need whose every task is kept."""
-        return math.ceil(self.settings.rows / self.settings.tasks_per_request)
+        return math.ceil(self.source.rows / self.source.most_per_request)
 
     @property
     def most_requests(self) -> int:
         """Bound on the requests of a round."""
-        return self.settings.max_requests or 20 * self.fewest_requests
-
-    def shown(self, number: int) -> list[Seed]:
-        """Return the seeds that request `number` shows, drawn without replacement."""
-        draw = random.Random(draw_seed(self.run_seed, STAGE, self.round_number, f"{number}/seeds"))
-        return draw.sample(list(self.seeds), self.settings.shots)
+        return self.source.max_requests or 20 * self.fewest_requests
 
     def request(self, number: int) -> Request:
-        """Return request `number` (from 0): a plain completion in every round, as in the released code."""
-        sampling = self.settings.sampling
-        return Request(
-            id=self.request_id(number),
-            prompt=Prompt(write_list(self.meta_prompt, self.shown(number)), add_special_tokens=True),
-            sampling=Sampling(
-                sampling.temperature,
-                sampling.top_p,
-                sampling.max_tokens,
-                (stop_string(self.settings.shots, self.settings.tasks_per_request),),
-            ),
-            seed=draw_seed(self.run_seed, STAGE, self.round_number, number),
-        )
+        """Return request `number` (from 0)."""
+        return self.source.request(number, self.material)
 
     def request_id(self, number: int) -> str:
         """Return the id of request `number`: round and number."""
-        return f"d{self.round_number}-{number:06d}"
+        return self.material.request_id(number)
 
     def candidates(self, number: int, completion: Completion) -> Iterator[tuple[Row, str | None]]:
-        """Yield the rows that a completion holds, each with the parser's complaint or None."""
-        finished = completion.finish_reason == "stop"
-        shown = [seed.id for seed in self.shown(number)]
-        for position, task in enumerate(read_list(completion.text, finished)):
-            row = {
-                "id": f"{completion.id}-{position:02d}",
-                "round": self.round_number,
-                "request": number,
-                "seeds": shown,
-                "instruction": task.instruction,
-                "input": task.input,
-            }
-            yield row, task.problem
+        """Yield the rows that a completion holds, each with the source's complaint or None."""
+        tasks = self.source.candidates(number, completion, self.material)
+        for position, (task, problem) in enumerate(tasks):
+            known = {"id": f"{completion.id}-{position:02d}", "round": self.round_number, "request": number}
+            yield {**known, **task}, problem
 
     def collect(self, completions: Iterable[tuple[int, Completion]], earlier: Iterable[Row]) -> Collected:
         """Return the prompts that the completions, in request order, give.
@@ -125,13 +113,13 @@ class PromptMaker:
         earlier
             Rows of earlier rounds that new instructions are compared with as well.
         """
-        pool = NearDuplicates(self.settings.similarity)
-        if "seeds" in self.settings.compare_with:
+        pool = NearDuplicates(self.source.similarity)
+        if "seeds" in self.source.compare_with:
             for seed in self.seeds:
                 pool.add(seed.id, seed.instruction)
         for row in earlier:
             pool.add(row["id"], row["instruction"])
-        collected = Collected([], [], Funnel(STAGE, self.round_number), self.settings.rows)
+        collected = Collected([], [], Funnel(STAGE, self.round_number), self.source.rows)
         for number, completion in completions:
             if collected.full:
                 break
@@ -151,7 +139,7 @@ class PromptMaker:
         collected.funnel.count(rule)
         if rule is None:
             collected.rows.append(row)
-            if "round" in self.settings.compare_with:
+            if "round" in self.source.compare_with:
                 pool.add(row["id"], row["instruction"])
         else:
             collected.rejected.append({**row, "rule": rule, **({"like": like} if like else {})})
@@ -189,7 +177,7 @@ def next_wave(maker: PromptMaker, collected: Collected) -> int:
     if collected.full or collected.requests >= maker.most_requests:
         return 0
     per_request = max(len(collected.rows) / max(collected.requests, 1), 0.25)
-    more = math.ceil(1.1 * (maker.settings.rows - len(collected.rows)) / per_request)
+    more = math.ceil(1.1 * (maker.source.rows - len(collected.rows)) / per_request)
     # A handful decoded together takes hardly longer than one: rather some too many than another wave.
     return min(maker.most_requests, collected.requests + max(more, 4, first_wave(maker) // 8))
 
@@ -215,10 +203,10 @@ def gather(
         collected = maker.collect(numbered, earlier)
         until = next_wave(maker, collected)
         logger.info("%s; %d requests sent", collected.funnel.line(), sent)
-    missing = maker.settings.rows - len(collected.rows)
-    if missing > 0 and (maker.settings.on_shortfall == "stop" or not collected.rows):
+    missing = maker.source.rows - len(collected.rows)
+    if missing > 0 and (maker.source.on_shortfall == "stop" or not collected.rows):
         raise UserError(
-            f"{len(collected.rows)} of {maker.settings.rows} prompts after {collected.requests} requests "
+            f"{len(collected.rows)} of {maker.source.rows} prompts after {collected.requests} requests "
             f"(prompts.max_requests). {collected.funnel.line()}. Ask for fewer (prompts.rows), allow more requests "
             "(prompts.max_requests), loosen prompts.rules, or set prompts.on_shortfall: continue"
         )

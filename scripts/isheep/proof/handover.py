@@ -68,7 +68,7 @@ def publish_data(
             "splits": {name: len(kept) for name, kept in splits.items()},
             "untrained": untrained,
             "sample": cards.sample(dataset.shape("alpaca", splits["train"][0], run)),
-            "selection": selection(facts.settings["select"]),
+            "selection": run.select.words,
             "health": health,
             "alarms": alarms,
         }
@@ -104,17 +104,6 @@ def publish_model(
         more = {"i": i, "judge": judge, "scores": scores, "score_notes": notes}
         told = facts.training(i) | facts.common() | _stated(run, stated)
         _finish(folder, results, run, cards.render(template, head, told | more))
-
-
-def selection(select: dict[str, Any]) -> str:
-    """Return in words how rows were selected."""
-    if select["kind"] == "threshold":
-        return " and ".join(f"{column} above {value}" for column, value in select["above"].items())
-    if select["kind"] == "quantile":
-        return f"the best {select['share']:.0%} by {select['column']}"
-    if select["kind"] == "top_k":
-        return f"the best {select['k']} by {select['column']}"
-    return "every row"
 
 
 def _facts(results: Results) -> cards.Facts:

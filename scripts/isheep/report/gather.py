@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from isheep.assess.base import Scale
+from isheep.config.kinds import kinds
 from isheep.data.files import read_json
 from isheep.data.rows import Row, read_rows
 from isheep.proof.cards import STAGES, base_name
@@ -95,7 +97,7 @@ def gather(run: str, settings: dict[str, Any], records: Iterable[str], with_rows
     count = settings["rounds"]
     rounds = [Round(i) for i in range(count)]
     models = [Model(i) for i in range(count + 1)]
-    assessors = {one["name"]: one["kind"] for one in settings["assess"]["assessors"]}
+    assessors = {one["name"]: _scale(one["kind"]) for one in settings["assess"]["assessors"]}
     limits = settings["report"]
     scores, samples = Scores(assessors), Samples(limits["samples"], limits["characters"], tuple(assessors))
     answers = Answers(limits["answers"], limits["characters"])
@@ -115,6 +117,11 @@ def gather(run: str, settings: dict[str, Any], records: Iterable[str], with_rows
         of_model = {stage.name: stage for stage in stages if stage.key.startswith(f"iter_{model.i}/")}
         _read_answers(model, of_model, answers)
     return Report(run, base_name(settings), settings, rounds, models, stages, scores, samples, answers)
+
+
+def _scale(kind: str) -> Scale | None:
+    """Return the scale of an assessor's score; None for a kind that is gone since the run."""
+    return getattr(kinds("isheep.assess.kinds").get(kind), "scale", None)
 
 
 def _stage(path: str) -> Stage:

@@ -7,10 +7,10 @@ from array import array
 from collections import defaultdict
 from typing import Any
 
+from isheep.assess.base import Scale
 from isheep.data.rows import Row
 
 BINS = 18
-SCALE = (1.0, 10.0)  # of a judge
 
 
 class Scores:
@@ -19,10 +19,10 @@ class Scores:
     Parameters
     ----------
     assessors
-        Name of a score's column: kind of its assessor. A judge has the scale 1 to 10.
+        Name of a score's column: its scale, or None where it has none.
     """
 
-    def __init__(self, assessors: dict[str, str]) -> None:
+    def __init__(self, assessors: dict[str, Scale | None]) -> None:
         self.assessors = assessors
         self._values: dict[tuple[str, int, bool], array[float]] = defaultdict(lambda: array("d"))
 
@@ -46,7 +46,8 @@ class Scores:
         everything = [values for key, values in self._values.items() if key[0] == name and values]
         if not everything:
             return []
-        low, high = SCALE if self.assessors[name] == "judge" else (min(map(min, everything)), max(map(max, everything)))
+        scale = self.assessors[name] or Scale(min(map(min, everything)), max(map(max, everything)))
+        low, high = scale.lowest, scale.highest
         width = (high - low) / BINS or 1.0
         bars = []
         for (one, i, kept), values in sorted(self._values.items()):

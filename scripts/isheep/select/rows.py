@@ -1,18 +1,16 @@
-"""Stage select_data: which evaluated rows train the next model."""
+"""Stage select_data: which evaluated rows train the next model; kinds decide, funnel and floor are the same for all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isheep.config.stages import KeepAll, Quantile, Threshold, TopK
 from isheep.data.funnel import Funnel
 from isheep.data.rows import Row
 from isheep.errors import UserError
+from isheep.select.base import Selection
 
 
-def select(
-    rows: Sequence[Row], settings: Threshold | Quantile | TopK | KeepAll, round_number: int
-) -> tuple[list[Row], list[Row], Funnel]:
+def select(rows: Sequence[Row], settings: Selection, round_number: int) -> tuple[list[Row], list[Row], Funnel]:
     """Return the rows that are kept and rejected, both in file order, and the funnel.
 
     Parameters
@@ -20,8 +18,7 @@ def select(
     rows
         Evaluated rows: each has the score columns that the settings name.
     settings
-        Section `select`. `threshold` keeps rows strictly above every value (paper: both scores > 8); `quantile` and
-        `top_k` keep the best by one column, the earlier row first when scores are equal.
+        Section `select`.
     round_number
         For the funnel.
 
@@ -30,11 +27,10 @@ def select(
     UserError
         Fewer rows than the floor are left: training on them would only look like training.
     """
-    dropped = _dropped(rows, settings)
     funnel = Funnel("select_data", round_number)
     kept: list[Row] = []
     rejected: list[Row] = []
-    for row, rule in zip(rows, dropped, strict=True):
+    for row, rule in zip(rows, settings.dropped(rows), strict=True):
         funnel.count(rule)
         if rule is None:
             kept.append(row)
@@ -46,18 +42,3 @@ def select(
             "Make more prompts (prompts.rows), or choose another select.kind (quantile keeps a share)"
         )
     return kept, rejected, funnel
-
-
-def _dropped(rows: Sequence[Row], settings: Threshold | Quantile | TopK | KeepAll) -> list[str | None]:
-    """Return for each row the reason to drop it, or None."""
-    if isinstance(settings, KeepAll):
-        return [None] * len(rows)
-    if isinstance(settings, Threshold):
-        return [
-            next((f"{column}_too_low" for column, least in settings.above.items() if not row[column] > least), None)
-            for row in rows
-        ]
-    best = sorted(range(len(rows)), key=lambda index: (-rows[index][settings.column], index))
-    count = settings.k if isinstance(settings, TopK) else round(settings.share * len(rows))
-    chosen = set(best[:count])
-    return [None if index in chosen else f"{settings.column}_too_low" for index in range(len(rows))]

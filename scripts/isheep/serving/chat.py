@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from isheep.config.model import Model
-from isheep.config.stages import Plain
+from isheep.config.plain import Plain
 from isheep.errors import UserError
 from isheep.serving.engines.base import Prompt, Template
 

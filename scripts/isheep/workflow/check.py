@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from isheep.assess.rubric import read_rubric
+from isheep.assess.base import Assessor
 from isheep.config.run import Run
 from isheep.data.seeds import read_seeds
 from isheep.errors import Problems, UserError
@@ -26,12 +26,11 @@ def check(graph: Graph) -> None:
     for name, run in graph.config.runs.items():
         data = {file for stage in graph.evaluation_stages(name) for file in graph.files(name, stage)}
         files = {file for stage, _ in graph.stages(name) for file in graph.files(name, stage)} - data - {run.seeds.path}
-        rubrics = sorted({assessor.rubric for assessor in run.assess.assessors if assessor.kind == "judge"})
         for test in (
             lambda run=run: resolve("prompts", run.prompts.rules),
             lambda run=run: resolve("outputs", run.outputs.rules),
             lambda run=run: _check_seeds(run),
-            *(lambda file=file: read_rubric(Path(file)) for file in rubrics if Path(file).is_file()),
+            *(lambda assessor=assessor: _check_assessor(assessor) for assessor in run.assess.assessors),
             *(lambda file=file: _check_text(file) for file in sorted(files)),
             *(lambda file=file: _check_there(file) for file in sorted(data - set(graph.datasets()))),
             *(
@@ -52,9 +51,12 @@ def _note(problems: Problems, place: str, test: Callable[[], object]) -> None:
 
 
 def _check_seeds(run: Run) -> None:
-    count = len(read_seeds(run.seeds.path))
-    if run.prompts.shots > count:
-        raise UserError(f"prompts.shots: {run.prompts.shots} seeds to show, but {run.seeds.path} has {count}")
+    run.prompts.check(read_seeds(run.seeds.path))
+
+
+def _check_assessor(assessor: Assessor) -> None:
+    if all(Path(file).is_file() for file in assessor.files):  # a missing one is told with the others
+        assessor.check(Path())
 
 
 def _check_braces(file: str) -> None:

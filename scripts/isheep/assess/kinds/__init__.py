@@ -1,0 +1,1 @@
+"""The kinds of assessors, one module each; isheep.config.kinds finds them."""

@@ -1,0 +1,22 @@
+"""The format for a base model that knows no chat template: `outputs.plain`, used wherever such a model is asked."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from isheep.config.section import Section
+
+
+class Plain(Section):
+    """Format for a base model that knows no chat template. `{prompt}` stands for instruction and input."""
+
+    text: str = Field(
+        "Instruction: {prompt}\n\nResponse:", description="What stands before the answer; must hold {prompt} once."
+    )
+    stop: tuple[str, ...] = Field(("\nInstruction:", "\nResponse:"), description="Strings that end the answer.")
+
+    @model_validator(mode="after")
+    def _placeholder(self) -> Plain:
+        if self.text.count("{prompt}") != 1:
+            raise ValueError("text must hold {prompt} exactly once")
+        return self

@@ -1,0 +1,1 @@
+"""The kinds of output styles, one module each; isheep.config.kinds finds them."""

@@ -1,0 +1,1 @@
+"""The kinds of sources of prompts, one module each; isheep.config.kinds finds them."""

@@ -1,0 +1,88 @@
+"""What every source of prompts is: a section that writes requests to a model and reads tasks from what comes back."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from isheep.config.section import Section
+from isheep.data.rows import Row
+from isheep.data.seeds import Seed
+from isheep.serving.engines.base import Completion, Request
+
+
+@dataclass(frozen=True)
+class Material:
+    """What requests are made of, and what their draws follow from.
+
+    Parameters
+    ----------
+    seeds
+        The seed tasks.
+    texts
+        What is in the source's files, in their order.
+    round_number
+        The round.
+    seed_for
+        Gives what a request (by its number), or a named part of one, draws from.
+    """
+
+    seeds: Sequence[Seed]
+    texts: Sequence[str]
+    round_number: int
+    seed_for: Callable[[int | str], int]
+
+    def request_id(self, number: int) -> str:
+        """Return the id of request `number`: round and number."""
+        return f"d{self.round_number}-{number:06d}"
+
+
+class PromptSource(Section):
+    """Where prompts come from. Waves, rules, de-duplication and order are those of `prompts.maker`, whatever the kind.
+
+    What a source asks follows from request number and material alone, so that any shard can ask it.
+    """
+
+    kind: str
+    rows: int = Field(10_000, ge=1, description="Prompts to make in a round (N).")
+    rules: tuple[str, ...] = Field(("default",), description="Prompt rules, or names of rule sets, in order.")
+    similarity: float = Field(
+        0.7, gt=0, le=1, description="ROUGE-L F1 with an earlier instruction above which a prompt is a near-duplicate."
+    )
+    compare_with: tuple[Literal["seeds", "round", "earlier_rounds"], ...] = Field(
+        ("seeds", "round"), description="What a new instruction is compared with."
+    )
+    max_requests: int | None = Field(
+        None, ge=1, description="Bound on requests in a round; by default 20 times what a perfect model needs."
+    )
+    on_shortfall: Literal["stop", "continue"] = Field(
+        "stop", description="When the bound is reached with fewer rows: stop with the funnel, or go on with fewer."
+    )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The user's files that it reads, besides the seeds."""
+        return ()
+
+    @property
+    @abstractmethod
+    def most_per_request(self) -> int:
+        """Tasks in the completion of a perfect model."""
+
+    def check(self, seeds: Sequence[Seed]) -> None:
+        """Raise UserError when it cannot work with these seed tasks."""
+
+    @abstractmethod
+    def request(self, number: int, material: Material) -> Request:
+        """Return request `number` (from 0), whose id is `material.request_id(number)`."""
+
+    @abstractmethod
+    def candidates(self, number: int, completion: Completion, material: Material) -> Iterator[tuple[Row, str | None]]:
+        """Yield the tasks that the completion of request `number` holds, each with a complaint or None.
+
+        A task has `instruction` and `input`, before them what it was made from, like `seeds` (ids).
+        """

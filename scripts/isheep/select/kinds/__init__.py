@@ -1,0 +1,1 @@
+"""The kinds of selections, one module each; isheep.config.kinds finds them."""

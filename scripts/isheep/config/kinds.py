@@ -35,12 +35,21 @@ def kinds(package: str) -> dict[str, type[Section]]:
     package
         Dotted name of the family's package. A section belongs to the family when it is defined in one of its modules
         and has a field `kind: Literal[...]`; one that stands for several kinds is listed under each.
+
+    Raises
+    ------
+    TypeError
+        Two sections have one kind.
     """
-    found: dict[str, type[Section]] = {}
+    family: dict[str, type[Section]] = {}
     for _, section in sections(package):
         named = section.model_fields.get("kind")
-        found.update(dict.fromkeys(get_args(named.annotation) if named else (), section))
-    return found
+        for kind in get_args(named.annotation) if named else ():
+            if kind in family:
+                twins = f"{family[kind].__name__} and {section.__name__}"
+                raise TypeError(f"{package}: two sections of kind {kind!r}, {twins}")
+            family[kind] = section
+    return family
 
 
 def union(package: str, default: str | None = None) -> Any:

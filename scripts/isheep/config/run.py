@@ -12,7 +12,7 @@ from isheep.config.publish import Publish
 from isheep.config.report import Report
 from isheep.config.resources import Resources
 from isheep.config.section import Section
-from isheep.config.stages import Assess, Outputs, Prompts, Quantile, Seeds, Select, Threshold, TopK
+from isheep.config.stages import Assess, Outputs, Prompts, Seeds, Select, Threshold
 from isheep.config.train import Merge, Train
 
 
@@ -38,18 +38,13 @@ class Run(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Run:
-        columns = {assessor.name: assessor for assessor in self.assess.assessors}
-        wanted: dict[str, float | None] = {}
+        judged = {assessor.name for assessor in self.assess.assessors if assessor.kind == "judge"}
         if isinstance(self.select, Threshold):
-            wanted = dict(self.select.above)
-        elif isinstance(self.select, Quantile | TopK):
-            wanted = {self.select.column: None}
-        for column, value in wanted.items():
-            if column not in columns:
-                have = ", ".join(columns) or "none"
-                raise ValueError(f"select: no assessor makes the column {column!r} (assess.assessors makes: {have})")
-            if value is not None and columns[column].kind == "judge" and not 0 <= value < 10:
-                raise ValueError(f"select: {column} above {value} can never be met or says nothing: scores are 1 to 10")
+            for column, value in self.select.above.items():
+                if column in judged and not 0 <= value < 10:
+                    raise ValueError(
+                        f"select: {column} above {value} can never be met or says nothing: scores are 1 to 10"
+                    )
         for stage, sampling in (("prompts", self.prompts.sampling), ("outputs", self.outputs.sampling)):
             if sampling.max_tokens >= self.engine.context_length:
                 raise ValueError(

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from isheep.config.files import File
 from isheep.config.section import Section
 
 
@@ -20,7 +21,7 @@ class Sampling(Section):
 class Seeds(Section):
     """The seed tasks."""
 
-    path: str = Field(
+    path: File = Field(
         "config/seeds/isheep.jsonl",
         description="Seed file: this project's JSON Lines, Self-Instruct's seed_tasks.jsonl, or an Alpaca-style JSON.",
     )
@@ -32,7 +33,7 @@ class Prompts(Section):
     rows: int = Field(10_000, ge=1, description="Prompts to make in a round (N).")
     shots: int = Field(5, ge=1, description="Seed tasks shown in each request.")
     tasks_per_request: int = Field(10, ge=1, description="New tasks after which a completion is stopped.")
-    meta_prompt: str = Field("config/prompts/meta.txt", description="Template of the text before the list of tasks.")
+    meta_prompt: File = Field("config/prompts/meta.txt", description="Template of the text before the list of tasks.")
     sampling: Sampling = Field(Sampling(), description="How tasks are drawn.")
     rules: tuple[str, ...] = Field(("default",), description="Prompt rules, or names of rule sets, in order.")
     similarity: float = Field(
@@ -77,13 +78,23 @@ class Judge(Section):
 
     kind: Literal["judge"] = "judge"
     name: str = Field("quality", pattern=r"^[a-z][a-z0-9_]*$", description="Name of the column that it adds.")
-    rubric: str = Field("config/prompts/quality.txt", description="Rubric template file.")
+    rubric: File = Field("config/prompts/quality.txt", description="Rubric template file.")
     method: Literal["expected", "greedy", "sampled"] = Field(
         "expected",
         description="expected: mean of 1-10 under the model's probabilities; greedy: the likeliest of 1-10; "
         "sampled: parse generated text (as the paper did).",
     )
     sampling: Sampling = Field(Sampling(), description="sampled: how the text is drawn.")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it adds."""
+        return (self.name, f"{self.name}_text" if self.method == "sampled" else f"{self.name}_mass")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The user's files that it reads."""
+        return (self.rubric,)
 
 
 class Pmi(Section):
@@ -92,6 +103,16 @@ class Pmi(Section):
     kind: Literal["pmi"] = "pmi"
     name: str = Field("pmi", pattern=r"^[a-z][a-z0-9_]*$", description="Name of the column that it adds.")
     neutral: str = Field("Say something.", description="The neutral prompt.")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it adds."""
+        return (self.name,)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The user's files that it reads."""
+        return ()
 
 
 class Discrimination(Section):
@@ -133,6 +154,11 @@ class Threshold(Section):
     above: dict[str, float] = Field({"quality": 8.0, "following": 8.0}, description="Column: value.", min_length=1)
     floor: int = Field(16, ge=1, description="Rows that must be kept; fewer stop the run with the funnel.")
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it needs."""
+        return tuple(self.above)
+
 
 class Quantile(Section):
     """Keep the best share of rows by one column."""
@@ -141,6 +167,11 @@ class Quantile(Section):
     column: str = Field("pmi", description="Column to rank by.")
     share: float = Field(0.5, gt=0, le=1, description="Share of rows to keep.")
     floor: int = Field(16, ge=1, description="Rows that must be kept; fewer stop the run with the funnel.")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it needs."""
+        return (self.column,)
 
 
 class TopK(Section):
@@ -151,12 +182,22 @@ class TopK(Section):
     k: int = Field(3000, ge=1, description="Rows to keep.")
     floor: int = Field(16, ge=1, description="Rows that must be kept; fewer stop the run with the funnel.")
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it needs."""
+        return (self.column,)
+
 
 class KeepAll(Section):
     """Keep every row."""
 
     kind: Literal["none"] = "none"
     floor: int = Field(16, ge=1, description="Rows that must be kept; fewer stop the run with the funnel.")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it needs."""
+        return ()
 
 
 Select = Annotated[Threshold | Quantile | TopK | KeepAll, Field(discriminator="kind")]

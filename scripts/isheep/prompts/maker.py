@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,12 +55,12 @@ class PromptMaker:
             raise UserError(f"prompts.shots: {self.settings.shots} seeds to show, but the file has {len(self.seeds)}")
 
     @classmethod
-    def of(cls, run: Run, round_number: int, seeds_file: str, meta_prompt_file: str) -> PromptMaker:
+    def of(cls, run: Run, round_number: int) -> PromptMaker:
         """Return the maker for a round of a run."""
         return cls(
             run.prompts,
-            read_seeds(seeds_file),
-            Path(meta_prompt_file).read_text(encoding="utf-8"),
+            read_seeds(run.seeds.path),
+            Path(run.prompts.meta_prompt).read_text(encoding="utf-8"),
             resolve("prompts", run.prompts.rules),
             run.seed,
             round_number,
@@ -195,10 +195,7 @@ def next_wave(maker: PromptMaker, collected: Collected) -> int:
 
 
 def gather(
-    maker: PromptMaker,
-    complete: Callable[[list[Request]], None],
-    completion: Callable[[str], Completion],
-    earlier: Sequence[Row],
+    maker: PromptMaker, send: Callable[[list[Request]], Mapping[str, Completion]], earlier: Sequence[Row]
 ) -> Collected:
     """Send waves of requests until the round has its prompts or the bound is reached.
 
@@ -208,10 +205,11 @@ def gather(
         Too few prompts survived and the settings say to stop; the message holds the funnel.
     """
     sent, until = 0, first_wave(maker)
+    completions: dict[str, Completion] = {}
     while until:
-        complete([maker.request(number) for number in range(sent, until)])
+        completions |= send([maker.request(number) for number in range(sent, until)])
         sent = until
-        numbered = ((number, completion(maker.request_id(number))) for number in range(sent))
+        numbered = ((number, completions[maker.request_id(number)]) for number in range(sent))
         collected = maker.collect(numbered, earlier)
         until = next_wave(maker, collected)
         logger.info("%s; %d requests sent", collected.funnel.line(), sent)

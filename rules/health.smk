@@ -7,10 +7,8 @@ localrules:
 
 rule probe_data:
     input:
-        selected=result("select_data"),
-        files=files("probe_data"),
-        identity=identity(base),
-        model=ancient(model(base)),
+        **runs_model("probe_data"),
+        selected=reads("probe_data", "selected"),
     output:
         rows="results/{run}/d_{i}/probe.jsonl",
         embeddings="results/{run}/d_{i}/probe.safetensors",
@@ -19,31 +17,23 @@ rule probe_data:
         "logs/{run}/d_{i}/probe_data.log",
     benchmark:
         "logs/{run}/d_{i}/probe_data.benchmark.tsv"
-    conda:
-        PYTHON_ENVIRONMENT
-    threads: cpus("assess")
+    threads: cpus("probe_data")
     resources:
-        gpu=gpus("assess"),
-        mem_mb=memory("assess"),
-        runtime=minutes("assess"),
-        model=1,
+        **asks("probe_data"),
     params:
-        work="results/{run}/d_{i}/.work/probe_data",
-        model_folder=model_folder(base),
-        settings=settings("probe_data"),
-        code=code("probe_data"),
+        **decides("probe_data"),
     script:
         "../scripts/probe_data.py"
 
 
 rule measure_data:
     input:
-        made=result("generate_outputs"),
-        evaluated=result("assess_outputs"),
-        selected=result("select_data"),
-        earlier=selected_earlier,
-        probes=probes(".jsonl"),
-        embeddings=probes(".safetensors"),
+        made=reads("measure_data", "made"),
+        evaluated=reads("measure_data", "evaluated"),
+        selected=reads("measure_data", "selected"),
+        earlier=reads("measure_data", "earlier"),
+        probes=reads("measure_data", "probes"),
+        embeddings=reads("measure_data", "embeddings"),
         files=files("measure_data"),
     output:
         health="results/{run}/d_{i}/health.json",
@@ -52,11 +42,8 @@ rule measure_data:
         "logs/{run}/d_{i}/measure_data.log",
     benchmark:
         "logs/{run}/d_{i}/measure_data.benchmark.tsv"
-    conda:
-        PYTHON_ENVIRONMENT
     params:
-        settings=settings("measure_data"),
-        code=code("measure_data"),
+        **decides("measure_data"),
     script:
         "../scripts/measure_data.py"
 
@@ -65,15 +52,11 @@ rule measure_data:
 # is changed later trains nothing again.
 checkpoint check_data:
     input:
-        health=result("measure_data"),
+        health="results/{run}/d_{i}/health.json",
     output:
         passed="results/{run}/d_{i}/.checked",
     log:
         "logs/{run}/d_{i}/check_data.log",
     retries: 0
-    conda:
-        PYTHON_ENVIRONMENT
-    params:
-        code=code("check_data"),
     script:
         "../scripts/check_data.py"

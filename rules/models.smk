@@ -16,18 +16,18 @@ rule fetch_model:
         "logs/models/fetch_model/{model}.benchmark.tsv"
     wildcard_constraints:
         model=r"[^/]+",
-    conda:
-        PYTHON_ENVIRONMENT
     threads: 2
     params:
-        source=model_source,
+        source=lambda wildcards: graph.sources()[
+            f"models/{wildcards.model}"
+        ].model_dump(include={"hub", "revision", "gguf"}),
     script:
         "../scripts/fetch_model.py"
 
 
 rule identify_model:
     input:
-        model=base_model,
+        model=lambda wildcards: base_model(wildcards) or [],
     output:
         identity="results/{run}/iter_0/identity.json",
         record="results/{run}/iter_0/records/identify_model.json",
@@ -35,14 +35,9 @@ rule identify_model:
         "logs/{run}/iter_0/identify_model.log",
     benchmark:
         "logs/{run}/iter_0/identify_model.benchmark.tsv"
-    conda:
-        PYTHON_ENVIRONMENT
     resources:
-        mem_mb=memory("merge"),
-        runtime=minutes("merge"),
+        **asks("identify_model", engine=False),
     params:
-        settings=settings("identify_model"),
-        model_folder=base_model_folder,
-        code=code("identify_model"),
+        **decides("identify_model"),
     script:
         "../scripts/identify_model.py"

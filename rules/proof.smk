@@ -12,18 +12,18 @@ localrules:
 rule gather_manifest:
     input:
         records=records,
-        files=user_files,
-        exports=exports,
+        summary="results/{run}/records/summarise_run.json",
+        files=lambda wildcards: graph.user_files(wildcards.run),
+        # What it vouches for, though two equal runs may differ in it.
+        exports=["results/{run}/config.yaml", "results/{run}/report.html"],
     output:
         manifest="results/{run}/manifest.json",
         crate="results/{run}/ro-crate-metadata.json",
     log:
         "logs/{run}/gather_manifest.log",
-    conda:
-        PYTHON_ENVIRONMENT
     params:
         settings=resolved,
-        code=code("gather_manifest"),
+        code=plain_code("gather_manifest"),
     script:
         "../scripts/gather_manifest.py"
 
@@ -33,8 +33,6 @@ rule verify:
     log:
         "logs/verify.log",
     retries: 0
-    conda:
-        PYTHON_ENVIRONMENT
     threads: 8
     script:
         "../scripts/verify_run.py"
@@ -42,40 +40,42 @@ rule verify:
 
 rule reproduce:
     input:
-        manifest=reproduced,
+        manifest=lambda wildcards: reproduced(),
     log:
         "logs/reproduce.log",
     retries: 0
-    conda:
-        PYTHON_ENVIRONMENT
     params:
-        reproduction=asked_again,
+        reproduction=lambda wildcards: {
+            "manifest": str(reproduction.manifest),
+            "run": reproduction.run,
+            "tolerance": reproduction.tolerance,
+        },
     script:
         "../scripts/reproduce_run.py"
 
 
 rule publish:
     input:
-        published,
+        published(),
 
 
 rule publish_data:
     input:
         manifest="results/{run}/manifest.json",
-        selected=result("select_data"),
-        adapter=result("train_adapter", offset=1),
+        selected=data(),
+        adapter=lambda wildcards: graph.result(
+            wildcards.run, "train_adapter", int(wildcards.i) + 1
+        ),
         template=ROOT / "config/publish/dataset_card.md.jinja",
     output:
         folder=directory("results/{run}/published/d_{i}"),
         record="results/{run}/d_{i}/records/publish_data.json",
     log:
         "logs/{run}/d_{i}/publish_data.log",
-    conda:
-        PYTHON_ENVIRONMENT
     params:
-        model_folder=base_model_folder,
-        settings=settings_of("publish"),
-        code=code("publish_data"),
+        model_folder=base_model,
+        settings=section("publish"),
+        code=plain_code("publish_data"),
     script:
         "../scripts/publish_data.py"
 
@@ -83,8 +83,10 @@ rule publish_data:
 rule publish_model:
     input:
         manifest="results/{run}/manifest.json",
-        merged=model(current),
-        adapter=result("train_adapter"),
+        merged=lambda wildcards: graph.model_folder(wildcards.run, int(wildcards.i)),
+        adapter=lambda wildcards: graph.result(
+            wildcards.run, "train_adapter", int(wildcards.i)
+        ),
         template=ROOT / "config/publish/model_card.md.jinja",
     output:
         folder=directory("results/{run}/published/iter_{i}"),
@@ -93,12 +95,10 @@ rule publish_model:
         "logs/{run}/iter_{i}/publish_model.log",
     wildcard_constraints:
         i=r"[1-9]\d*",
-    conda:
-        PYTHON_ENVIRONMENT
     params:
-        model_folder=base_model_folder,
-        settings=settings_of("publish"),
-        code=code("publish_model"),
+        model_folder=base_model,
+        settings=section("publish"),
+        code=plain_code("publish_model"),
     script:
         "../scripts/publish_model.py"
 
@@ -116,12 +116,10 @@ rule archive_run:
         sum="results/{run}.tar.gz.sha256",
     log:
         "logs/{run}/archive_run.log",
-    conda:
-        PYTHON_ENVIRONMENT
     threads: 8
     params:
-        base=base_model_folder,
-        settings=settings_of("publish"),
-        code=code("archive_run"),
+        base=base_model,
+        settings=section("publish"),
+        code=plain_code("archive_run"),
     script:
         "../scripts/archive_run.py"

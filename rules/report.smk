@@ -8,7 +8,7 @@ localrules:
 
 rule write_report:
     input:
-        records=stage_records,
+        records=records,
     output:
         page=report(
             "results/{run}/report.html",
@@ -20,19 +20,19 @@ rule write_report:
         "logs/{run}/write_report.log",
     benchmark:
         "logs/{run}/write_report.benchmark.tsv"
-    conda:
-        PYTHON_ENVIRONMENT
     params:
         resolved=resolved,
-        settings=settings_of("report"),
-        code=code("write_report"),
+        settings=section("report"),
+        code=plain_code("write_report"),
     script:
         "../scripts/write_report.py"
 
 
 rule write_comparison:
     input:
-        records=all_stage_records,
+        records=lambda wildcards: sorted(
+            {record for run in graph.config.runs for record in graph.records(run)}
+        ),
         paper=ROOT / "config/report/paper.yaml",
     output:
         page=report(
@@ -45,10 +45,8 @@ rule write_comparison:
         "logs/write_comparison.log",
     benchmark:
         "logs/write_comparison.benchmark.tsv"
-    conda:
-        PYTHON_ENVIRONMENT
     params:
         runs=compared_runs,
-        code=code("write_comparison"),
+        code=plain_code("write_comparison"),
     script:
         "../scripts/write_comparison.py"

@@ -6,22 +6,20 @@ rule freeze_config:
         config="results/{run}/config.yaml",
     log:
         "logs/{run}/freeze_config.log",
-    conda:
-        PYTHON_ENVIRONMENT
     params:
         settings=resolved,
-        code=code("freeze_config"),
+        code=plain_code("freeze_config"),
     script:
         "../scripts/freeze_config.py"
 
 
 rule summarise_run:
     input:
-        funnels=funnels,
-        discriminations=discriminations,
-        trainings=trainings,
-        mergings=mergings,
-        scores=all_scores,
+        funnels=lambda wildcards: graph.funnels(wildcards.run),
+        discriminations=beside("assess_outputs", "discrimination.json"),
+        trainings=beside("train_adapter", "training.json"),
+        mergings=beside("merge_model", "merging.json"),
+        scores=beside("score_model", "scores.json"),
     output:
         summary=report(
             "results/{run}/summary.txt",
@@ -32,10 +30,8 @@ rule summarise_run:
         record="results/{run}/records/summarise_run.json",
     log:
         "logs/{run}/summarise_run.log",
-    conda:
-        PYTHON_ENVIRONMENT
     params:
-        rounds=rounds,
-        code=code("summarise_run"),
+        rounds=lambda wildcards: graph.config.runs[wildcards.run].rounds,
+        code=plain_code("summarise_run"),
     script:
         "../scripts/summarise_run.py"

@@ -3,11 +3,9 @@
 
 rule train_adapter:
     input:
-        selected=result("select_data", offset=-1),
+        **runs_model("train_adapter"),
+        selected=reads("train_adapter", "selected"),
         checked=checked,
-        files=files("train_adapter"),
-        identity=identity(start),
-        model=ancient(model(start)),
     output:
         adapter=directory("results/{run}/iter_{i}/adapter"),
         report="results/{run}/iter_{i}/training.json",
@@ -18,31 +16,21 @@ rule train_adapter:
         "logs/{run}/iter_{i}/train_adapter.benchmark.tsv"
     wildcard_constraints:
         i=r"[1-9]\d*",
-    conda:
-        PYTHON_ENVIRONMENT
-    threads: cpus("train")
+    threads: cpus("train_adapter")
     resources:
-        gpu=gpus("train"),
-        mem_mb=memory("train"),
-        runtime=minutes("train"),
-        model=1,
+        **asks("train_adapter"),
     params:
-        work="results/{run}/iter_{i}/.work/train_adapter",
-        model_folder=model_folder(start),
-        settings=settings("train_adapter"),
-        code=code("train_adapter"),
+        **decides("train_adapter"),
     script:
         "../scripts/train_adapter.py"
 
 
 rule merge_model:
     input:
-        adapter=ancient(result("train_adapter")),
-        training=training_report,
-        selected=result("select_data", offset=-1),
-        files=files("merge_model"),
-        identity=identity(start),
-        model=ancient(model(start)),
+        **runs_model("merge_model"),
+        adapter=ancient(reads("merge_model", "adapter")),
+        training=reads("merge_model", "training"),
+        selected=reads("merge_model", "selected"),
     output:
         model=directory("results/{run}/iter_{i}/model"),
         report="results/{run}/iter_{i}/merging.json",
@@ -54,17 +42,10 @@ rule merge_model:
         "logs/{run}/iter_{i}/merge_model.benchmark.tsv"
     wildcard_constraints:
         i=r"[1-9]\d*",
-    conda:
-        PYTHON_ENVIRONMENT
-    threads: cpus("merge")
+    threads: cpus("merge_model")
     resources:
-        gpu=gpus("merge"),
-        mem_mb=memory("merge"),
-        runtime=minutes("merge"),
-        model=1,
+        **asks("merge_model"),
     params:
-        model_folder=model_folder(start),
-        settings=settings("merge_model"),
-        code=code("merge_model"),
+        **decides("merge_model"),
     script:
         "../scripts/merge_model.py"

@@ -1,8 +1,6 @@
 """Rule calibrate_judge: the judge is tried on spoilt answers and on answers without skill, before it counts."""
 
-from isheep.data.files import write_json
-from isheep.evaluation.judging import calibrate
-from isheep.runner import judge_job
+from isheep.runner import stage
+from isheep.stages import calibrate_judge
 
-with judge_job.of(snakemake) as this, this.asking() as (send, failures):
-    write_json(this.output.calibration, calibrate(this.run.evaluation, this.base_answers, send, failures))
+stage.run(snakemake, calibrate_judge)

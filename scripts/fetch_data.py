@@ -3,5 +3,5 @@
 from isheep.evaluation.files import fetch
 from isheep.runner import job
 
-with job.of(snakemake) as this:
+with job.of(snakemake, "fetch_data") as this:
     fetch(**this.params.source, path=this.output.rows)

@@ -5,7 +5,7 @@ from pathlib import Path
 from isheep.runner import job
 from isheep.serving import models
 
-with job.of(snakemake) as this:
+with job.of(snakemake, "fetch_model") as this:
     source = this.params.source
     if source["gguf"]:
         models.dequantise(source["gguf"], Path(this.output.model))

@@ -8,9 +8,13 @@ from isheep.runner import job
 from isheep.runner.record import write_record
 from isheep.workflow import graph
 
-with job.of(snakemake) as this:
+with job.of(snakemake, "gather_manifest") as this:
     gathered = manifest.gather(
-        this.wildcards.run, this.params.settings, this.input.records, this.input.files, this.root
+        this.wildcards.run,
+        this.params.settings,
+        [*this.input.records, this.input.summary],
+        this.input.files,
+        this.root,
     )
     stated = licences.stated(this.run, graph.base_folder(this.run.model))
     write_json(this.output.crate, crate.crate(gathered, stated))

@@ -1,14 +1,6 @@
-"""Rule identify_judge: the hash of the judge's weights and tokenizer."""
+"""Rule identify_judge: the hash of the evaluation's own judge, where it has one that runs here."""
 
-from isheep.data.files import digest, write_json
-from isheep.runner import job
-from isheep.serving import models
+from isheep.runner import stage
+from isheep.stages import identify_judge
 
-with job.of(snakemake) as this:
-    judge = this.run.evaluation.judge
-    if this.model_folder is None:
-        identity = {"sha256": digest("the fake engine's judge"), "files": {}}
-    else:
-        models.check_folder(this.model_folder, judge.model, (judge.engine or this.run.engine).context_length)
-        identity = models.identity(this.model_folder)
-    write_json(this.output.identity, identity)
+stage.run(snakemake, identify_judge)

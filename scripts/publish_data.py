@@ -6,7 +6,7 @@ from isheep.proof import handover
 from isheep.proof.results import Results
 from isheep.runner import job
 
-with job.of(snakemake) as this:
+with job.of(snakemake, "publish_data") as this:
     handover.publish_data(
         Results(Path(this.input.manifest).parent),
         this.run,

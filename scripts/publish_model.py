@@ -6,7 +6,7 @@ from isheep.proof import handover
 from isheep.proof.results import Results
 from isheep.runner import job
 
-with job.of(snakemake) as this:
+with job.of(snakemake, "publish_model") as this:
     handover.publish_model(
         Results(Path(this.input.manifest).parent),
         this.run,

@@ -8,7 +8,7 @@ from isheep.proof import compare
 from isheep.proof.results import Results, read_sealed
 from isheep.runner import job
 
-with job.of(snakemake) as this:
+with job.of(snakemake, "reproduce") as this:
     asked = this.params.reproduction
     wanted, run, tolerance = Path(asked["manifest"]), asked["run"], asked["tolerance"]
     made = Results(f"results/{run}")

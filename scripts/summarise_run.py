@@ -4,7 +4,7 @@ from isheep.data.files import publish, read_json
 from isheep.report.summary import write_summary
 from isheep.runner import job
 
-with job.of(snakemake) as this, publish(this.output.summary) as temporary:
+with job.of(snakemake, "summarise_run") as this, publish(this.output.summary) as temporary:
     text = write_summary(
         this.wildcards.run,
         [read_json(file) for file in this.input.funnels],

@@ -8,7 +8,7 @@ from isheep.report.gather import gather
 from isheep.runner import job
 from isheep.runner.portable import portable_places, renamed
 
-with job.of(snakemake) as this, publish(this.output.page) as temporary:
+with job.of(snakemake, "write_comparison") as this, publish(this.output.page) as temporary:
     reports = []
     for run, told in this.params.runs.items():
         settings = renamed(told["settings"], portable_places(told["settings"]))

@@ -6,7 +6,7 @@ from isheep.report.page import render
 from isheep.runner import job
 from isheep.runner.portable import portable_places, renamed
 
-with job.of(snakemake) as this, publish(this.output.page) as temporary:
+with job.of(snakemake, "write_report") as this, publish(this.output.page) as temporary:
     settings = renamed(this.params.resolved, portable_places(this.params.resolved))
     report = gather(this.wildcards.run, settings, this.input.records)
     temporary.write_text(render(report), encoding="utf-8", newline="\n")

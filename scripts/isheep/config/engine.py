@@ -13,6 +13,8 @@ from isheep.config.section import Section
 class Misbehaviour(Section):
     """Ways in which the fake engine goes wrong on demand, each the share of requests (0-1) that it hits."""
 
+    operational = frozenset({"crash_after", "delay_ms"})
+
     empty: float = Field(0.0, ge=0, le=1, description="Completions without any text.")
     endless: float = Field(0.0, ge=0, le=1, description="Completions that repeat one phrase up to the token limit.")
     garbage: float = Field(0.0, ge=0, le=1, description="Completions in no known format (control tokens, HTML, NULs).")
@@ -23,6 +25,10 @@ class Misbehaviour(Section):
 
 class Engine(Section):
     """The engine and its limits. With float32 every text depends on its own request alone; see docs/engines.md."""
+
+    operational = frozenset(
+        {"max_num_seqs", "gpu_memory_utilization", "cpu_cache_gib", "prefix_caching", "chunked_prefill", "batch_size"}
+    )
 
     name: Literal["vllm", "transformers", "fake"] = Field("vllm", description="Which engine.")
     dtype: Dtype = Field("float32", description="Number format of weights and activations. float32 keeps equal bytes.")

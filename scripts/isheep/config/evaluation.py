@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from isheep.config.engine import Engine
+from isheep.config.files import File
 from isheep.config.model import Model
 from isheep.config.section import Section
 
@@ -17,7 +18,7 @@ NAME = r"^[a-z][a-z0-9_]*$"
 class OnFile(Section):
     """What benchmarks have in common: a data file, or a data set on the hub that is fetched into one."""
 
-    path: str | None = Field(None, description="Data file.")
+    path: File | None = Field(None, description="Data file.")
     hub: str | None = Field(None, description="In its place, a data set's id on the hub; fetched once into data/hub/.")
     subset: str | None = Field(None, description="Part of the data set on the hub that has several.")
     split: str = Field("test", description="Split of the data set on the hub; `train+test` joins two.")
@@ -93,7 +94,7 @@ class MtBench(OnFile):
     """One or two turns, each graded from 1 to 10 by the judge."""
 
     kind: Literal["mt_bench"]
-    references: str | None = Field(None, description="File of right answers that the judge is shown.")
+    references: File | None = Field(None, description="File of right answers that the judge is shown.")
     max_tokens: int = Field(1024, ge=1, description="New tokens of an answer at most.")
 
 
@@ -112,12 +113,14 @@ JUDGED = ("mt_bench", "pairwise")
 class Calibration(Section):
     """Pairs by which the judge must show that it can judge, before its numbers count."""
 
-    path: str = Field("config/evaluation/heldout.jsonl", description="Pairs of instruction and human answer.")
+    path: File = Field("config/evaluation/heldout.jsonl", description="Pairs of instruction and human answer.")
     limit: int | None = Field(None, ge=1, description="Only the first so many pairs.")
 
 
 class EndpointJudge(Section):
     """A judge behind an OpenAI-compatible chat endpoint."""
+
+    operational = frozenset({"key_variable", "timeout_s", "attempts", "concurrency"})
 
     kind: Literal["endpoint"]
     base_url: str = Field(description="Such as http://localhost:8000/v1.")
@@ -153,7 +156,7 @@ class Harness(Section):
     """lm-eval tasks by name, through lm-eval's own hf or vllm model (the run's engine says which)."""
 
     tasks: tuple[str, ...] = Field(description="Tasks or groups.", min_length=1)
-    include_path: str | None = Field(None, description="Folder of own task files, for tasks whose data is local.")
+    include_path: File | None = Field(None, description="Folder of own task files, for tasks whose data is local.")
     num_fewshot: int | None = Field(None, ge=0, description="Examples shown; as the task says when not given.")
     limit: int | None = Field(None, ge=1, description="Only the first so many documents of a task.")
     batch_size: int = Field(1, ge=1, description="Documents a batch.")
@@ -206,3 +209,20 @@ class Evaluation(Section):
     def on(self) -> dict[str, Any]:
         """The benchmarks that are not turned off."""
         return {name: entry for name, entry in self.benchmarks.items() if entry is not None}
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a benchmark needs the judge."""
+        return any(benchmark.kind in JUDGED for benchmark in self.on.values())
+
+
+def judge_weights(evaluation: Evaluation) -> Model | None:
+    """Return the section of the judge's own model; None when it is the run's base, or behind an endpoint."""
+    judge = evaluation.judge
+    return judge.model if judge is not None and judge.kind == "model" else None
+
+
+def benchmark_data(evaluation: Evaluation) -> list[str]:
+    """Return every file that a run's benchmarks read."""
+    references = [getattr(benchmark, "references", None) for benchmark in evaluation.on.values()]
+    return [*(benchmark.path for benchmark in evaluation.on.values()), *filter(None, references)]

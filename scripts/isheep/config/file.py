@@ -12,6 +12,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import Field, ValidationError
 
+from isheep.config.files import Places
 from isheep.config.run import Run
 from isheep.config.section import Section
 from isheep.errors import Problems, UserError
@@ -27,6 +28,10 @@ class Shards(Section):
     assess_outputs: int = Field(1, ge=1, le=999, description="Shards of assess_outputs.")
     evaluate_model: int = Field(1, ge=1, le=999, description="Shards of evaluate_model.")
 
+    def of(self, stage: str) -> int:
+        """Return into how many jobs a stage is split; 1 for one that cannot be."""
+        return getattr(self, stage, 1)
+
 
 class Config(Section):
     """A config file, resolved."""
@@ -35,7 +40,7 @@ class Config(Section):
     shards: Shards = Field(Shards(), description="How model stages are split into jobs.")
 
 
-def load(raw: dict[str, Any], root: Path, name: str = "config") -> Config:
+def load(raw: dict[str, Any], root: Path, name: str = "config", place: str = "") -> Config:
     """Return the resolved settings of a config file.
 
     Parameters
@@ -46,6 +51,8 @@ def load(raw: dict[str, Any], root: Path, name: str = "config") -> Config:
         Repository root, where config/models and config/recipes are.
     name
         What messages call the file.
+    place
+        Where results lie, seen from the working folder; with a prefix, paths are told whole.
 
     Raises
     ------
@@ -66,7 +73,7 @@ def load(raw: dict[str, Any], root: Path, name: str = "config") -> Config:
             problems.add(key, "a run's name is a folder's name: letters, digits, - and _ only, starting with no sign")
             continue
         try:
-            runs[run] = Run.model_validate(resolve(settings or {}, root, key))
+            runs[run] = Run.model_validate(resolve(settings or {}, root, key), context=Places(root, bool(place)))
         except UserError as error:
             problems.add(*str(error).split(": ", 1))
         except ValidationError as error:

@@ -6,13 +6,16 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from isheep.config.files import File
 from isheep.config.section import Section
 
 
 class Model(Section):
     """The base model (iter_0). Exactly one of `path`, `hub` and `gguf` says where it comes from."""
 
-    path: str | None = Field(None, description="Folder with config.json, tokenizer and *.safetensors.")
+    operational = frozenset({"path", "hub", "revision", "gguf"})
+
+    path: File | None = Field(None, description="Folder with config.json, tokenizer and *.safetensors.")
     hub: str | None = Field(None, description="Hugging Face hub id; fetched once into models/.")
     revision: str = Field("main", description="Branch, tag or commit on the hub; a commit makes the run repeatable.")
     gguf: str | None = Field(
@@ -24,7 +27,7 @@ class Model(Section):
         description="The base model was already tuned on its own chat template. False: round 0 uses the plain format "
         "of `outputs.plain`, and training adds `chat_template`.",
     )
-    chat_template: str | None = Field(
+    chat_template: File | None = Field(
         None, description="File with a Jinja chat template, used instead of the tokenizer's (or when it has none)."
     )
     end_of_turn: str | None = Field(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from isheep.config.files import File
 from isheep.config.kinds import union
 from isheep.config.section import Section
 
@@ -18,7 +19,7 @@ else:
 class Seeds(Section):
     """The seed tasks."""
 
-    path: str = Field(
+    path: File = Field(
         "config/seeds/isheep.jsonl",
         description="Seed file: this project's JSON Lines, Self-Instruct's seed_tasks.jsonl, or an Alpaca-style JSON.",
     )

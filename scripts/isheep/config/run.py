@@ -45,10 +45,6 @@ class Run(Section):
     @model_validator(mode="after")
     def _agree(self) -> Run:
         scales = {assessor.name: assessor.scale for assessor in self.assess.assessors}
-        for column in self.select.columns:
-            if column not in scales:
-                have = ", ".join(scales) or "none"
-                raise ValueError(f"select: no assessor makes the column {column!r} (assess.assessors makes: {have})")
         try:
             self.select.check(scales)
         except ValueError as error:

@@ -22,6 +22,8 @@ class Lora(Section):
 class Train(Section):
     """Stage train_adapter. The defaults are the paper's (isheep.md 2.2) without its cap of 3,000 rows."""
 
+    operational = frozenset({"checkpoint_steps"})
+
     trainer: Literal["trl", "fake"] = Field("trl", description="trl trains; fake makes an adapter from a hash (tests).")
     start_from: Literal["base", "previous"] = Field("base", description="Train iter_0 (One_base) or iter_i (One_last).")
     lora: Lora = Field(Lora(), description="The adapter.")

@@ -13,6 +13,7 @@ class Funnel:
         self.stage = stage
         self.round_number = round_number
         self.kept = 0
+        self.counts: dict[str, int] = {}  # what else its record tells
         self.rejected: Counter[str] = Counter()
 
     def count(self, rule: str | None) -> None:
@@ -28,7 +29,7 @@ class Funnel:
         text = f"{self.stage} kept {self.kept:,} of {self.kept + self.rejected.total():,} rows"
         return f"{text}: {reasons}" if reasons else text
 
-    def record(self, rows: int, rejected: int, **more: Any) -> dict[str, Any]:
+    def record(self, rows: int, rejected: int) -> dict[str, Any]:
         """Return the funnel as a JSON value, checked against the rows that were really written.
 
         Raises
@@ -44,7 +45,7 @@ class Funnel:
             "rows_in": rows + rejected,
             "rows_out": rows,
             "rejected": dict(self._ranked()),
-            **more,
+            **self.counts,
         }
 
     def _ranked(self) -> list[tuple[str, int]]:

@@ -69,6 +69,9 @@ class Ask:
 class Asked:
     """An ask with the id under which its answer is kept: BENCHMARK/ITEM/KEY (an item's own id may hold slashes)."""
 
+    asks: ClassVar[str] = "complete"
+    result = staticmethod(Request.result)
+
     id: str
     ask: Ask
 

@@ -17,8 +17,9 @@ from isheep.evaluation.base import Answers, Asked, Benchmark, Item
 from isheep.evaluation.pairwise import against
 from isheep.evaluation.registry import build
 from isheep.runner.dispatch import Dispatcher, draw_seed
+from isheep.runner.dispatch import Send as Answer
 from isheep.runner.portable import without_place
-from isheep.serving.engines.base import Completion, Request, Score, ScoreRequest, Template
+from isheep.serving.engines.base import Completion, Score, Template
 
 logger = logging.getLogger(__name__)
 Place = tuple[str, str]
@@ -147,7 +148,7 @@ def answers_in(rows: Iterable[Row]) -> dict[Place, dict[str, Completion | Score]
     return found
 
 
-def to_engine(dispatcher: Dispatcher, template: Template | None, plain: Plain, run_seed: int) -> Send:
+def to_engine(ask_engine: Answer, template: Template | None, plain: Plain, run_seed: int) -> Send:
     """Return what sends a wave to an engine.
 
     What is drawn depends on the run's seed and the request alone, not on the round: two models that are compared are
@@ -158,11 +159,7 @@ def to_engine(dispatcher: Dispatcher, template: Template | None, plain: Plain, r
         requests = [
             one.ask.request(one.id, template, plain, draw_seed(run_seed, "evaluate_model", 0, one.id)) for one in wave
         ]
-        if texts := [request for request in requests if isinstance(request, Request)]:
-            dispatcher.complete(texts)
-        if likelihoods := [request for request in requests if isinstance(request, ScoreRequest)]:
-            dispatcher.score(likelihoods)
-        return {one.id: dispatcher.result(one.id) for one in wave}
+        return ask_engine(requests)
 
     return send
 
@@ -175,11 +172,11 @@ def to_endpoint(dispatcher: Dispatcher, failures: list[str]) -> Send:
 
     def send(wave: Sequence[Asked]) -> dict[str, Completion | Score]:
         try:
-            dispatcher.complete(wave)
+            return dispatcher.send(wave)
         except UserError as error:
             failures.append(ADDRESS.sub("at its endpoint", str(error)))
             logger.error("%s", error)
-        return {one.id: dispatcher.result(one.id) for one in wave if dispatcher.has(one.id)}
+        return dispatcher.results(wave)
 
     return send
 

@@ -31,6 +31,11 @@ class Rule:
         """The first line of the function's docstring."""
         return (self.function.__doc__ or "").strip().splitlines()[0]
 
+    @property
+    def module(self) -> str:
+        """The module whose code decides, relative to the folder of scripts."""
+        return self.function.__module__.replace(".", "/") + ".py"
+
     def broken(self, row: Row) -> bool:
         """Return True when the row must be dropped.
 

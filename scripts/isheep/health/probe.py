@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from isheep.config.engine import Engine as Settings
 from isheep.config.plain import Plain
-from isheep.data.files import digest
 from isheep.data.rows import Row
 from isheep.health.diversity import FIELDS
 from isheep.health.readings import Readings
-from isheep.runner.journal import Journal
 from isheep.serving.chat import address, gap, neutralise
 from isheep.serving.engines.base import Prompt, Score, ScoreRequest, Template
 
@@ -21,10 +19,41 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class Prober(Protocol):
+@dataclass(frozen=True)
+class Reading:
+    """What the model made of a row: log-likelihood (nats) and tokens of its output, None and 0 where it did not fit.
+
+    Embeddings are float32, little-endian, in base64.
+    """
+
+    id: str
+    log_likelihood: float | None
+    tokens: int
+    instruction: str
+    output: str
+
+
+@dataclass(frozen=True)
+class ProbeRequest:
+    """A row to be read: its output after its prompt, as the assessor pmi asks for it, and its texts to be embedded."""
+
+    asks: ClassVar[str] = "probe"
+
+    id: str
+    prompt: Prompt
+    continuation: str
+    texts: Mapping[str, str]
+
+    @staticmethod
+    def result(kept: Mapping[str, Any]) -> Reading:
+        """Return a result as a journal keeps it."""
+        return Reading(**kept)
+
+
+class Embedder(Protocol):
     """An engine that can embed, too: `transformers` and `fake`."""
 
-    def score(self, requests: Sequence[ScoreRequest]) -> Any:
+    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[Score]:
         """Yield the log-likelihoods for each request."""
 
     def embed(self, text: str) -> np.ndarray:
@@ -37,63 +66,48 @@ def engine_for(settings: Settings) -> Settings:
     return settings.model_copy(update={"name": name, "batch_size": 1})
 
 
-def probe(
-    rows: Sequence[Row], template: Template, plain: Plain | None, journal: Journal, open_engine: Callable[[], Prober]
-) -> Readings:
-    """Return what the model makes of each row: three forward passes of one text each, so that nothing is padded.
-
-    The log-likelihood is that of the output after its prompt, as the assessor pmi asks for it. Embeddings are of
-    instruction and output each by itself.
-
-    Parameters
-    ----------
-    rows
-        The sample.
-    template, plain
-        How the model is addressed, as in `chat.address`.
-    journal
-        Holds what was finished before, by the digest of texts alone.
-    open_engine
-        Opens the engine; called only when a row is not in the journal.
-    """
-    engine: Prober | None = None
+def request(row: Row, template: Template, plain: Plain | None) -> ProbeRequest:
+    """Return what to ask about a row; the model is addressed as in `chat.address`."""
+    texts = {field: neutralise(row[field], template.control_tokens) for field in FIELDS}
+    prompt = address(row["instruction"], row["input"], template, plain)
     space = "" if plain is None else gap(plain.text.partition("{prompt}")[2])
-    found = []
-    for row in rows:
-        texts = {field: neutralise(row[field], template.control_tokens) for field in FIELDS}
-        prompt = address(row["instruction"], row["input"], template, plain)
-        asked = {"prompt": asdict(prompt), "continuation": space + texts["output"], "texts": texts}
-        key = digest(asked)
-        if key not in journal.results:
-            engine = engine or open_engine()
-            journal.append(key, _ask(engine, prompt, asked["continuation"], texts))
-        found.append(journal.results[key])
-    return _readings(rows, found)
+    return ProbeRequest(row["id"], prompt, space + texts["output"], texts)
 
 
-def _ask(engine: Prober, prompt: Prompt, continuation: str, texts: dict[str, str]) -> dict[str, Any]:
-    score: Score = next(iter(engine.score([ScoreRequest("", prompt, (continuation,))])))
-    counted = bool(score.tokens and score.tokens[0])
-    return {
-        "log_likelihood": score.log_likelihoods[0] if counted else None,
-        "tokens": score.tokens[0] if counted else 0,
-        **{field: b64encode(engine.embed(text).astype("<f4").tobytes()).decode() for field, text in texts.items()},
-    }
+class Prober:
+    """Reads rows with an engine: three forward passes of one text each, so that nothing is padded."""
+
+    def __init__(self, engine: Embedder) -> None:
+        self.engine = engine
+
+    def probe(self, requests: Sequence[ProbeRequest]) -> Iterator[Reading]:
+        """Yield the reading of each request."""
+        for asked in requests:
+            score = next(iter(self.engine.score([ScoreRequest("", asked.prompt, (asked.continuation,))])))
+            counted = bool(score.tokens and score.tokens[0])
+            embedded = {field: b64encode(self.engine.embed(text).astype("<f4").tobytes()).decode()
+                        for field, text in asked.texts.items()}  # fmt: skip
+            log_likelihood, tokens = (score.log_likelihoods[0], score.tokens[0]) if counted else (None, 0)
+            yield Reading(asked.id, log_likelihood, tokens, **embedded)
 
 
-def _readings(rows: Sequence[Row], found: Sequence[dict[str, Any]]) -> Readings:
+def gather(rows: Sequence[Row], readings: Sequence[Reading]) -> Readings:
+    """Return the readings of a sample, one for each row, as rows and matrices of embeddings (rows x size)."""
     import numpy as np
 
-    told = [
+    counted = [
         {
             "id": row["id"],
-            **{key: one[key] for key in ("log_likelihood", "tokens")},
+            "log_likelihood": reading.log_likelihood,
+            "tokens": reading.tokens,
             "bytes": len(row["output"].encode()),
         }
-        for row, one in zip(rows, found, strict=True)
+        for row, reading in zip(rows, readings, strict=True)
     ]
     vectors = {
-        field: np.array([np.frombuffer(b64decode(one[field]), dtype="<f4") for one in found], dtype=np.float32)
+        field: np.array(
+            [np.frombuffer(b64decode(getattr(reading, field)), dtype="<f4") for reading in readings], dtype=np.float32
+        )
         for field in FIELDS
     }
-    return Readings(told, vectors)
+    return Readings(counted, vectors)

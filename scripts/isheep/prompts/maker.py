@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,17 +56,17 @@ class PromptMaker:
         self.source.check(self.seeds)
 
     @classmethod
-    def of(cls, run: Run, round_number: int, seeds_file: str, *files: str) -> PromptMaker:
-        """Return the maker for a round of a run; `files` are where the job finds the source's `files`, in their order.
+    def of(cls, run: Run, round_number: int) -> PromptMaker:
+        """Return the maker for a round of a run.
 
         Raises
         ------
         UserError
             The source cannot work with these seeds.
         """
-        texts = [Path(file).read_text(encoding="utf-8") for file in files]
+        texts = [Path(file).read_text(encoding="utf-8") for file in run.prompts.files]
         rules = resolve("prompts", run.prompts.rules)
-        return cls(run.prompts, read_seeds(seeds_file), texts, rules, run.seed, round_number)
+        return cls(run.prompts, read_seeds(run.seeds.path), texts, rules, run.seed, round_number)
 
     @cached_property
     def material(self) -> Material:
@@ -183,10 +183,7 @@ def next_wave(maker: PromptMaker, collected: Collected) -> int:
 
 
 def gather(
-    maker: PromptMaker,
-    complete: Callable[[list[Request]], None],
-    completion: Callable[[str], Completion],
-    earlier: Sequence[Row],
+    maker: PromptMaker, send: Callable[[list[Request]], Mapping[str, Completion]], earlier: Sequence[Row]
 ) -> Collected:
     """Send waves of requests until the round has its prompts or the bound is reached.
 
@@ -196,10 +193,11 @@ def gather(
         Too few prompts survived and the settings say to stop; the message holds the funnel.
     """
     sent, until = 0, first_wave(maker)
+    completions: dict[str, Completion] = {}
     while until:
-        complete([maker.request(number) for number in range(sent, until)])
+        completions |= send([maker.request(number) for number in range(sent, until)])
         sent = until
-        numbered = ((number, completion(maker.request_id(number))) for number in range(sent))
+        numbered = ((number, completions[maker.request_id(number)]) for number in range(sent))
         collected = maker.collect(numbered, earlier)
         until = next_wave(maker, collected)
         logger.info("%s; %d requests sent", collected.funnel.line(), sent)

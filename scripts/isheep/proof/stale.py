@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from isheep.data.files import digest, digest_file
+from isheep.config.run import Run
+from isheep.data.files import digest_file
 from isheep.data.values import differences
 from isheep.proof.findings import Finding
 from isheep.proof.results import stage_key
-from isheep.runner.code import PACKAGE, code_files
+from isheep.runner.code import PACKAGE, code_digest, code_files
 from isheep.runner.portable import portable, portable_places, renamed
+from isheep.stages.table import table
 from isheep.workflow.graph import Graph
 
 
@@ -45,25 +47,26 @@ def stale(graph: Graph, run: str, stages: dict[str, Any], code: dict[str, str] |
             some = "; ".join(f"{place}: {old!r}, now {new!r}" for place, old, new in changes[:3])
             rest = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
             found.append(Finding("stale_settings", key, record, f"{stage} was made with {some}{rest}"))
-    return found + stale_code(stages, code) + stale_page(run, code)
+    return found + stale_code(stages, code, graph.config.runs[run]) + stale_page(run, code)
 
 
-def stale_code(stages: dict[str, Any], code: dict[str, str] | None) -> list[Finding]:
+def stale_code(stages: dict[str, Any], code: dict[str, str] | None, run: Run) -> list[Finding]:
     """Return a finding for every stage whose code is not the code that is here."""
     found = []
     for key, told in stages.items():
-        now = code_behind(told["stage"])
-        if not now or told["code"] in (None, digest(now)):
+        modules = modules_behind(told["stage"], run)
+        if not modules or told["code"] in (None, code_digest(*modules)):
             continue
+        now = code_files(*modules)
         which = f" ({named})" if (named := _changed_code(now, code or now)) else ""
         message = f"{told['stage']} was made by other code than there is now{which}"
-        found.append(Finding("stale_code", key, told["record"], message, told["code"], digest(now)))
+        found.append(Finding("stale_code", key, told["record"], message, told["code"], code_digest(*modules)))
     return found
 
 
 def stale_page(run: str, code: dict[str, str] | None) -> list[Finding]:
     """Return a finding when a run's page, which has no record, is not what the code, templates and styles here make."""
-    which = _changed_code(code_behind("write_report"), code) if code else ""
+    which = _changed_code(code_files("write_report.py"), code) if code else ""
     message = f"the page was written by other code than there is now ({which})"
     return [Finding("stale_code", "", f"results/{run}/report.html", message)] if which else []
 
@@ -75,10 +78,12 @@ def _changed_code(now: dict[str, str], then: dict[str, str]) -> str:
     return named + (f" and {len(which) - 3} more" if len(which) > 3 else "")
 
 
-def code_behind(stage: str) -> dict[str, str]:
-    """Return the sha256 of every code file behind a stage by its path; none for a stage that is not known here."""
+def modules_behind(stage: str, run: Run) -> list[str]:
+    """Return the modules behind a stage, or behind a script that is none; nothing for what is not known here."""
+    if stage in table():
+        return table()[stage].modules(run)
     script = f"{stage}.py"
-    return code_files(script) if (PACKAGE.parent / script).is_file() else {}
+    return [script] if (PACKAGE.parent / script).is_file() else []
 
 
 def _changed_files(files: list[str], key: str, told: dict[str, Any]) -> list[Finding]:

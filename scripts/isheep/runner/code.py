@@ -1,31 +1,45 @@
-"""The digest of the code behind a stage."""
+"""The digest of the code behind a stage: what decides its result, and nothing else.
+
+Snakemake does not see imported modules, so rules carry this digest in their params. It holds the modules that the
+stage's declaration names and all that they import, without comments, docstrings, blank lines and the descriptions of
+settings. Plumbing is left out: it moves files and asks engines, but writes nothing into a result of its own. Where a
+change of it does change results, `FORMAT` is raised by hand, and everything is made again.
+"""
 
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from isheep.config.section import Section
 from isheep.data.files import digest, digest_file
 
+FORMAT = 1
 PACKAGE = Path(__file__).parents[1]
-# Settings and paths reach a stage as values, messages and records do not reach its results: editing these re-runs
-# nothing.
-NOT_CODE = ("config", "errors", "workflow", "runner.code", "runner.portable", "runner.record")
+PLUMBING = (
+    *("__init__", "config", "errors", "runner", "workflow", "stages.__init__", "stages.base", "stages.table"),
+    *("data.files", "data.rows", "serving.engines.__init__"),
+)
+DECLARATION = "STAGE"
 
 
 def code_digest(*modules: str) -> str:
     """Return the sha256 of the source of some modules and of everything in this package that they import.
 
     Imports inside functions count too, and so do the files beside a module that its `ASSETS` names (templates, style
-    sheets). Snakemake sees none of them, so rules carry this in their params.
+    sheets).
 
     Parameters
     ----------
     modules
-        Paths relative to the folder of scripts, like `generate_prompts.py` or `isheep/serving/engines`.
+        Paths relative to the folder of scripts, like `isheep/stages/select_data.py`, or folders of modules.
     """
-    return digest(code_files(*modules))
+    return digest({"format": FORMAT, "files": code_files(*modules)})
 
 
 def code_files(*modules: str) -> dict[str, str]:
@@ -35,12 +49,69 @@ def code_files(*modules: str) -> dict[str, str]:
         path = PACKAGE.parent / module
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             _follow(file, found)
-    return {str(file.relative_to(PACKAGE.parent)): _digest_source(file) for file in sorted(found)}
+    return {str(file.relative_to(PACKAGE.parent)): digest_source(file) for file in sorted(found)}
+
+
+def kinds_in(value: Any) -> list[str]:
+    """Return the modules of the kinds (assessors, benchmarks, ...) that settings name: their code is in use."""
+    if isinstance(value, Section):
+        module = type(value).__module__.replace(".", "/") + ".py"
+        inner = [kind for key in type(value).model_fields for kind in kinds_in(getattr(value, key))]
+        return [module, *inner] if not module.startswith("isheep/config/") else inner
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [kind for each in values for kind in kinds_in(each)]
 
 
 @cache
-def _digest_source(file: Path) -> str:
-    return digest_file(file)
+def digest_source(file: Path) -> str:
+    """Return the sha256 of what decides in a file: all of it, or of a module its code alone."""
+    return digest(code_of(file.read_text(encoding="utf-8"))) if file.suffix == ".py" else digest_file(file)
+
+
+def code_of(source: str) -> str:
+    """Return the source of a module without comments, docstrings, blank lines and descriptions of settings.
+
+    What is left is not made to run: spans are cut out of the text, so that it does not depend on Python's version. A
+    stage's declaration is left out, too: its values are settings, or found in what it makes.
+    """
+    lines = source.splitlines(keepends=True)
+    for start, end in sorted(_idle_spans(ast.parse(source), source), reverse=True):
+        (top, left), (bottom, right) = start, end
+        lines[top - 1 : bottom] = [lines[top - 1][:left] + lines[bottom - 1][right:]]
+    kept = (line.rstrip() for line in "".join(lines).splitlines())
+    return "\n".join(line for line in kept if line)
+
+
+Span = tuple[tuple[int, int], tuple[int, int]]
+
+
+def _idle_spans(tree: ast.Module, source: str) -> list[Span]:
+    """Return the spans (line from 1, character from 0) of what decides nothing, none inside another."""
+    cut: list[Span] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            cut.append(_span(node, source))  # a docstring, of a module, class, function or value
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Field":
+            cut += [_span(given, source) for given in node.keywords if given.arg == "description"]
+        elif isinstance(node, ast.Assign) and [getattr(to, "id", "") for to in node.targets] == [DECLARATION]:
+            cut.append(_span(node, source))
+    comments = (token for token in tokenize.generate_tokens(io.StringIO(source).readline))
+    cut += [(token.start, token.end) for token in comments if token.type == tokenize.COMMENT]
+    return [span for span in cut if not any(_within(span, other) for other in cut)]
+
+
+def _span(node: Any, source: str) -> Span:
+    lines = source.splitlines(keepends=True)
+
+    def characters(line: int, byte: int) -> int:
+        return len(lines[line - 1].encode()[:byte].decode())
+
+    start = (node.lineno, characters(node.lineno, node.col_offset))
+    return start, (node.end_lineno, characters(node.end_lineno, node.end_col_offset))
+
+
+def _within(span: Span, other: Span) -> bool:
+    return span != other and other[0] <= span[0] and span[1] <= other[1]
 
 
 def _follow(file: Path, found: set[Path]) -> None:
@@ -54,25 +125,35 @@ def _follow(file: Path, found: set[Path]) -> None:
 
 @cache
 def _uses(file: Path) -> tuple[Path, ...]:
-    names: list[str] = []
-    assets: list[Path] = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    return (*(file.with_name(name) for name in _assets(file)), *_imports(file))
+
+
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def _assets(file: Path) -> Iterator[str]:
+    for node in ast.walk(_tree(file)):
         if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == "ASSETS" for to in node.targets):
-            assets += [file.with_name(name) for name in ast.literal_eval(node.value)]
-        elif isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+            yield from ast.literal_eval(node.value)
+
+
+def _imports(file: Path) -> Iterator[Path]:
+    for node in ast.walk(_tree(file)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    files = (_module_file(name) for name in names if name.split(".")[0] == "isheep")
-    return (*assets, *(file for file in files if file is not None))
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            if name.split(".")[0] == "isheep" and (found := _module_file(name.split(".")[1:])):
+                yield found
 
 
-def _module_file(name: str) -> Path | None:
-    parts = name.split(".")[1:]
-    if not parts or parts[0] in NOT_CODE or ".".join(parts[:2]) in NOT_CODE:
-        return None
+def _module_file(parts: list[str]) -> Path | None:
     base = PACKAGE.joinpath(*parts)
-    for file in (base.with_suffix(".py"), base / "__init__.py"):
+    for file in (base.with_suffix(".py"), base / "__init__.py") if parts else ():
         if file.exists():
-            return file
+            dotted = ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
+            return None if any(f"{dotted}.".startswith(f"{plumbing}.") for plumbing in PLUMBING) else file
     return None

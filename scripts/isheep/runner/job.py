@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -33,6 +33,21 @@ QUIET = {
 }
 
 
+class Files(dict[str, Any]):
+    """The files of a rule's input or output: a path or a list of paths by name, as attributes too."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the rule names no file {name!r}") from None
+
+    def each(self) -> Iterator[tuple[str, str]]:
+        """Yield the name and path of every file."""
+        for name, value in self.items():
+            yield from ((name, file) for file in ([value] if isinstance(value, str) else value))
+
+
 class Job:
     """A job of the workflow.
 
@@ -40,11 +55,12 @@ class Job:
     ----------
     snakemake
         The object that Snakemake gives to a rule's script.
+    stage
+        Which stage it works for. Not the rule's name: whoever imports the workflow may rename its rules.
     """
 
-    def __init__(self, snakemake: Any) -> None:
-        self.input = snakemake.input
-        self.output = snakemake.output
+    def __init__(self, snakemake: Any, stage: str) -> None:
+        self.stage = stage
         self.params = snakemake.params
         self.wildcards = snakemake.wildcards
         self.round = int(snakemake.wildcards.get("i", 0))
@@ -52,18 +68,53 @@ class Job:
         self.tokens: dict[str, int] = {}  # read, written, scored or trained on, for the record
         self.threads: int = snakemake.threads
         self.gpus = int(snakemake.resources.get("gpu", 0))
-        self.stage: str = snakemake.params.get("stage", snakemake.rule)
         self.root = Path(snakemake.scriptdir).parent
+        self.place = _place(snakemake.output)
+        self.input, self.output = self._from_place(snakemake.input), self._from_place(snakemake.output)
         self._config = snakemake.config
+        if self.place:
+            self.config  # noqa: B018 - the user's paths start where Snakemake works, the job's in its place
+            os.chdir(self.place)
+
+    def _from_place(self, files: Any) -> Files:
+        def moved(path: str) -> str:
+            return path[len(self.place) :] if path.startswith(self.place) else os.path.abspath(path)
+
+        if not self.place:
+            return Files({name: value if isinstance(value, str) else list(value) for name, value in files.items()})
+        named = files.items()
+        return Files({name: moved(value) if isinstance(value, str) else [*map(moved, value)] for name, value in named})
 
     @cached_property
     def run(self) -> Run:
         """The resolved settings of the job's run."""
-        return config.load(self._config, self.root).runs[self.wildcards.run]
+        return self.config.runs[self.wildcards.run]
+
+    @cached_property
+    def config(self) -> config.Config:
+        """The resolved settings of all runs."""
+        return config.load(self._config, self.root, place=self.place)
+
+    @property
+    def is_shard(self) -> bool:
+        """Whether it does a part of the stage's requests only."""
+        return hasattr(self.wildcards, "shard")
+
+    @property
+    def shard(self) -> tuple[int, int]:
+        """Which shard (from 0) it is, and the number of shards; (0, 1) when one job does it all."""
+        return (int(self.wildcards.shard) - 1, int(self.wildcards.shards)) if self.is_shard else (0, 1)
+
+    def part(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Return every n-th row: those that this job asks about."""
+        number, count = self.shard
+        return rows[number::count]
 
     def work_folder(self, fingerprint: str) -> Path:
-        """Return the undeclared folder of this stage for what its results depend on."""
-        return Path(self.params.work) / fingerprint[:16]
+        """Return the undeclared folder of this stage for what its results depend on, beside its files."""
+        first = Path(next(path for _, path in self.output.each()))
+        folder = first.parents[2] if ".shards" in first.parts else first.parent
+        return folder / ".work" / self.stage / fingerprint[:16]
 
     @property
     def model_folder(self) -> Path | None:
@@ -77,17 +128,22 @@ class Job:
         logger.info("%s", ", ".join(f"{key} {value}" for key, value in timing.items()) or "done")
 
     @property
+    def about(self) -> str:
+        """Whose work it is, for lines in the log: run, round, stage."""
+        return f"{self.wildcards.get('run', '')} round {self.round} {self.stage}".strip()
+
+    @property
     def seconds(self) -> float:
         """Seconds since the job started."""
         return round((datetime.now(UTC) - self.started).total_seconds(), 3)
 
     def write_record(self) -> None:
         """Write beside the artifacts what made them; called last, so that a record vouches for whole outputs."""
-        files = [file for name, file in self._named(self.input) if name not in UNNAMED]
+        files = [file for name, file in self.input.each() if name not in UNNAMED]
         hashes = {file: digest_artifact(file) for file in files}
         names = {file: portable(file, sha256) for file, sha256 in hashes.items()}
         places = portable_places(self.run.model_dump(mode="json"))
-        outputs = [file for name, file in self._named(self.output) if name != "record"]
+        outputs = [file for name, file in self.output.each() if name != "record"]
         contents = {file: contents_of(file) for file in outputs if Path(file).is_dir()}
         made = {
             "stage": self.stage,
@@ -118,18 +174,22 @@ class Job:
         }
         write_record(self.output.record, made, observed)
 
-    @staticmethod
-    def _named(files: Any) -> Iterator[tuple[str, str]]:
-        """Yield the name and path of every file of a rule's input or output."""
-        for name, value in files.items():
-            yield from ((name, file) for file in ([value] if isinstance(value, str) else value))
+
+def _place(output: Any) -> str:
+    """Return where the results lie, seen from the folder where Snakemake works: nowhere else, or under a prefix.
+
+    A workflow that imports this one may put its files under a prefix, `ours/results/...`; jobs then work in `ours/`.
+    """
+    first = str(next(iter(output), ""))
+    before, found, _ = first.partition("results/")
+    return before if found else ""
 
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
 
 @contextmanager
-def of(snakemake: Any, kind: type[AnyJob] = Job) -> Iterator[AnyJob]:
+def of(snakemake: Any, stage: str, kind: type[AnyJob] = Job) -> Iterator[AnyJob]:
     """Run a rule's script: log to its file and the terminal; end a user's mistake in one message, no traceback."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -145,7 +205,7 @@ def of(snakemake: Any, kind: type[AnyJob] = Job) -> Iterator[AnyJob]:
         force=True,
     )
     place = " ".join([snakemake.rule, *(f"{key}={value}" for key, value in snakemake.wildcards.items())])
-    job = kind(snakemake)
+    job = kind(snakemake, stage)
     try:
         yield job
         if job.output.get("record"):

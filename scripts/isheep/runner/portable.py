@@ -7,6 +7,17 @@ from typing import Any
 
 from isheep.data.files import digest
 
+ROOT = Path(__file__).parents[3]
+
+
+def shipped(path: str | Path) -> str:
+    """Return the name of a file that came with the workflow, relative to it; other paths stay as they are.
+
+    A run in another folder than the workflow's reads these by their whole path.
+    """
+    path = Path(path)
+    return path.relative_to(ROOT).as_posix() if path.is_absolute() and path.is_relative_to(ROOT) else path.as_posix()
+
 
 def portable(path: str | Path, sha256: str) -> str:
     """Return a path as records name it: no machine, no user.
@@ -14,7 +25,7 @@ def portable(path: str | Path, sha256: str) -> str:
     Relative paths stay as they are. A file outside the folder of the run is named by its last part; the beginning of
     its sha256 keeps apart those of one name.
     """
-    path = Path(path)
+    path = Path(shipped(path))
     outside = path.is_absolute() or ".." in path.parts
     return f"outside/{sha256[:8]}/{path.name}" if outside else path.as_posix()
 

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from isheep.assess.base import Assessor
+from isheep.config.evaluation import benchmark_data
 from isheep.config.run import Run
 from isheep.data.seeds import read_seeds
 from isheep.errors import Problems, UserError
 from isheep.filters.registry import resolve
 from isheep.serving.models import check_folder
-from isheep.workflow.graph import Graph, base_folder
+from isheep.workflow.graph import Graph, base_folder, check_columns
 
 
 def check(graph: Graph) -> None:
@@ -24,7 +25,8 @@ def check(graph: Graph) -> None:
     """
     problems = Problems("before anything runs")
     for name, run in graph.config.runs.items():
-        data = {file for stage in graph.evaluation_stages(name) for file in graph.files(name, stage)}
+        judge = run.evaluation.judge if run.evaluation.is_judged else None
+        data = {*benchmark_data(run.evaluation), *([judge.calibration.path] if judge else [])}
         files = {file for stage, _ in graph.stages(name) for file in graph.files(name, stage)} - data - {run.seeds.path}
         for test in (
             lambda run=run: resolve("prompts", run.prompts.rules),
@@ -38,6 +40,7 @@ def check(graph: Graph) -> None:
                 for file in sorted({*files, *data, run.seeds.path, run.model.path or ""})
             ),
             lambda run=run: _check_model(run),
+            lambda run=run: check_columns(graph.table, run),
         ):
             _note(problems, f"runs.{name}", test)
     problems.raise_if_any()

@@ -1,22 +1,38 @@
 """What the Snakefile asks: which file feeds a rule, what decides a stage, which run owns an artifact.
 
-Everything here is light (no pandas, torch or vllm): every cluster job reads the Snakefile twice.
+All of it follows from the table of stages. Everything here is light (no pandas, torch or vllm): every cluster job reads
+the Snakefile twice.
+
+Work that runs share is done once. Each stage of each round has a digest of everything that decides its result, made of
+its own settings and files and of the digests of what it reads, so of everything before it. Two runs that differ in
+`select` alone have equal digests up to assess_outputs:
+
+    run  generate_prompts  …  assess_outputs  select_data  train_adapter
+    a    3f…                  81…             c0…          5e…
+    b    3f… as a             81… as a        77…          92…
+
+Then a owns both runs' d_0/evaluated.jsonl, and b's select_data reads it in results/a.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from isheep.config import Config
-from isheep.config.evaluation import JUDGED, OnFile
 from isheep.config.model import Model
 from isheep.config.resources import Need
 from isheep.config.run import Run
-from isheep.data.files import digest
-from isheep.workflow.stages import DECIDES, ONCE, OPERATIONAL, PARTS, RESULT
+from isheep.config.section import at, deciding
+from isheep.data.files import digest, read_json
+from isheep.errors import UserError
+from isheep.runner.code import code_digest
+from isheep.runner.portable import renamed, shipped
+from isheep.stages.base import Read, Round
+from isheep.stages.table import Table, table
+
+GATHERING = Need(gpus=0, cpus=1, mem_gib=4, minutes=30)
 
 
 class Graph:
@@ -27,212 +43,171 @@ class Graph:
     config
         The resolved settings.
     root
-        Repository root: relative paths in the settings start there.
+        Repository root.
+    place
+        Where results lie, seen from the working folder: nowhere else, or under a prefix that ends in `/`.
     """
 
-    def __init__(self, config: Config, root: Path) -> None:
+    def __init__(self, config: Config, root: Path, place: str = "") -> None:
         self.config = config
         self.root = root
-        self._digest = cache(self._upstream_digest)
-        self._owner = cache(self._find_owner)
-        self._stages = cache(lambda run: frozenset(self.stages(run)))
+        self.place = Path(place)
+        self.table: Table = table()
+        self.settings = cache(self._settings)
+        self.digest = cache(self._digest)
+        self.code = cache(self._code)
+        self.owner = cache(self._owner)
+        self.stages = cache(self._stages)
+        self.finished = cache(self._finished)
 
     # What decides a stage ------------------------------------------------------------------------------------------
 
-    def settings(self, run: str, stage: str) -> dict[str, Any]:
-        """Return the settings that decide what a stage makes, as plain JSON values."""
-        decides = {}
-        for section in DECIDES[stage]:
-            decides[section] = deciding(self.config.runs[run], section)
-            if parts := PARTS.get((stage, section)):
-                decides[section] = {key: decides[section][key] for key in parts}
-        if stage == "measure_data":
-            decides["evaluation"] = evaluation_files(self.config.runs[run])
-        return decides
+    def _settings(self, run: str, stage: str) -> dict[str, Any]:
+        """Return the settings that decide what a stage makes, as plain JSON values, nested as in a config file."""
+        settings, declared = self.config.runs[run], self.table[stage]
+        decides: dict[str, Any] = {}
+        for key in declared.settings:
+            *outer, last = key.split(".")
+            inner = decides
+            for part in outer:
+                inner = inner.setdefault(part, {})
+            inner[last] = deciding(at(settings, key))
+        decides |= declared.derives(settings)
+        return renamed(decides, {file: shipped(file) for file in self.files(run, stage)})
 
     def files(self, run: str, stage: str) -> list[str]:
         """Return the user's files (templates, rubrics, seeds) that a stage reads."""
-        settings = self.config.runs[run]
-        template = [settings.model.chat_template] if settings.model.chat_template else []
-        if stage == "generate_prompts":
-            return [settings.seeds.path, settings.prompts.meta_prompt, *template]
-        if stage == "assess_outputs":
-            return [*(a.rubric for a in settings.assess.assessors if a.kind == "judge"), *template]
-        data = evaluation_data(settings)
-        if stage in ("evaluate_model", "judge_answers"):
-            return [*data, *template]
-        if stage == "calibrate_judge":
-            return [*data, settings.evaluation.judge.calibration.path, *template]
-        if stage == "score_model":
-            return data
-        if stage == "run_harness" and settings.evaluation.harness.include_path:
-            tasks = Path(settings.evaluation.harness.include_path).rglob("*.yaml")
-            return [*sorted(str(task) for task in tasks), *template]
-        if stage == "measure_data":
-            return [settings.seeds.path, *evaluation_files(settings).values()]
-        addressing = ("generate_outputs", "probe_data", "train_adapter", "merge_model", "run_harness")
-        return template if stage in addressing else []
+        return list(dict.fromkeys(self.table[stage].files(self.config.runs[run])))
+
+    def user_files(self, run: str) -> list[str]:
+        """Return every file of the user's that a stage of the run reads."""
+        return sorted({file for stage, _ in self.stages(run) for file in self.files(run, stage)})
+
+    def _code(self, run: str, stage: str) -> str:
+        """Return the digest of the code behind a stage: Snakemake does not see imported modules."""
+        return code_digest(*self.table[stage].modules(self.config.runs[run]))
 
     # Which stages feed a stage -------------------------------------------------------------------------------------
 
-    def upstream(self, run: str, stage: str, i: int) -> Iterator[tuple[str, int]]:
-        """Yield the stages, with their rounds, whose results stage `stage` of round `i` reads.
-
-        For train_adapter and merge_model, `i` is the number of the model they make.
-        """
-        settings = self.config.runs[run]
-        if stage == "generate_prompts":
-            yield self.model_stage(i)
-            if "earlier_rounds" in settings.prompts.compare_with:
-                yield from (("generate_prompts", earlier) for earlier in range(i))
-        elif stage == "generate_outputs":
-            yield from [("generate_prompts", i), self.model_stage(i)]
-        elif stage == "filter_outputs":
-            yield "generate_outputs", i
-        elif stage == "assess_outputs":
-            yield from [("filter_outputs", i), self.model_stage(self.judge_of(run, i))]
-        elif stage == "select_data":
-            yield "assess_outputs", i
-        elif stage == "probe_data":
-            yield from [("select_data", i), self.model_stage(0)]
-        elif stage == "measure_data":
-            yield from [("generate_outputs", i), ("assess_outputs", i)]
-            yield from (("select_data", earlier) for earlier in range(i + 1))
-            yield from (("probe_data", probed) for probed in self.probed(run, i))
-        elif stage == "train_adapter":
-            yield from [("select_data", i - 1), self.model_stage(self.start_of(run, i))]
-        elif stage == "merge_model":
-            yield from [("train_adapter", i), ("select_data", i - 1), self.model_stage(self.start_of(run, i))]
-        else:
-            yield from self._evaluation_upstream(run, stage, i)
-
-    def _evaluation_upstream(self, run: str, stage: str, i: int) -> Iterator[tuple[str, int]]:
-        stages = self.evaluation_stages(run)
-        benchmarks = self.config.runs[run].evaluation.on.values()
-        if stage in ("evaluate_model", "run_harness"):
-            yield self.model_stage(i)
-        elif stage in ("calibrate_judge", "judge_answers"):
-            if judge := self.judge_stage(run):
-                yield judge
-            if stage == "judge_answers":
-                yield "evaluate_model", i
-            if any(getattr(entry, "rival", None) == "base" for entry in benchmarks):
-                yield "evaluate_model", 0
-        elif stage == "score_model":
-            feeding = [one for one in ("evaluate_model", "judge_answers", "run_harness") if one in stages]
-            yield from ((one, i) for one in feeding)
-            if "calibrate_judge" in stages:
-                yield "calibrate_judge", 0
-            if i:
-                yield from (("score_model", earlier) for earlier in sorted({0, i - 1}))
-
-    def evaluation_stages(self, run: str) -> list[str]:
-        """Return the stages that measure every model of a run, in the order in which they can run."""
-        evaluation = self.config.runs[run].evaluation
-        found = ["evaluate_model"] if evaluation.on else []
-        if any(entry.kind in JUDGED for entry in evaluation.on.values()):
-            found += ["calibrate_judge", "judge_answers"]
-        if evaluation.harness:
-            found += ["run_harness"]
-        return [*found, "score_model"] if found else []
-
-    def judge_stage(self, run: str) -> tuple[str, int] | None:
-        """Return the stage whose result is the identity of the evaluation's judge; None for an endpoint."""
-        judge = self.config.runs[run].evaluation.judge
-        if judge is None or judge.kind == "endpoint":
-            return None
-        return ("identify_judge", 0) if judge.model else self.model_stage(0)
-
-    def stages(self, run: str) -> list[tuple[str, int]]:
+    def _stages(self, run: str) -> list[tuple[str, int]]:
         """Return every stage of a run with its round, in an order in which they can run."""
-        measures = self.config.runs[run].health.measures
-        absent = {"probe_data"} if "probe" not in measures else set()
-        absent |= {"measure_data"} if not measures else set()
-        of_round = [stage for stage, result in RESULT.items() if result.startswith("d_") and stage not in absent]
-        of_model = self.evaluation_stages(run)
-        once = [stage for stage in of_model if stage in ONCE]
-        judge = [self.judge_stage(run)] if once and self.judge_stage(run) == ("identify_judge", 0) else []
-        found = [("identify_model", 0), *judge]
-        found += [(stage, 0) for stage in of_model]
-        for i in range(self.config.runs[run].rounds):
-            found += [*((stage, i) for stage in of_round), ("train_adapter", i + 1), ("merge_model", i + 1)]
-            found += [(stage, i + 1) for stage in of_model if stage not in ONCE]
-        return found
+        return [(stage.name, i) for stage, i in self.table.of_run(self.config.runs[run])]
 
-    @staticmethod
-    def model_stage(i: int) -> tuple[str, int]:
-        """Return the stage that makes iter_i."""
-        return ("merge_model", i) if i else ("identify_model", 0)
+    def has(self, run: str, stage: str) -> bool:
+        """Return whether a run has a stage."""
+        return self.table[stage].present(self.config.runs[run])
 
-    def judge_of(self, run: str, i: int) -> int:
-        """Return which model assesses in round i."""
-        return i if self.config.runs[run].assess.model == "current" else 0
+    def reads(self, run: str, stage: str, i: int, name: str) -> str | list[str]:
+        """Return the files that a stage of round `i` reads of others, under the name of its rule's input."""
+        wanted = self.table[stage].reads(self._at(run, i))[name]
+        return self._file(run, wanted) if isinstance(wanted, Read) else [self._file(run, read) for read in wanted]
 
-    def start_of(self, run: str, i: int) -> int:
-        """Return which model the training of iter_i starts from."""
-        return i - 1 if self.config.runs[run].train.start_from == "previous" else 0
+    def data(self, run: str, i: int) -> str:
+        """Return d_i as it trains a model."""
+        return self._file(run, self._at(run, i).data(i))
 
-    def probed(self, run: str, i: int) -> list[int]:
-        """Return the rounds whose probes the health of round `i` is measured by: its own, and d_0 to compare with."""
-        return sorted({i, 0}, reverse=True) if "probe" in self.config.runs[run].health.measures else []
+    def beside(self, run: str, stage: str, file: str) -> list[str]:
+        """Return a file that a stage makes, in every round; none when the run does not have the stage."""
+        rounds = self.table[stage].rounds(self.config.runs[run]) if self.has(run, stage) else ()
+        return [self._file(run, Read(stage, i, file)) for i in rounds]
+
+    def funnels(self, run: str) -> list[str]:
+        """Return the funnels of every row stage in every round."""
+        rows = self.table.row_stages(self.config.runs[run])
+        return [file for stage in rows for file in self.beside(run, stage.name, f"{stage.word}.funnel.json")]
+
+    def _at(self, run: str, i: int) -> Round:
+        return self.table.at(self.config.runs[run], i)
+
+    def _file(self, run: str, read: Read) -> str:
+        result = Path(self.result(run, read.stage, read.i))
+        return str(result.with_name(read.file) if read.file else result)
 
     # Which run owns a result ---------------------------------------------------------------------------------------
 
-    def _upstream_digest(self, run: str, stage: str, i: int) -> str:
+    def _digest(self, run: str, stage: str, i: int) -> str:
         """Return a digest of everything that decides a result: equal in two runs means equal results."""
-        own: dict[str, Any] = {"stage": stage, "round": i, "settings": self.settings(run, stage)}
-        if stage in ("identify_model", "identify_judge"):
-            settings = self.config.runs[run]
-            model = settings.model if stage == "identify_model" else settings.evaluation.judge.model
-            own["model"] = [model.path, model.hub, model.revision, model.gguf]
-            own["engine"] = settings.engine.name == "fake"
-        if stage == "train_adapter":
-            # A run that an alarm may stop never waits in another's stead, nor makes another stop.
-            own["stops"] = self.config.runs[run].health.alarms.stopping
-        own["files"] = self.files(run, stage)
-        own["upstream"] = [self._digest(run, *feeding) for feeding in self.upstream(run, stage, i)]
-        return digest(own)
+        declared = self.table[stage]
+        return digest(
+            {
+                "stage": stage,
+                "round": i,
+                "settings": self.settings(run, stage),
+                "decides": declared.decides(self.config.runs[run]),
+                "files": self.files(run, stage),
+                "upstream": [self.digest(run, read.stage, read.i) for read in declared.upstream(self._at(run, i))],
+            }
+        )
 
-    def _find_owner(self, run: str, stage: str, i: int) -> str:
-        """Return the run whose folder holds a result: the first equal one that has it, else the first equal one."""
-        wanted = self._digest(run, stage, i)
+    def _owner(self, run: str, stage: str, i: int) -> str:
+        """Return the run whose folder holds a result, of those whose results would be equal.
+
+        What is finished is never made again nor moved: the run itself when it has it, else another that has. Then one
+        that has begun (its work folder holds a journal), then the first in the config.
+        """
+        wanted = self.digest(run, stage, i)
         equal = [
             other
             for other in self.config.runs
-            if other == run or ((stage, i) in self._stages(other) and self._digest(other, stage, i) == wanted)
+            if other == run or ((stage, i) in self.stages(other) and self.digest(other, stage, i) == wanted)
         ]
-        return next((other for other in equal if Path(self._place(other, stage, i)).exists()), equal[0])
+        if len(equal) == 1:
+            return run
+        preferred = [run, *(other for other in equal if other != run)]
+        finished = (other for other in preferred if self.finished(other, stage, i) is not None)
+        begun = (other for other in equal if (self.place / self._folder(other, stage, i) / ".work" / stage).is_dir())
+        return next(finished, next(begun, equal[0]))
 
-    @staticmethod
-    def _place(run: str, stage: str, i: int) -> str:
-        return f"results/{run}/" + RESULT[stage].format(i=i)
+    def _finished(self, run: str, stage: str, i: int) -> dict[str, Any] | None:
+        """Return what was observed when a result in a run's own folder was made by what decides it now; else None."""
+        record = self.place / self._folder(run, stage, i) / "records" / f"{stage}.json"
+        try:
+            observed: dict[str, Any] = read_json(record)["observed"]
+        except (OSError, UserError, KeyError, TypeError):
+            return None
+        there = (self.place / self._path(run, stage, i)).exists()
+        return observed if there and observed.get("decided_by") == self.digest(run, stage, i) else None
+
+    def _folder(self, run: str, stage: str, i: int) -> str:
+        return f"results/{run}/{self.table[stage].folder.format(i=i)}"
+
+    def _path(self, run: str, stage: str, i: int) -> str:
+        return f"{self._folder(run, stage, i)}/{self.table[stage].makes[0]}"
 
     def result(self, run: str, stage: str, i: int) -> str:
         """Return the path of a stage's result, in the folder of the run that owns it."""
-        return self._place(self._owner(run, stage, i), stage, i)
+        return self._path(self.owner(run, stage, i), stage, i)
 
     def record(self, run: str, stage: str, i: int) -> str:
         """Return the path of a stage's record, beside its result."""
         return str(Path(self.result(run, stage, i)).parent / "records" / f"{stage}.json")
 
+    def records(self, run: str) -> list[str]:
+        """Return the records of every stage of every round."""
+        return [self.record(run, stage, i) for stage, i in self.stages(run)]
+
     # Models --------------------------------------------------------------------------------------------------------
 
-    def identity(self, run: str, i: int) -> str:
-        """Return the identity file of iter_i."""
-        return self.result(run, *self.model_stage(i))
+    def identity(self, run: str, stage: str, i: int) -> str | list[str]:
+        """Return the identity of the model that a stage runs in a round."""
+        which = self.table[stage].model
+        if which is None:
+            return self.reads(run, stage, i, "identity")
+        return self._file(run, self._at(run, i).model(which(self.config.runs[run], i)))
+
+    def weights(self, run: str, stage: str, i: int) -> str | None:
+        """Return the folder of the model that a stage runs; None where it needs none (a fake, an endpoint)."""
+        settings, declared = self.config.runs[run], self.table[stage]
+        if declared.model is not None:
+            return self.model_folder(run, declared.model(settings, i))
+        source = declared.weights(settings) if declared.weights else None
+        return base_folder(source) if source else None
 
     def model_folder(self, run: str, i: int) -> str | None:
         """Return the folder of iter_i's weights; None for the fake engine's base, which has none."""
         if i:
-            return str(Path(self.identity(run, i)).with_name("model"))
+            return self._file(run, Read("merge_model", i, "model"))
         return base_folder(self.config.runs[run].model)
-
-    def judge_folder(self, run: str) -> str | None:
-        """Return the folder of the evaluation's judge; None for an endpoint and for the fake engine's base."""
-        judge = self.config.runs[run].evaluation.judge
-        if judge is None or judge.kind == "endpoint":
-            return None
-        return base_folder(judge.model) if judge.model else self.model_folder(run, 0)
 
     def sources(self) -> dict[str, Model]:
         """Return the folders of models that the workflow makes itself, each with what says from where."""
@@ -241,43 +216,54 @@ class Graph:
         models = [*(run.model for run in runs), *(judge for judge in judges if isinstance(judge, Model))]
         return {str(base_folder(model)): model for model in models if model.hub or model.gguf}
 
-    def datasets(self) -> dict[str, OnFile]:
+    def datasets(self) -> dict[str, Any]:
         """Return the data files that the workflow fetches itself, each with what says from where."""
-        entries = [entry for run in self.config.runs.values() for entry in run.evaluation.on.values()]
-        return {entry.path: entry for entry in entries if entry.hub}
+        benchmarks = [entry for run in self.config.runs.values() for entry in run.evaluation.on.values()]
+        return {benchmark.path: benchmark for benchmark in benchmarks if benchmark.hub}
 
-    # Shards --------------------------------------------------------------------------------------------------------
+    # Jobs ----------------------------------------------------------------------------------------------------------
 
     def shards(self, run: str, stage: str, i: int) -> list[str]:
         """Return the markers of a stage's shard jobs; none when one job does it all.
 
-        A finished stage keeps the count that made it, so that another count in the config never repeats it.
+        A finished stage keeps the markers that it was made of, as far as they are there: neither another count in the
+        config nor a deleted folder of markers makes it anew.
         """
-        count = getattr(self.config.shards, stage)
-        if Path(self._place(run, stage, i)).exists():
-            made_by = Path(shard_count_file(run, stage, i))
-            count = int(made_by.read_text()) if made_by.exists() else 1
-        folder = Path(shard_count_file(run, stage, i)).parent
-        return [f"{folder}/shard-{shard}-of-{count}.done" for shard in range(1, count + 1)] if count > 1 else []
+        count = self.config.shards.of(stage)
+        if count == 1:
+            return []
+        made_by = self.finished(run, stage, i)
+        folder = f"{self._folder(run, stage, i)}/.shards/{stage}"
+        if made_by is not None:
+            count = len(made_by.get("shards", []))
+        markers = [f"{folder}/shard-{shard}-of-{count}.done" for shard in range(1, count + 1)]
+        gone = made_by is not None and not all((self.place / marker).exists() for marker in markers)
+        return [] if gone else markers
 
-    # Resources -----------------------------------------------------------------------------------------------------
+    def need(self, run: str, stage: str, i: int, attempt: int, is_shard: bool = False) -> Need:
+        """Return what a job of a stage asks for at its n-th try.
 
-    def need(self, run: str, kind: str) -> Need:
-        """Return what a job of a kind of stage (a key of section `resources`) asks for."""
-        return getattr(self.config.runs[run].resources, kind)
+        One that only gathers its shards' results needs no engine, or else it is tried again.
+        """
+        declared = self.table[stage]
+        assert declared.machine is not None, f"{stage} declares no machine"
+        gathers = declared.shards == "whole" and not is_shard and bool(self.shards(run, stage, i))
+        if gathers and attempt == 1:
+            return GATHERING
+        return self.config.runs[run].resources.at(declared.machine, attempt)
+
+    # What is made by default ---------------------------------------------------------------------------------------
 
     def targets(self) -> list[str]:
         """Return what `snakemake` makes by default: for every run its last model, summary, settings, manifest."""
-        made = [(run, f"results/{run}") for run in self.config.runs]
-        scored = [run for run in self.config.runs if self.evaluation_stages(run)]
+        runs = self.config.runs
+        measured = [self.beside(run, stage, self.table[stage].makes[0]) for run in runs for stage in MEASURES]
         return [
-            *(self.identity(run, settings.rounds) for run, settings in self.config.runs.items()),
-            *(self.result(run, "score_model", i) for run in scored for i in range(self.config.runs[run].rounds + 1)),
-            *(self.result(run, *stage) for run, _ in made for stage in self.stages(run) if stage[0] == "measure_data"),
-            *(f"{folder}/summary.txt" for _, folder in made),
-            *(f"{folder}/config.yaml" for _, folder in made),
+            *(self._file(run, self._at(run, 0).model(settings.rounds)) for run, settings in runs.items()),
+            *(file for files in measured for file in files),
+            *(f"results/{run}/{name}" for run in runs for name in ("summary.txt", "config.yaml")),
             *self.pages(),
-            *(f"{folder}/manifest.json" for _, folder in made),
+            *(f"results/{run}/manifest.json" for run in runs),
         ]
 
     def pages(self) -> list[str]:
@@ -286,31 +272,28 @@ class Graph:
         return [*pages, "results/comparison.html"] if len(pages) > 1 else pages
 
 
-def deciding(run: Run, section: str) -> Any:
-    """Return a section of a run as plain JSON values, without the keys that do not decide what comes out."""
-    return without_operational(section, run.model_dump(mode="json")[section])
+MEASURES = ("score_model", "measure_data")
+"""Stages at the ends of the graph, which no later round reads."""
 
 
-def without_operational(section: str, values: Any) -> Any:
-    """Return the JSON values of a section without the keys that do not decide what comes out."""
-    return _without(values, OPERATIONAL.get(section, ()))
+def check_columns(table: Table, run: Run) -> None:
+    """Check that every row stage of a run finds the columns it needs among those that the stages before it add.
 
-
-def evaluation_files(run: Run) -> dict[str, str]:
-    """Return the data files of a run's benchmarks by name: what its data must not hold."""
-    return {name: entry.path for name, entry in run.evaluation.on.items()}
-
-
-def evaluation_data(run: Run) -> list[str]:
-    """Return every file that a run's benchmarks read."""
-    references = [getattr(entry, "references", None) for entry in run.evaluation.on.values()]
-    return [*evaluation_files(run).values(), *filter(None, references)]
-
-
-def shard_count_file(run: str, stage: str, i: int) -> str:
-    """Return the file in which a finished stage keeps the number of its shards."""
-    folder = RESULT[stage].format(i=i).rpartition("/")[0]
-    return f"results/{run}/{folder}/.shards/{stage}/count"
+    Raises
+    ------
+    UserError
+        The first column that is missing: who needs it, and which there are.
+    """
+    columns: list[str] = []
+    for stage in table.row_stages(run):
+        for column in stage.needs(run):
+            if column not in columns:
+                section = stage.settings[-1].partition(".")[0]
+                raise UserError(
+                    f"{section}: no stage before {stage.name} adds the column {column!r} (there are: "
+                    f"{', '.join(columns)}); name one of these, or add the assessor or stage that makes it"
+                )
+        columns += stage.adds(run) if stage.adds else ()
 
 
 def base_folder(model: Model) -> str | None:
@@ -320,14 +303,3 @@ def base_folder(model: Model) -> str | None:
     if model.hub:
         return f"models/{model.hub.replace('/', '--')}--{model.revision.replace('/', '--')}"
     return model.path
-
-
-def _without(value: Any, keys: Iterable[str]) -> Any:
-    if not isinstance(value, dict):
-        return value
-    kept = {key: child for key, child in value.items() if key not in keys}
-    for key in keys:
-        outer, _, inner = key.partition(".")
-        if inner and isinstance(kept.get(outer), dict):
-            kept[outer] = _without(kept[outer], [inner])
-    return kept

@@ -11,6 +11,7 @@ from pydantic import Field
 from isheep.assess.base import NAME, Assessor, Columns, Result, Scale
 from isheep.assess.rubric import FENCE, read_rubric
 from isheep.assess.scale import SCALE, belief, candidates, parse_score
+from isheep.config.files import File
 from isheep.config.sampling import Sampling
 from isheep.data.rows import Row
 from isheep.data.values import significant
@@ -24,7 +25,7 @@ class Judge(Assessor):
 
     kind: Literal["judge"] = "judge"
     name: str = Field("quality", pattern=NAME, description="Name of the column that it adds.")
-    rubric: str = Field("config/prompts/quality.txt", description="Rubric template file.")
+    rubric: File = Field("config/prompts/quality.txt", description="Rubric template file.")
     method: Literal["expected", "greedy", "sampled"] = Field(
         "expected",
         description="expected: mean of 1-10 under the model's probabilities; greedy: the likeliest of 1-10; "

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from isheep.config.files import File
 from isheep.config.sampling import Sampling
 from isheep.data.rows import Row
 from isheep.data.seeds import Seed
@@ -23,7 +24,7 @@ class Numbered(PromptSource):
     kind: Literal["numbered"] = Field("numbered", description="How a model is asked for prompts.")
     shots: int = Field(5, ge=1, description="Seed tasks shown in each request.")
     tasks_per_request: int = Field(10, ge=1, description="New tasks after which a completion is stopped.")
-    meta_prompt: str = Field("config/prompts/meta.txt", description="Template of the text before the list of tasks.")
+    meta_prompt: File = Field("config/prompts/meta.txt", description="Template of the text before the list of tasks.")
     sampling: Sampling = Field(Sampling(), description="How tasks are drawn.")
 
     @property

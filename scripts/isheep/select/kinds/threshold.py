@@ -26,7 +26,7 @@ class Threshold(Selection):
     def check(self, scales: Mapping[str, Scale | None]) -> None:
         """Refuse values at the end of a column's scale and beyond, and those more than a step below its beginning."""
         for column, value in self.above.items():
-            scale = scales[column]
+            scale = scales.get(column)
             if scale and not scale.lowest - scale.step <= value < scale.highest:
                 raise ValueError(
                     f"{column} above {value} can never be met or says nothing: "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 
 from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
@@ -12,6 +14,13 @@ from isheep.errors import UserError
 from isheep.serving.engines.base import Engine, Template
 
 logger = logging.getLogger(__name__)
+# By name, imported when asked for: the code of an engine counts in the digest of what it made, and in no other.
+ENGINES = {
+    "vllm": "isheep.serving.engines.vllm:VllmEngine",
+    "transformers": "isheep.serving.engines.transformers:TransformersEngine",
+    "fake": "isheep.serving.engines.fake:FakeEngine",
+}
+FAKE_TEMPLATE = "isheep.serving.engines.fake:FakeTemplate"
 
 
 def load(settings: Settings, model: Model, folder: Path | None, identity: str, threads: int, gpus: int) -> Engine:
@@ -35,29 +44,22 @@ def load(settings: Settings, model: Model, folder: Path | None, identity: str, t
     UserError
         The job sees another number of GPUs than asked for, or the settings and the model do not go together.
     """
+    engine: Any = resolve_name(ENGINES[settings.name])
     if settings.name == "fake":
-        from isheep.serving.engines.fake import FakeEngine
-
         # It needs none, but shows on a cluster whether jobs get the GPUs that they ask for.
         if "SLURM_JOB_ID" in os.environ:
             _check_gpus(gpus, len(list(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))))
-        return FakeEngine(settings, model, identity)
+        return engine(settings, model, identity)
     if folder is None:
         raise UserError(f"engine.name: {settings.name} needs the folder of a model")
     _check_gpus(gpus, _count_gpus())
-    if settings.name == "vllm":
-        from isheep.serving.engines.vllm import VllmEngine as RealEngine
-    else:
-        from isheep.serving.engines.transformers import TransformersEngine as RealEngine
-    return RealEngine(settings, model, Path(folder), threads, gpus)
+    return engine(settings, model, Path(folder), threads, gpus)
 
 
 def load_template(settings: Settings, model: Model, folder: Path | None) -> Template:
     """Return the template that the engine would have, without loading the model; the parameters are those of `load`."""
     if settings.name == "fake" or folder is None:
-        from isheep.serving.engines.fake import FakeTemplate
-
-        return FakeTemplate(model.system)
+        return resolve_name(FAKE_TEMPLATE)(model.system)
     from isheep.serving.chat import ChatTemplate, load_tokenizer
 
     return ChatTemplate(load_tokenizer(folder, model), model.system)
@@ -80,3 +82,8 @@ def _check_gpus(asked: int, seen: int) -> None:
             "the run, or set CUDA_VISIBLE_DEVICES to the GPUs that the job may use; on a cluster, keep off that node"
         )
     logger.info("GPUs asked for: %d, seen: %d (%s)", asked, seen, shown)
+
+
+def module_of(name: str) -> str:
+    """Return the module of an engine, relative to the folder of scripts: the code behind its results."""
+    return ENGINES[name].partition(":")[0].replace(".", "/") + ".py"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,22 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """One completion to make. `id` is unique within a stage; `seed` alone decides what is drawn."""
+    """One completion to make. `id` is unique within a stage; `seed` alone decides what is drawn.
+
+    `asks` names the engine's method that takes requests of this type.
+    """
+
+    asks: ClassVar[str] = "complete"
 
     id: str
     prompt: Prompt
     sampling: Sampling
     seed: int
+
+    @staticmethod
+    def result(kept: Mapping[str, Any]) -> Completion:
+        """Return a result as a journal keeps it."""
+        return Completion(**kept)
 
 
 @dataclass(frozen=True)
@@ -65,9 +75,16 @@ class ScoreRequest:
     continuation (an end of turn) are read as such.
     """
 
+    asks: ClassVar[str] = "score"
+
     id: str
     prompt: Prompt
     continuations: tuple[str, ...]
+
+    @staticmethod
+    def result(kept: Mapping[str, Any]) -> Score:
+        """Return a result as a journal keeps it."""
+        return Score(kept["id"], tuple(kept["log_likelihoods"]), tuple(kept["tokens"]))
 
 
 @dataclass(frozen=True)

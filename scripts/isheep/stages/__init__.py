@@ -1,0 +1,1 @@
+"""The stages: one module each, which declares it and does its work."""

@@ -1,0 +1,66 @@
+"""Stage assess_outputs: every assessor's scores for every row, and how well each tells matched from shuffled pairs."""
+
+from __future__ import annotations
+
+import logging
+
+from isheep.assess import discrimination
+from isheep.assess import stage as assessing
+from isheep.assess.plan import plan
+from isheep.config.run import Run
+from isheep.data.rows import read_rows
+from isheep.runner import stage
+from isheep.runner.dispatch import Send
+from isheep.runner.job import Job
+from isheep.stages.base import Stage, template
+
+logger = logging.getLogger(__name__)
+
+
+def judge(run: Run, i: int) -> int:
+    """Return which model assesses in round i: the base as in the released scripts, or iter_i as in Algorithm 1."""
+    return i if run.assess.model == "current" else 0
+
+
+STAGE = Stage(
+    "assess_outputs",
+    about="has the model (or the base) score every answer",
+    place=40,
+    folder="d_{i}",
+    makes=("evaluated.jsonl", "evaluated.rejected.jsonl", "evaluated.funnel.json", "discrimination.json"),
+    settings=("seed", "model", "engine", "outputs.plain", "assess"),
+    reads=lambda at: {"rows": at.rows_before("assess_outputs")},
+    files=lambda run: [*(file for assessor in run.assess.assessors for file in assessor.files), *template(run)],
+    model=judge,
+    machine="assess",
+    shards="whole",
+    present=lambda run: bool(run.assess.assessors),
+    needs=lambda run: ("instruction", "input", "output"),
+    adds=lambda run: [column for assessor in run.assess.assessors for column in assessor.columns],
+    engine=True,
+)
+
+
+class Work(stage.Work):
+    """Asks every assessor about every row, and about shuffled copies of some."""
+
+    def __init__(self, this: Job) -> None:
+        super().__init__(this)
+        rows = list(read_rows(this.input.rows))
+        self.plan = plan(this.run, self.template, judge(this.run, this.round), this.round, rows)
+
+    def requests(self, send: Send) -> None:
+        """Send one assessor's requests after the other's, so that a rubric's cache is shared."""
+        asked = self.job.part(self.plan.asked)
+        completions = assessing.completions(asked, self.plan.assessors)
+        self.results = send([*completions, *assessing.scorings(asked, self.plan.assessors)])
+
+    def finish(self) -> stage.Made:
+        """Return the rows with their scores, those that got none, and what the assessors could tell."""
+        assessors, result = self.plan.assessors, self.results.__getitem__
+        rows, rejected, funnel = assessing.assess_rows(self.plan.rows, assessors, result, self.job.round)
+        warn_below = self.run.assess.discrimination.warn_below
+        measured = discrimination.discrimination(self.plan.pairs, assessors, result, warn_below)
+        for line in discrimination.warnings(measured):
+            logger.warning(line)
+        return {"discrimination": measured, "rejected": rejected, "funnel": funnel, "rows": rows}

@@ -1,0 +1,173 @@
+"""What a stage is: declared once, in the module of its name; everything else about it follows from its declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from isheep.config.model import Model
+from isheep.config.run import Run
+from isheep.config.section import at
+from isheep.runner.code import kinds_in
+from isheep.serving.engines import module_of
+
+if TYPE_CHECKING:
+    from isheep.stages.table import Table
+
+
+class Read(NamedTuple):
+    """A file of another stage, in the round in which that stage made it: its result, or a file beside that."""
+
+    stage: str
+    i: int
+    file: str | None = None
+
+
+Reads = Mapping[str, Read | Sequence[Read]]
+"""By the names that a rule's inputs have."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of a run, as declarations see it. For stages that make a model, `i` is the number of that model."""
+
+    run: Run
+    i: int
+    table: Table
+
+    def rows_before(self, stage: str) -> Read:
+        """Return the rows that a row stage reads: those of the last one before it that this run has."""
+        before = [each for each in self.table.row_stages(self.run) if each.place < self.table[stage].place]
+        return Read(before[-1].name, self.i)
+
+    def data(self, i: int) -> Read:
+        """Return d_i as it trains a model: the rows of the last row stage that this run has."""
+        return Read(self.table.row_stages(self.run)[-1].name, i)
+
+    def model(self, i: int) -> Read:
+        """Return the identity of iter_i: by it a changed model shows."""
+        return Read("merge_model", i, "identity.json") if i else Read("identify_model", 0)
+
+
+def _none(*_: Any) -> tuple[()]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The declaration of a stage.
+
+    Parameters
+    ----------
+    name
+        Verb and noun: the name of its rule, script, log, benchmark, record and work folder.
+    about
+        What it does, in a line, for docs/stages.md.
+    place
+        Where it stands in the order of its round; row stages pass their rows on in this order.
+    folder
+        Where its files lie in the folder of a run.
+    makes
+        Its files there; the first is the result by which later stages know it.
+    of
+        Which rounds it has: every `round` (d_i), every `trained` model (iter_1 on), every `model` (iter_0 too), or
+        `once` (round 0 alone).
+    settings
+        What of a run's settings decides it, as dotted keys.
+    derives
+        What decides it and follows from other settings, by name; it stands beside them in its record.
+    decides
+        What tells its results from another run's besides settings, files and what it reads.
+    reads
+        What it reads of other stages, by the names of its rule's inputs.
+    files
+        The user's files that it reads.
+    model
+        Which model it runs: the number i of iter_i; None for none, or one that is no iter_i.
+    weights
+        The model that it runs when that is no iter_i: a section `model`, or None where it is served elsewhere.
+    machine
+        Key of section `resources`: what its jobs ask for; None for what every small job gets.
+    shards
+        Whether jobs can share its requests: `whole` when they ask everything, so that who gathers their results needs
+        no engine; `first` when that one may have to ask more; None when one job does it all.
+    present
+        Whether a run has it.
+    needs, adds
+        The columns of rows that it reads, and those that it adds; for row stages alone.
+    code
+        Modules that decide what it makes, besides its own module, the kinds that its settings name, and the engine.
+    engine
+        Whether what it makes depends on the engine that section `engine` names.
+    """
+
+    name: str
+    about: str
+    place: int
+    folder: str
+    makes: tuple[str, ...]
+    of: Literal["round", "trained", "model", "once"] = "round"
+    settings: tuple[str, ...] = ()
+    derives: Callable[[Run], Mapping[str, Any]] = lambda _: {}
+    decides: Callable[[Run], Any] = _none
+    reads: Callable[[Round], Reads] = lambda _: {}
+    files: Callable[[Run], Sequence[str]] = _none
+    model: Callable[[Run, int], int] | None = None
+    weights: Callable[[Run], Model | None] | None = None
+    machine: str | None = None
+    shards: Literal["whole", "first"] | None = None
+    present: Callable[[Run], bool] = lambda _: True
+    needs: Callable[[Run], Sequence[str]] = _none
+    adds: Callable[[Run], Sequence[str]] | None = None
+    code: Callable[[Run], Sequence[str]] = _none
+    engine: bool = False
+
+    @property
+    def word(self) -> str:
+        """How tables call what it makes: prompts, outputs, filtered, evaluated, selected."""
+        return PurePosixPath(self.makes[0]).stem
+
+    @property
+    def passes_rows(self) -> bool:
+        """Whether it is a row stage: it reads the rows of the one before it and passes on those that it keeps."""
+        return self.adds is not None
+
+    def modules(self, run: Run) -> list[str]:
+        """Return the modules that decide what it makes, relative to the folder of scripts; their imports count too."""
+        kinds = [kind for key in self.settings for kind in kinds_in(at(run, key))]
+        engine = [module_of(run.engine.name)] if self.engine else []
+        return [f"isheep/stages/{self.name}.py", *kinds, *engine, *self.code(run)]
+
+    def rounds(self, run: Run) -> range:
+        """Return the rounds in which a run has it, if it has it."""
+        first, last = {
+            "round": (0, run.rounds),
+            "trained": (1, run.rounds + 1),
+            "model": (0, run.rounds + 1),
+            "once": (0, 1),
+        }[self.of]
+        return range(first, last)
+
+    def upstream(self, at: Round) -> Iterator[Read]:
+        """Yield all that it reads of other stages, the model that it runs included."""
+        for reads in self.reads(at).values():
+            yield from [reads] if isinstance(reads, Read) else reads
+        if self.model is not None:
+            yield at.model(self.model(at.run, at.i))
+
+
+def current(run: Run, i: int) -> int:
+    """Return which model works in round i: iter_i."""
+    return i
+
+
+def base(run: Run, i: int) -> int:
+    """Return which model others are compared with: iter_0."""
+    return 0
+
+
+def template(run: Run) -> list[str]:
+    """Return the file of the chat template, when the settings give one."""
+    return [run.model.chat_template] if run.model.chat_template else []

@@ -1,0 +1,40 @@
+"""Stage evaluate_model: the model answers the items of every benchmark."""
+
+from __future__ import annotations
+
+from isheep.config.evaluation import benchmark_data
+from isheep.evaluation import stage as asking
+from isheep.runner import stage
+from isheep.runner.dispatch import Send
+from isheep.stages.base import Stage, current, template
+
+STAGE = Stage(
+    "evaluate_model",
+    about="has iter_i answer the benchmarks",
+    place=100,
+    folder="iter_{i}/evaluation",
+    makes=("answers.jsonl",),
+    of="model",
+    settings=("seed", "model", "engine", "outputs.plain", "evaluation.benchmarks"),
+    files=lambda run: [*benchmark_data(run.evaluation), *template(run)],
+    model=current,
+    machine="evaluate",
+    shards="whole",
+    present=lambda run: bool(run.evaluation.on),
+    engine=True,
+)
+
+
+class Work(stage.Work):
+    """Asks all benchmarks at once, turn after turn."""
+
+    def requests(self, send: Send) -> None:
+        """Send what the benchmarks ask, until no item has an open turn."""
+        benchmarks, _ = asking.load(self.run.evaluation)
+        template = self.template if self.knows_template(self.job.round) else None
+        to_engine = asking.to_engine(send, template, self.run.outputs.plain, self.run.seed)
+        self.rows = asking.ask(benchmarks, "model", to_engine, shard=self.job.shard)
+
+    def finish(self) -> stage.Made:
+        """Return the answers."""
+        return {"rows": self.rows}

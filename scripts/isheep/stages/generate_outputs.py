@@ -1,0 +1,61 @@
+"""Stage generate_outputs: the model answers every prompt once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isheep.config.run import Run
+from isheep.config.section import deciding
+from isheep.data.rows import read_rows
+from isheep.outputs import answers
+from isheep.runner import stage
+from isheep.runner.code import kinds_in
+from isheep.runner.dispatch import Send
+from isheep.runner.job import Job
+from isheep.stages.base import Stage, current, template
+
+
+def _style(run: Run) -> dict[str, Any]:
+    """Return what a style's own settings say beside those of every style; rules come after the answers."""
+    return {"outputs": {key: value for key, value in deciding(run.outputs).items() if key != "rules"}}
+
+
+STAGE = Stage(
+    "generate_outputs",
+    about="has the model answer every prompt",
+    place=20,
+    folder="d_{i}",
+    makes=("outputs.jsonl", "outputs.funnel.json"),
+    settings=("seed", "model", "engine", "outputs.sampling", "outputs.plain"),
+    reads=lambda at: {"rows": at.rows_before("generate_outputs")},
+    derives=_style,
+    code=lambda run: kinds_in(run.outputs),
+    files=lambda run: [*run.outputs.files, *template(run)],
+    model=current,
+    machine="generate",
+    shards="whole",
+    needs=lambda run: ("instruction", "input"),
+    adds=lambda run: ("output", "finish_reason", "stop_reason", "prompt_tokens", "output_tokens"),
+    engine=True,
+)
+
+
+class Work(stage.Work):
+    """Asks for one answer to each prompt."""
+
+    def __init__(self, this: Job) -> None:
+        super().__init__(this)
+        self.prompts = list(read_rows(this.input.rows))
+
+    def requests(self, send: Send) -> None:
+        """Send every prompt as the model is addressed."""
+        plain = None if self.knows_template(self.job.round) else self.run.outputs.plain
+        prompts = self.job.part(self.prompts)
+        asked = answers.requests(prompts, self.run.outputs, self.template, plain, self.run.seed, self.job.round)
+        self.results = send(list(asked))
+
+    def finish(self) -> stage.Made:
+        """Return the prompts with their outputs."""
+        rows, funnel = answers.answer(self.prompts, self.results.__getitem__, self.job.round)
+        funnel.counts = answers.token_counts(rows)
+        return {"funnel": funnel, "rows": rows}

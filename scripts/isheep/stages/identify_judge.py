@@ -1,0 +1,39 @@
+"""Stage identify_judge: the hash of the evaluation's own judge, where it has one that runs here."""
+
+from __future__ import annotations
+
+from isheep.config.evaluation import judge_weights
+from isheep.config.run import Run
+from isheep.data.files import digest
+from isheep.runner.job import Job
+from isheep.runner.stage import Made
+from isheep.serving import models
+from isheep.stages.base import Stage
+
+
+def _source(run: Run) -> list[str | bool | None]:
+    model = judge_weights(run.evaluation)
+    return [model.path, model.hub, model.revision, model.gguf, run.engine.name == "fake"] if model else []
+
+
+STAGE = Stage(
+    "identify_judge",
+    about="hashes the weights and tokenizer of the evaluation's own judge",
+    place=1,
+    folder="iter_{i}/evaluation",
+    makes=("judge.json",),
+    of="once",
+    decides=_source,
+    weights=lambda run: judge_weights(run.evaluation),
+    machine="merge",
+    present=lambda run: run.evaluation.is_judged and judge_weights(run.evaluation) is not None,
+)
+
+
+def make(this: Job) -> Made:
+    """Return the identity of the judge."""
+    judge = this.run.evaluation.judge
+    if this.model_folder is None:
+        return {"identity": {"sha256": digest("the fake engine's judge"), "files": {}}}
+    models.check_folder(this.model_folder, judge.model, (judge.engine or this.run.engine).context_length)
+    return {"identity": models.identity(this.model_folder)}

@@ -1,0 +1,27 @@
+"""Stage select_data: the rows that train the next model, d_i."""
+
+from __future__ import annotations
+
+from isheep.data.rows import read_rows
+from isheep.runner.job import Job
+from isheep.runner.stage import Made
+from isheep.select.rows import select
+from isheep.stages.base import Stage
+
+STAGE = Stage(
+    "select_data",
+    about="keeps the best rows",
+    place=50,
+    folder="d_{i}",
+    makes=("selected.jsonl", "selected.rejected.jsonl", "selected.funnel.json"),
+    settings=("select",),
+    reads=lambda at: {"rows": at.rows_before("select_data")},
+    needs=lambda run: run.select.columns,
+    adds=lambda run: (),
+)
+
+
+def make(this: Job) -> Made:
+    """Return the rows that are kept, and the others."""
+    kept, rejected, funnel = select(list(read_rows(this.input.rows)), this.run.select, this.round)
+    return {"rejected": rejected, "funnel": funnel, "rows": kept}

@@ -1,0 +1,54 @@
+"""The table of stages: every module of this package that declares one, in their order."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+
+import isheep.stages
+from isheep.config.run import Run
+from isheep.stages.base import Round, Stage
+
+
+class Table:
+    """The stages by name, in the order of their places."""
+
+    def __init__(self, stages: list[Stage]) -> None:
+        self._stages = {stage.name: stage for stage in sorted(stages, key=lambda stage: stage.place)}
+
+    def __getitem__(self, name: str) -> Stage:
+        return self._stages[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._stages
+
+    def __iter__(self) -> Iterator[Stage]:
+        return iter(self._stages.values())
+
+    def row_stages(self, run: Run | None = None) -> list[Stage]:
+        """Return the stages that pass rows on, first to last: all of them, or those that a run has."""
+        return [stage for stage in self if stage.passes_rows and (run is None or stage.present(run))]
+
+    def of_run(self, run: Run) -> Iterator[tuple[Stage, int]]:
+        """Yield every stage of a run with its round, in an order in which they can run.
+
+        The turn of iter_i: it is trained and merged, then measured, then makes d_i.
+        """
+        present = [stage for stage in self if stage.present(run)]
+        for i in range(run.rounds + 1):
+            for of in ("once", "trained", "model", "round"):
+                yield from ((stage, i) for stage in present if stage.of == of and i in stage.rounds(run))
+
+    def at(self, run: Run, i: int) -> Round:
+        """Return a round of a run, as declarations see it."""
+        return Round(run, i, self)
+
+
+@cache
+def table() -> Table:
+    """Return the table of all stages: a module of this package declares one by the name `STAGE`."""
+    modules = pkgutil.iter_modules(isheep.stages.__path__, "isheep.stages.")
+    found = (getattr(import_module(module.name), "STAGE", None) for module in modules)
+    return Table([stage for stage in found if stage is not None])

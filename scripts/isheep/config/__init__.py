@@ -1,7 +1,7 @@
-"""The settings: sections by themselves, and what reads a whole config file.
+"""The settings. What reads a whole config file stands in `file` and is fetched when it is first asked for.
 
-Kinds import sections from here, and a run's settings are made of kinds: whatever needs a whole run is imported when it
-is asked for, or it would be a circle.
+Kinds (benchmarks, say) are built on sections, and the whole is built of kinds: importing one section must not import
+all of them.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from isheep.config.file import RUN_NAME, Config, Shards, load
+    from isheep.config.file import RUN_NAME, Config, Shards, load, resolve
 
-__all__ = ["RUN_NAME", "Config", "Shards", "load"]
+__all__ = ["RUN_NAME", "Config", "Shards", "load", "resolve"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module("isheep.config.file"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("isheep.config.file"), name)

@@ -31,8 +31,11 @@ class _Alarms(Section):
 
 def _family() -> dict[str, Any]:
     """Return a setting for every alarm of the package isheep.health.alarms: name, type and default."""
-    every = sorted(sections("isheep.health.alarms"), key=lambda named: (named[1].place, named[0]))
-    return {name: (alarm, Field(alarm(), description=getdoc(alarm).partition("\n")[0])) for name, alarm in every}
+    family: dict[str, Any] = {}
+    for name, alarm in sorted(sections("isheep.health.alarms"), key=lambda named: (named[1].place, named[0])):
+        about = (getdoc(alarm) or "").partition("\n")[0]
+        family[name] = (alarm, Field(alarm(), description=about))
+    return family
 
 
 if TYPE_CHECKING:

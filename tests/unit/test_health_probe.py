@@ -10,7 +10,8 @@ import tiny_llama
 
 from isheep.config.engine import Engine
 from isheep.config.stages import Plain
-from isheep.health.probe import engine_for, probe
+from isheep.health.probe import Prober, engine_for, gather, request
+from isheep.runner.dispatch import Dispatcher
 from isheep.runner.journal import Journal
 from isheep.serving import engines
 from isheep.serving.chat import address
@@ -31,10 +32,11 @@ def run(engine, folder, rows=ROWS, plain: Plain | None = None, fingerprint: str 
 
     def open_engine():
         opened.append(engine)
-        return engine
+        return Prober(engine)
 
     with Journal(folder, fingerprint, "stage") as journal:
-        return probe(rows, engine.template, plain, journal, open_engine), opened
+        readings = Dispatcher(journal, open_engine).send(request(row, engine.template, plain) for row in rows)
+        return gather(rows, [readings[row["id"]] for row in rows]), opened
 
 
 def test_the_engine_that_probes_is_transformers_one_text_at_a_time():

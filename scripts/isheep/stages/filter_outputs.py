@@ -20,6 +20,7 @@ STAGE = Stage(
     present=lambda run: bool(resolve("outputs", run.outputs.rules)),
     needs=lambda run: ("instruction", "input", "output", "finish_reason"),
     adds=lambda run: (),
+    code=lambda run: ("isheep/filters",),
 )
 
 

@@ -35,6 +35,7 @@ STAGE = Stage(
     machine="generate",
     shards="first",
     adds=lambda run: ("id", "round", "request", "seeds", "instruction", "input"),
+    code=lambda run: ("isheep/filters",),
     engine=True,
 )
 

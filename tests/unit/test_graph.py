@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from isheep.config import load
-from isheep.workflow.graph import Graph
+from isheep.data.files import write_json
+from isheep.errors import UserError
+from isheep.workflow.graph import Graph, check_columns
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE = {"engine": {"name": "fake"}, "train": {"trainer": "fake"}, "rounds": 2}
@@ -21,8 +23,21 @@ def graph(shards: dict | None = None, **runs: dict) -> Graph:
     return Graph(load({"runs": described, "shards": shards or {}}, ROOT), ROOT)
 
 
+def upstream(made: Graph, stage: str, i: int) -> list[tuple[str, int]]:
+    return [(read.stage, read.i) for read in made.upstream("a", stage, i)]
+
+
+def finish(made: Graph, run: str, stage: str, i: int, **observed: object) -> None:
+    """Put a result and its record into a run's folder, as the stage's job would."""
+    folder = Path("results") / run / made.table[stage].folder.format(i=i)
+    (folder / "records").mkdir(parents=True, exist_ok=True)
+    (folder / made.table[stage].makes[0]).touch()
+    decided_by = made.digest(run, stage, i)
+    write_json(folder / "records" / f"{stage}.json", {"observed": {"decided_by": decided_by, **observed}})
+
+
 def test_runs_that_differ_in_selection_share_the_data_of_round_0_only():
-    both = graph(a={"select": {"kind": "none"}}, b={"select": {"kind": "top_k", "k": 5}})
+    both = graph(a={"select": {"kind": "top_k", "k": 4}}, b={"select": {"kind": "top_k", "k": 5}})
     for stage in ("identify_model", "generate_prompts", "generate_outputs", "filter_outputs", "assess_outputs"):
         assert both.result("b", stage, 0).startswith("results/a/")
     assert both.result("b", "select_data", 0).startswith("results/b/")
@@ -37,12 +52,25 @@ def test_a_run_with_a_judge_stands_beside_one_without():
     assert both.result("b", "select_data", 0).startswith("results/a/")
 
 
-def test_a_result_that_exists_is_used_before_an_earlier_run_makes_it_again():
-    Path("results/b/d_0").mkdir(parents=True)
-    Path("results/b/d_0/prompts.jsonl").touch()
+def test_what_is_finished_is_used_wherever_it_is_and_the_run_s_own_before_another_s():
+    finish(graph(a={}, b={}), "b", "generate_prompts", 0)
     both = graph(a={}, b={})
     assert both.result("a", "generate_prompts", 0) == "results/b/d_0/prompts.jsonl"
     assert both.result("b", "generate_outputs", 0).startswith("results/a/")
+    finish(both, "a", "generate_prompts", 0)
+    both = graph(a={}, b={})
+    assert [both.owner(run, "generate_prompts", 0) for run in "ab"] == ["a", "b"]
+
+
+def test_a_result_of_other_settings_in_another_run_s_folder_is_not_taken_for_an_equal_one():
+    finish(graph(a={}, b={"seed": 7}), "b", "generate_prompts", 0)
+    assert graph(a={}, b={}).owner("a", "generate_prompts", 0) == "a"
+
+
+def test_a_run_that_has_begun_a_stage_goes_on_with_it():
+    Path("results/b/d_0/.work/generate_prompts").mkdir(parents=True)
+    both = graph(a={}, b={})
+    assert [both.owner(run, "generate_prompts", 0) for run in "ab"] == ["b", "b"]
 
 
 @pytest.mark.parametrize(
@@ -58,35 +86,62 @@ def test_a_difference_upstream_is_never_shared(change):
     "change", [{"rounds": 5}, {"engine": {"name": "fake", "max_num_seqs": 2}}, {"resources": {"train": {"gpus": 8}}}]
 )
 def test_what_decides_no_result_does_not_keep_runs_apart(change):
-    assert graph(a={}, b=change).identity("b", 2) == "results/a/iter_2/identity.json"
+    assert graph(a={}, b=change).owner("b", "merge_model", 2) == "a"
 
 
 def test_the_judge_and_the_start_follow_the_settings():
     one = graph(a={"assess": {"model": "current"}, "train": {"trainer": "fake", "start_from": "previous"}})
-    assert list(one.upstream("a", "assess_outputs", 1)) == [("filter_outputs", 1), ("merge_model", 1)]
-    assert list(one.upstream("a", "train_adapter", 2)) == [("select_data", 1), ("merge_model", 1)]
+    assert upstream(one, "assess_outputs", 1) == [("filter_outputs", 1), ("merge_model", 1)]
+    assert upstream(one, "train_adapter", 2) == [("select_data", 1), ("merge_model", 1)]
     base = graph(a={})
-    assert list(base.upstream("a", "assess_outputs", 1)) == [("filter_outputs", 1), ("identify_model", 0)]
-    assert list(base.upstream("a", "train_adapter", 2)) == [("select_data", 1), ("identify_model", 0)]
+    assert upstream(base, "assess_outputs", 1) == [("filter_outputs", 1), ("identify_model", 0)]
+    assert upstream(base, "train_adapter", 2) == [("select_data", 1), ("identify_model", 0)]
 
 
-def test_a_finished_stage_keeps_its_shard_count():
-    assert len(graph({"generate_outputs": 4}, a={}).shards("a", "generate_outputs", 0)) == 4
-    Path("results/a/d_0/.shards/generate_outputs").mkdir(parents=True)
-    Path("results/a/d_0/outputs.jsonl").touch()
+def test_a_finished_stage_keeps_its_shards_and_loses_nothing_with_their_folder():
+    split = graph({"generate_outputs": 4}, a={})
+    assert len(split.shards("a", "generate_outputs", 0)) == 4
+    finish(split, "a", "generate_outputs", 0, shards=[{"seconds": 1.0, "gpus": 0}] * 3)
     assert graph({"generate_outputs": 4}, a={}).shards("a", "generate_outputs", 0) == []
-    Path("results/a/d_0/.shards/generate_outputs/count").write_text("4\n")
-    assert len(graph({"generate_outputs": 2}, a={}).shards("a", "generate_outputs", 0)) == 4
+    folder = Path("results/a/d_0/.shards/generate_outputs")
+    folder.mkdir(parents=True)
+    for shard in (1, 2, 3):
+        (folder / f"shard-{shard}-of-3.done").touch()
+    assert len(graph({"generate_outputs": 4}, a={}).shards("a", "generate_outputs", 0)) == 3
+
+
+def test_a_stage_that_a_run_does_not_have_is_absent_and_its_rows_pass_by():
+    bare = graph(a={"outputs": {"rules": ["none"]}, "assess": {"assessors": []}, "select": {"kind": "none"}})
+    names = {stage for stage, _ in bare.stages("a")}
+    assert not names & {"filter_outputs", "assess_outputs", "select_data"}
+    assert bare.data("a", 0) == "results/a/d_0/outputs.jsonl"
+    assert upstream(bare, "train_adapter", 1)[0] == ("generate_outputs", 0)
+    unfiltered = graph(a={"outputs": {"rules": ["none"]}})
+    assert upstream(unfiltered, "assess_outputs", 1)[0] == ("generate_outputs", 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"assess": {"assessors": []}}, "select: no stage before select_data adds the column 'quality'"),
+        ({"select": {"kind": "top_k", "column": "nice"}}, "select: no stage before select_data adds the column 'nice'"),
+    ],
+)
+def test_columns_that_no_stage_adds_are_refused_with_one_line(settings, message):
+    made = graph(a=settings)
+    with pytest.raises(UserError) as told:
+        check_columns(made.table, made.config.runs["a"])
+    assert str(told.value).startswith(message) and "\n" not in str(told.value)
 
 
 def test_health_of_a_round_reads_the_rounds_before_and_the_first_probe():
     one = graph(a={})
-    assert list(one.upstream("a", "measure_data", 2)) == [
-        *[("generate_outputs", 2), ("assess_outputs", 2)],
-        *[("select_data", 0), ("select_data", 1), ("select_data", 2)],
-        *[("probe_data", 2), ("probe_data", 0)],
+    assert upstream(one, "measure_data", 2) == [
+        *[("generate_outputs", 2), ("assess_outputs", 2), ("select_data", 2)],
+        *[("select_data", 0), ("select_data", 1)],
+        *[("probe_data", 2), ("probe_data", 0)] * 2,
     ]
-    assert list(one.upstream("a", "measure_data", 0))[-1] == ("probe_data", 0)
+    assert upstream(one, "measure_data", 0)[-1] == ("probe_data", 0)
     assert {"results/a/d_0/health.json", "results/a/d_1/health.json"} <= set(one.targets())
 
 

@@ -8,22 +8,30 @@ import pytest
 from isheep.config.run import Run
 from isheep.errors import UserError
 from isheep.prompts import maker as prompts
-from isheep.serving.engines.base import Completion
 from isheep.serving.engines.fake import FakeEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+META = str(ROOT / "config/prompts/meta.txt")
+FILES = {"seeds": {"path": str(ROOT / "config/seeds/isheep.jsonl")}}
+
+
 def run(**changes) -> Run:
-    base = {"rows": 30, "shots": 3, "tasks_per_request": 5, "sampling": {"max_tokens": 400}}
+    base = {
+        "meta_prompt": str(ROOT / "config/prompts/meta.txt"),
+        "rows": 30,
+        "shots": 3,
+        "tasks_per_request": 5,
+        "sampling": {"max_tokens": 400},
+    }
     return Run.model_validate(
-        {"engine": {"name": "fake"}, "train": {"trainer": "fake"}, "prompts": {**base, **changes}}
+        {"engine": {"name": "fake"}, "train": {"trainer": "fake"}, "prompts": {**base, **changes}, **FILES}
     )
 
 
 def maker(settings: Run, round_number: int = 0) -> prompts.PromptMaker:
-    files = (ROOT / "config/seeds/isheep.jsonl", ROOT / "config/prompts/meta.txt")
-    return prompts.PromptMaker.of(settings, round_number, *map(str, files))
+    return prompts.PromptMaker.of(settings, round_number)
 
 
 class Served:
@@ -31,16 +39,14 @@ class Served:
 
     def __init__(self, settings: Run, seed: int) -> None:
         self.engine = FakeEngine(settings.engine, settings.model, "model")
-        self.done: dict[str, Completion] = {}
         self.draw = random.Random(seed)
 
-    def complete(self, requests):
-        requests = list(requests)
+    def send(self, requests):
         self.draw.shuffle(requests)
-        self.done.update((result.id, result) for result in self.engine.complete(requests))
+        return {result.id: result for result in self.engine.complete(requests)}
 
     def gather(self, made: prompts.PromptMaker, earlier=()) -> prompts.Collected:
-        return prompts.gather(made, self.complete, self.done.__getitem__, earlier)
+        return prompts.gather(made, self.send, earlier)
 
 
 def test_the_rows_do_not_depend_on_the_order_of_answers():

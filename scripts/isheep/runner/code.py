@@ -14,7 +14,7 @@ import tokenize
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from isheep.config.section import Section
 from isheep.data.files import digest, digest_file
@@ -43,13 +43,13 @@ def code_digest(*modules: str) -> str:
 
 
 def code_files(*modules: str) -> dict[str, str]:
-    """Return the sha256 of every file behind `code_digest`, by its path relative to the folder of scripts."""
-    found: set[Path] = set()
+    """Return the sha256 of what decides in every file behind `code_digest`, by its path in the folder of scripts."""
+    found: dict[Path, str] = {}
     for module in modules:
         path = PACKAGE.parent / module
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             _follow(file, found)
-    return {str(file.relative_to(PACKAGE.parent)): digest_source(file) for file in sorted(found)}
+    return {str(file.relative_to(PACKAGE.parent)): found[file] for file in sorted(found)}
 
 
 def kinds_in(value: Any) -> list[str]:
@@ -62,10 +62,25 @@ def kinds_in(value: Any) -> list[str]:
     return [kind for each in values for kind in kinds_in(each)]
 
 
+class Module(NamedTuple):
+    """A module as digests see it: the sha256 of its code, the names it imports, the files it is made of besides."""
+
+    sha256: str
+    imports: tuple[str, ...]
+    assets: tuple[str, ...]
+
+
 @cache
-def digest_source(file: Path) -> str:
-    """Return the sha256 of what decides in a file: all of it, or of a module its code alone."""
-    return digest(code_of(file.read_text(encoding="utf-8"))) if file.suffix == ".py" else digest_file(file)
+def module_of(source: str) -> Module:
+    """Return what a digest needs of a module's source."""
+    tree = ast.parse(source)
+    return Module(digest(code_of(source)), tuple(_imports(tree)), tuple(_assets(tree)))
+
+
+@cache
+def read(file: Path) -> str:
+    """Return the source of a module."""
+    return file.read_text(encoding="utf-8")
 
 
 def code_of(source: str) -> str:
@@ -114,46 +129,40 @@ def _within(span: Span, other: Span) -> bool:
     return span != other and other[0] <= span[0] and span[1] <= other[1]
 
 
-def _follow(file: Path, found: set[Path]) -> None:
+def _follow(file: Path, found: dict[Path, str]) -> None:
     if file in found:
         return
-    found.add(file)
-    if file.suffix == ".py":
-        for used in _uses(file):
-            _follow(used, found)
+    if file.suffix != ".py":
+        found[file] = digest_file(file)
+        return
+    module = module_of(read(file))
+    found[file] = module.sha256
+    for used in (*map(file.with_name, module.assets), *filter(None, map(_file_of, module.imports))):
+        _follow(used, found)
 
 
-@cache
-def _uses(file: Path) -> tuple[Path, ...]:
-    return (*(file.with_name(name) for name in _assets(file)), *_imports(file))
-
-
-def _tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"))
-
-
-def _assets(file: Path) -> Iterator[str]:
-    for node in ast.walk(_tree(file)):
+def _assets(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == "ASSETS" for to in node.targets):
             yield from ast.literal_eval(node.value)
 
 
-def _imports(file: Path) -> Iterator[Path]:
-    for node in ast.walk(_tree(file)):
+def _imports(tree: ast.Module) -> Iterator[str]:
+    """Yield the dotted names within this package that a module imports; `from a import b` may mean the module a.b."""
+    for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            if name.split(".")[0] == "isheep" and (found := _module_file(name.split(".")[1:])):
-                yield found
+        yield from (name for name in names if name.split(".")[0] == "isheep")
 
 
-def _module_file(parts: list[str]) -> Path | None:
-    base = PACKAGE.joinpath(*parts)
-    for file in (base.with_suffix(".py"), base / "__init__.py") if parts else ():
-        if file.exists():
+@cache
+def _file_of(name: str) -> Path | None:
+    base = PACKAGE.joinpath(*name.split(".")[1:])
+    for file in (base.with_suffix(".py"), base / "__init__.py"):
+        if base != PACKAGE and file.exists():
             dotted = ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
             return None if any(f"{dotted}.".startswith(f"{plumbing}.") for plumbing in PLUMBING) else file
     return None

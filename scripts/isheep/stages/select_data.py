@@ -16,6 +16,7 @@ STAGE = Stage(
     makes=("selected.jsonl", "selected.rejected.jsonl", "selected.funnel.json"),
     settings=("select",),
     reads=lambda at: {"rows": at.rows_before("select_data")},
+    present=lambda run: run.select.kind != "none",
     needs=lambda run: run.select.columns,
     adds=lambda run: (),
 )

@@ -13,7 +13,7 @@ from typing import Any
 from isheep.config.model import Model
 from isheep.config.train import Merge, Train
 from isheep.data.files import digest, publish, write_json
-from isheep.data.rows import Row
+from isheep.data.rows import Row, read_rows
 from isheep.errors import UserError
 from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
 from isheep.training.encode import split_heldout
@@ -22,6 +22,21 @@ from isheep.training.trainer import total_steps
 WIDTH = 16
 LAYERS = ("layers.0", "layers.1")
 WEIGHTS = "model.safetensors"
+
+
+def launch(
+    settings: Train,
+    model: Model,
+    model_folder: Path | None,
+    rows_file: Path,
+    out: Path,
+    work: Path,
+    seed: int,
+    threads: int,
+    gpus: int,
+) -> dict[str, Any]:
+    """Train in this process; parameters and result are those of `training.launch.launch`."""
+    return train(settings, model, model_folder, list(read_rows(rows_file)), out, work, seed, threads)
 
 
 def train(

@@ -18,7 +18,7 @@ from isheep.config.train import Train
 from isheep.data.files import read_json, write_json
 from isheep.data.rows import read_rows
 from isheep.errors import UserError
-from isheep.training import fake, sft
+from isheep.training import sft
 
 logger = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
@@ -56,8 +56,6 @@ def launch(
     RuntimeError
         A training process failed in a way that is nobody's setting; the message holds its error line.
     """
-    if settings.trainer == "fake":
-        return fake.train(settings, model, model_folder, list(read_rows(rows_file)), out, work, seed, threads)
     processes = count_processes(settings, gpus)
     sft.check_batch(settings, processes)
     check_gpus(processes, gpus)

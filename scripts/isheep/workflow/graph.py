@@ -102,6 +102,10 @@ class Graph:
         wanted = self.table[stage].reads(self._at(run, i))[name]
         return self._file(run, wanted) if isinstance(wanted, Read) else [self._file(run, read) for read in wanted]
 
+    def upstream(self, run: str, stage: str, i: int) -> list[Read]:
+        """Return all that a stage of round `i` reads of others, the model that it runs included."""
+        return list(self.table[stage].upstream(self._at(run, i)))
+
     def data(self, run: str, i: int) -> str:
         """Return d_i as it trains a model."""
         return self._file(run, self._at(run, i).data(i))
@@ -135,7 +139,7 @@ class Graph:
                 "settings": self.settings(run, stage),
                 "decides": declared.decides(self.config.runs[run]),
                 "files": self.files(run, stage),
-                "upstream": [self.digest(run, read.stage, read.i) for read in declared.upstream(self._at(run, i))],
+                "upstream": [self.digest(run, read.stage, read.i) for read in self.upstream(run, stage, i)],
             }
         )
 

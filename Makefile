@@ -121,8 +121,9 @@ format: env ## format Python and Snakemake files
 	snakefmt Snakefile rules
 
 .PHONY: config
-config: env ## config/schema.json, config/defaults.yaml, docs/config.md from the settings' classes
+config: env ## config/schema.json, config/defaults.yaml, docs/config.md and docs/stages.md from the code
 	@python -m isheep.config.generate
+	python -m isheep.stages
 
 .PHONY: clean
 clean: ## remove results, logs, fetched models and data, and Snakemake's notes (not the environment)

@@ -52,8 +52,8 @@ def reads(stage, name, of=0):
 
 
 def files(stage):
-    """Input function: the user's files that a stage reads."""
-    return lambda wildcards: graph.files(wildcards.run, stage)
+    """Input function: the user's files that a stage reads. Their content decides, in params; their time does not."""
+    return ancient(lambda wildcards: graph.files(wildcards.run, stage))
 
 
 def runs_model(stage):
@@ -89,6 +89,9 @@ def decides(stage):
     params = {
         "settings": lambda wildcards: graph.settings(wildcards.run, stage),
         "code": lambda wildcards: graph.code(wildcards.run, stage),
+        "reads": lambda wildcards: graph.refers(
+            wildcards.run, stage, int(wildcards.get("i", 0))
+        ),
     }
     declared = graph.table[stage]
     if declared.model or declared.weights:

@@ -41,7 +41,6 @@ def test_a_section_of_another_kind_replaces_the_whole_section(root):
         ({"preset": "smal"}, "runs.a.preset: there is no models/smal.yaml; did you mean 'small'?"),
         ({"recipe": "x"}, "runs.a.recipe: there is no recipes/x.yaml (known: other)"),
         ({"select": {"kind": "threshold", "above": {"quality": 11}}}, "select: quality above 11.0 can never be met"),
-        ({"select": {"kind": "quantile", "column": "charm"}}, "no assessor makes the column 'charm'"),
         ({"model": {"path": "x", "hub": "y"}}, "give one of path, hub and gguf, not path and hub"),
         ({"engine": {"name": "fake", "context_length": 256}}, "leaves no room for a prompt in engine.context_length"),
         ({"engine": {"name": "vllm"}}, "the fake engine and the fake trainer go together"),

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from isheep.config import load
-from isheep.data.files import write_json
+from isheep.data.files import digest, write_json
 from isheep.errors import UserError
+from isheep.runner.portable import shipped
+from isheep.stages.base import Read
 from isheep.workflow.graph import Graph, check_columns
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,12 +30,24 @@ def upstream(made: Graph, stage: str, i: int) -> list[tuple[str, int]]:
 
 
 def finish(made: Graph, run: str, stage: str, i: int, **observed: object) -> None:
-    """Put a result and its record into a run's folder, as the stage's job would."""
+    """Put a result and its record into a run's folder, and all that it is made of, as the stages' jobs would."""
+    inputs = {shipped(file): sha256 for file, sha256 in made.contents(run, stage).items()}
+    for read in made.upstream(run, stage, i):
+        if not Path(path := own(made, run, read)).exists():
+            finish(made, run, read.stage, read.i)
+        inputs[path] = digest(path)
     folder = Path("results") / run / made.table[stage].folder.format(i=i)
     (folder / "records").mkdir(parents=True, exist_ok=True)
-    (folder / made.table[stage].makes[0]).touch()
-    decided_by = made.digest(run, stage, i)
-    write_json(folder / "records" / f"{stage}.json", {"observed": {"decided_by": decided_by, **observed}})
+    outputs = {str(folder / name): digest(str(folder / name)) for name in made.table[stage].makes}
+    for file in outputs:
+        Path(file).touch()
+    record = {"settings": made.settings(run, stage), "inputs": inputs, "outputs": outputs}
+    write_json(folder / "records" / f"{stage}.json", {"made": record, "observed": observed})
+
+
+def own(made: Graph, run: str, read: Read) -> str:
+    stage = made.table[read.stage]
+    return f"results/{run}/{stage.folder.format(i=read.i)}/{read.file or stage.makes[0]}"
 
 
 def test_runs_that_differ_in_selection_share_the_data_of_round_0_only():
@@ -60,6 +74,32 @@ def test_what_is_finished_is_used_wherever_it_is_and_the_run_s_own_before_anothe
     finish(both, "a", "generate_prompts", 0)
     both = graph(a={}, b={})
     assert [both.owner(run, "generate_prompts", 0) for run in "ab"] == ["a", "b"]
+
+
+def test_what_was_made_of_other_prompts_is_not_finished():
+    made = graph(a={})
+    finish(made, "a", "filter_outputs", 0)
+    assert graph(a={}).finished("a", "filter_outputs", 0) and graph(a={}).finished("a", "generate_outputs", 0)
+    changed = graph(a={"prompts": {"rows": 5}})
+    assert changed.finished("a", "generate_prompts", 0) is None
+    assert changed.finished("a", "filter_outputs", 0) is None
+
+
+def test_a_file_of_the_user_s_with_other_content_unfinishes_what_read_it():
+    Path("seeds.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
+    made = graph(a={"seeds": {"path": "seeds.jsonl"}})
+    finish(made, "a", "generate_prompts", 0)
+    assert graph(a={"seeds": {"path": "seeds.jsonl"}}).finished("a", "generate_prompts", 0)
+    before = made.refers("a", "generate_prompts", 0)
+    Path("seeds.jsonl").write_text('{"instruction": "a", "output": "c"}\n')
+    made = graph(a={"seeds": {"path": "seeds.jsonl"}})
+    assert made.finished("a", "generate_prompts", 0) is None
+    assert made.refers("a", "generate_prompts", 0) != before
+
+
+def test_a_hundred_rounds_are_no_deep_recursion():
+    long = graph(a={"rounds": 100, "train": {"trainer": "fake", "start_from": "previous"}})
+    assert long.result("a", "merge_model", 100) == "results/a/iter_100/identity.json"
 
 
 def test_a_result_of_other_settings_in_another_run_s_folder_is_not_taken_for_an_equal_one():

@@ -9,15 +9,17 @@ import pytest
 from two_stages import FAKE, ROOT, Run
 
 from isheep.config import load
+from isheep.config.run import Run as Settings
 from isheep.data.files import contents_of, digest, write_json
 from isheep.data.rows import write_rows
 from isheep.data.values import differences
 from isheep.errors import UserError
 from isheep.proof.edits import explain
-from isheep.proof.results import Broken, Results, in_run, read_sealed, stage_key
+from isheep.proof.results import Broken, Results, read_sealed, stage_key
 from isheep.proof.stale import stale, stale_code, stale_page
 from isheep.proof.verify import verify
 from isheep.runner import code
+from isheep.runner.portable import in_run
 from isheep.serving.models import identity_of
 from isheep.workflow.graph import Graph
 
@@ -162,7 +164,7 @@ def test_settings_files_and_code_changed_since_are_named(run, monkeypatch):
     settings = {**FAKE, "seeds": {"path": "seeds.jsonl"}, "prompts": {"meta_prompt": "seeds.jsonl"}}
     graph = Graph(load({"runs": {"a": settings}}, ROOT), ROOT)
     now = graph.settings("a", "generate_prompts")
-    current = code.code_digest("generate_prompts.py")
+    current = graph.code("a", "generate_prompts")
     reads = ["iter_0/identity.json"]
     run.record("d_0", "generate_prompts", reads, ["d_0/prompts.jsonl"], settings=now, code=current)
     _, stages = verify(Results(run.results), threads=1)
@@ -183,8 +185,8 @@ def test_settings_files_and_code_changed_since_are_named(run, monkeypatch):
 
 def test_stale_code_names_the_files_that_changed():
     stages = {"d_0/select_data": {"stage": "select_data", "code": "0" * 64, "record": "results/a/d_0/records/x.json"}}
-    then = {**code.code_files("select_data.py"), "isheep/select/rows.py": "0" * 64}
-    (finding,) = stale_code(stages, then)
+    then = {**code.code_files("isheep/stages/select_data.py"), "isheep/select/rows.py": "0" * 64}
+    (finding,) = stale_code(stages, then, Settings())
     assert "(scripts/isheep/select/rows.py)" in finding.message
 
 

@@ -14,7 +14,7 @@ from isheep.proof.archive import recorded_models
 from isheep.proof.push import push
 from isheep.proof.reproduce import TOLERANCE
 from isheep.proof.results import Results
-from isheep.proof.stale import stale_code
+from isheep.proof.stale import recorded_run, stale_code
 from isheep.proof.verify import verify
 
 
@@ -24,7 +24,7 @@ def _verify(asked: argparse.Namespace) -> bool:
         results = Results(folder)
         base, judge = recorded_models(results)
         found, stages = verify(results, asked.threads, asked.base or base, asked.judge or judge)
-        if other := stale_code(stages, None):
+        if other := stale_code(stages, None, recorded_run(results.manifest)):
             found.notes.append(f"{len(other)} of {len(stages)} stages were made by other code than is here")
         print(*found.lines(), sep="\n")
         told.append(found.document())

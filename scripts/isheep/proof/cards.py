@@ -12,7 +12,7 @@ from typing import Any
 from isheep.data.files import read_json
 from isheep.data.rows import Row
 from isheep.filters import resolve
-from isheep.proof.results import in_run
+from isheep.runner.portable import in_run
 
 STAGES = {
     "generate_prompts": "prompts",

@@ -10,8 +10,10 @@ from typing import Any
 
 from isheep.data.values import differences
 from isheep.proof.numbers import Distance, distance
-from isheep.proof.results import Results, Sealed, in_run
-from isheep.proof.stale import code_behind
+from isheep.proof.results import Results, Sealed
+from isheep.proof.stale import modules_behind, recorded_run
+from isheep.runner.code import code_files
+from isheep.runner.portable import in_run
 
 IDENTICAL, CLOSE, DIFFERENT, MISSING = "identical", "close", "different", "missing"
 
@@ -100,7 +102,8 @@ def _causes(key: str, old: Sealed, new: Sealed) -> Iterator[str]:
         told = True
         files = [manifest["made"]["code"]["files"] for manifest in (old, new)]
         which = sorted(name for name in {*files[0], *files[1]} if files[0].get(name) != files[1].get(name))
-        which = [name for name in which if name in code_behind(ours["stage"])] or which
+        behind = code_files(*modules_behind(ours["stage"], recorded_run(old)))
+        which = [name for name in which if name in behind] or which
         yield f"other code ({', '.join(which[:3])}{f' and {len(which) - 3} more' if len(which) > 3 else ''})"
     if not changed and not told:
         yield "none is recorded: this stage does not repeat its bytes with this engine, dtype and device"

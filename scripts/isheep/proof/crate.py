@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from isheep.proof.results import in_run
+from isheep.runner.portable import in_run
 
 VERSION = "1.1"  # of RO-Crate: the one that the profile builds on
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"

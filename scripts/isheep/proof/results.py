@@ -44,12 +44,6 @@ def stage_key(record: str) -> str:
     return "/".join(part for part in PurePosixPath(record).with_suffix("").parts[2:] if part != "records")
 
 
-def in_run(recorded: str) -> str:
-    """Return the path of an artifact within the folder of its run; other paths stay as they are."""
-    parts = PurePosixPath(recorded).parts
-    return "/".join(parts[2:]) if parts[0] == "results" else recorded
-
-
 class Results:
     """A run's folder, which may have been moved or renamed, and the runs beside it.
 

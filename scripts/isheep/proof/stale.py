@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from isheep.config.run import Run
 from isheep.data.files import digest_file
 from isheep.data.values import differences
@@ -50,8 +52,16 @@ def stale(graph: Graph, run: str, stages: dict[str, Any], code: dict[str, str] |
     return found + stale_code(stages, code, graph.config.runs[run]) + stale_page(run, code)
 
 
-def stale_code(stages: dict[str, Any], code: dict[str, str] | None, run: Run) -> list[Finding]:
-    """Return a finding for every stage whose code is not the code that is here."""
+def stale_code(stages: dict[str, Any], code: dict[str, str] | None, run: Run | None) -> list[Finding]:
+    """Return a finding for every stage whose code is not the code that is here.
+
+    Parameters
+    ----------
+    stages, code
+        As of `stale`.
+    run
+        The run's settings, which say what code is behind a stage; without them nothing is known of it.
+    """
     found = []
     for key, told in stages.items():
         modules = modules_behind(told["stage"], run)
@@ -78,10 +88,18 @@ def _changed_code(now: dict[str, str], then: dict[str, str]) -> str:
     return named + (f" and {len(which) - 3} more" if len(which) > 3 else "")
 
 
-def modules_behind(stage: str, run: Run) -> list[str]:
+def recorded_run(manifest: dict[str, Any] | None) -> Run | None:
+    """Return the settings of a run as its manifest has them; None when they are not such as this version reads."""
+    try:
+        return Run.model_validate(manifest["made"]["settings"]) if manifest else None
+    except ValidationError:
+        return None
+
+
+def modules_behind(stage: str, run: Run | None) -> list[str]:
     """Return the modules behind a stage, or behind a script that is none; nothing for what is not known here."""
     if stage in table():
-        return table()[stage].modules(run)
+        return table()[stage].modules(run) if run else []
     script = f"{stage}.py"
     return [script] if (PACKAGE.parent / script).is_file() else []
 

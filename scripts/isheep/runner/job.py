@@ -75,6 +75,7 @@ class Job:
         if self.place:
             self.config  # noqa: B018 - the user's paths start where Snakemake works, the job's in its place
             os.chdir(self.place)
+        self._read = self._contents()
 
     def _from_place(self, files: Any) -> Files:
         def moved(path: str) -> str:
@@ -136,6 +137,17 @@ class Job:
     def seconds(self) -> float:
         """Seconds since the job started."""
         return round((datetime.now(UTC) - self.started).total_seconds(), 3)
+
+    def _contents(self) -> dict[str, str]:
+        """Return the sha256 of the user's files that the job reads."""
+        files: list[str] = self.input.get("files", [])
+        return {file: digest_artifact(file) for file in files}
+
+    def check_files(self) -> None:
+        """Raise UserError when a file of the user's was changed meanwhile: nobody knows what was read."""
+        for file, sha256 in self._contents().items():
+            if self._read[file] != sha256:
+                raise UserError(f"{file}: changed while {self.stage} read it; leave it as it is now and start again")
 
     def write_record(self) -> None:
         """Write beside the artifacts what made them; called last, so that a record vouches for whole outputs."""
@@ -208,6 +220,7 @@ def of(snakemake: Any, stage: str, kind: type[AnyJob] = Job) -> Iterator[AnyJob]
     job = kind(snakemake, stage)
     try:
         yield job
+        job.check_files()
         if job.output.get("record"):
             job.write_record()
     except UserError as error:

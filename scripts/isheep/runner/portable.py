@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from isheep.data.files import digest
@@ -67,3 +67,9 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
     if isinstance(value, list):
         return [renamed(child, names) for child in value]
     return names.get(value, value) if isinstance(value, str) else value
+
+
+def in_run(recorded: str) -> str:
+    """Return the path of an artifact within the folder of its run; other paths stay as they are."""
+    parts = PurePosixPath(recorded).parts
+    return "/".join(parts[2:]) if parts[0] == "results" else recorded

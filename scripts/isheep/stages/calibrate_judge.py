@@ -12,7 +12,8 @@ from isheep.stages.base import Stage
 
 
 def _files(run: Run) -> list[str]:
-    return [*benchmark_data(run.evaluation), run.evaluation.judge.calibration.path, *files_of_judge(run)]
+    judge = run.evaluation.judge
+    return [*benchmark_data(run.evaluation), *([judge.calibration.path] if judge else []), *files_of_judge(run)]
 
 
 STAGE = Stage(

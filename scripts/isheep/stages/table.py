@@ -49,6 +49,6 @@ class Table:
 @cache
 def table() -> Table:
     """Return the table of all stages: a module of this package declares one by the name `STAGE`."""
-    modules = pkgutil.iter_modules(isheep.stages.__path__, "isheep.stages.")
-    found = (getattr(import_module(module.name), "STAGE", None) for module in modules)
-    return Table([stage for stage in found if stage is not None])
+    names = (module.name for module in pkgutil.iter_modules(isheep.stages.__path__) if module.name != "__main__")
+    modules = (import_module(f"isheep.stages.{name}") for name in names)
+    return Table([module.STAGE for module in modules if hasattr(module, "STAGE")])

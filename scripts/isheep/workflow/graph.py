@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from isheep.config import Config
+from isheep.config.evaluation import FETCHED
 from isheep.config.model import Model
 from isheep.config.resources import Need
 from isheep.config.run import Run
 from isheep.config.section import at, deciding
-from isheep.data.files import digest, read_json
+from isheep.data.files import digest, digest_file, read_json
 from isheep.errors import UserError
 from isheep.runner.code import code_digest
-from isheep.runner.portable import renamed, shipped
+from isheep.runner.portable import in_run, portable, portable_places, renamed, shipped
 from isheep.stages.base import Read, Round
 from isheep.stages.table import Table, table
 
@@ -59,6 +60,11 @@ class Graph:
         self.owner = cache(self._owner)
         self.stages = cache(self._stages)
         self.finished = cache(self._finished)
+        self.content = cache(_content)
+        # In the order of the graph, so that a stage finds what it reads known: a hundred rounds need no deep recursion.
+        for run in config.runs:
+            for stage, i in self.stages(run):
+                self.owner(run, stage, i)
 
     # What decides a stage ------------------------------------------------------------------------------------------
 
@@ -78,6 +84,13 @@ class Graph:
     def files(self, run: str, stage: str) -> list[str]:
         """Return the user's files (templates, rubrics, seeds) that a stage reads."""
         return list(dict.fromkeys(self.table[stage].files(self.config.runs[run])))
+
+    def contents(self, run: str, stage: str) -> dict[str, str | None]:
+        """Return the sha256 of the user's files that a stage reads; None for one that is not there.
+
+        Those that the workflow fetches itself are left out: settings tell from where.
+        """
+        return {file: self.content(file) for file in self.files(run, stage) if not file.startswith(FETCHED)}
 
     def user_files(self, run: str) -> list[str]:
         """Return every file of the user's that a stage of the run reads."""
@@ -106,6 +119,12 @@ class Graph:
         """Return all that a stage of round `i` reads of others, the model that it runs included."""
         return list(self.table[stage].upstream(self._at(run, i)))
 
+    def refers(self, run: str, stage: str, i: int) -> list[str]:
+        """Return what a stage reads, whoever owns it: stages with their rounds, the user's files with their content."""
+        stages = [f"{read.stage} {read.i}" for read in self.upstream(run, stage, i)]
+        files = [f"{shipped(file)} {(sha256 or '')[:16]}" for file, sha256 in self.contents(run, stage).items()]
+        return [*stages, *files]
+
     def data(self, run: str, i: int) -> str:
         """Return d_i as it trains a model."""
         return self._file(run, self._at(run, i).data(i))
@@ -131,17 +150,15 @@ class Graph:
 
     def _digest(self, run: str, stage: str, i: int) -> str:
         """Return a digest of everything that decides a result: equal in two runs means equal results."""
-        declared = self.table[stage]
-        return digest(
-            {
-                "stage": stage,
-                "round": i,
-                "settings": self.settings(run, stage),
-                "decides": declared.decides(self.config.runs[run]),
-                "files": self.files(run, stage),
-                "upstream": [self.digest(run, read.stage, read.i) for read in self.upstream(run, stage, i)],
-            }
-        )
+        decides = {
+            "stage": stage,
+            "round": i,
+            "settings": self.settings(run, stage),
+            "decides": self.table[stage].decides(self.config.runs[run]),
+            "files": self.contents(run, stage),
+            "upstream": [self.digest(run, read.stage, read.i) for read in self.upstream(run, stage, i)],
+        }
+        return digest(decides)
 
     def _owner(self, run: str, stage: str, i: int) -> str:
         """Return the run whose folder holds a result, of those whose results would be equal.
@@ -163,14 +180,28 @@ class Graph:
         return next(finished, next(begun, equal[0]))
 
     def _finished(self, run: str, stage: str, i: int) -> dict[str, Any] | None:
-        """Return what was observed when a result in a run's own folder was made by what decides it now; else None."""
-        record = self.place / self._folder(run, stage, i) / "records" / f"{stage}.json"
+        """Return the record of a result in a run's own folder that is made of what decides it now; else None.
+
+        By content, not by time: its settings and the user's files are those of now, and each file that it read is the
+        one that the stage before it, finished in the same sense, has made.
+        """
         try:
-            observed: dict[str, Any] = read_json(record)["observed"]
+            record = read_json(self.place / self._folder(run, stage, i) / "records" / f"{stage}.json")
+            made, inputs = record["made"], {in_run(name): sha256 for name, sha256 in record["made"]["inputs"].items()}
         except (OSError, UserError, KeyError, TypeError):
             return None
-        there = (self.place / self._path(run, stage, i)).exists()
-        return observed if there and observed.get("decided_by") == self.digest(run, stage, i) else None
+        wanted = self.contents(run, stage)
+        names = {file: portable(file, sha256 or "") for file, sha256 in wanted.items()}
+        settings = renamed(self.settings(run, stage), names | portable_places(self.config.runs[run].model_dump()))
+        if settings != made["settings"] or not set(wanted.values()) <= set(inputs.values()):
+            return None
+        for read in self.upstream(run, stage, i):
+            before = self.finished(self.owner(run, read.stage, read.i), read.stage, read.i)
+            made_before = before["made"]["outputs"] if before else {}
+            path = self._file(run, read)
+            if path not in made_before or made_before[path] != inputs.get(in_run(path)):
+                return None
+        return record if (self.place / self._path(run, stage, i)).exists() else None
 
     def _folder(self, run: str, stage: str, i: int) -> str:
         return f"results/{run}/{self.table[stage].folder.format(i=i)}"
@@ -239,7 +270,7 @@ class Graph:
         made_by = self.finished(run, stage, i)
         folder = f"{self._folder(run, stage, i)}/.shards/{stage}"
         if made_by is not None:
-            count = len(made_by.get("shards", []))
+            count = len(made_by["observed"].get("shards", []))
         markers = [f"{folder}/shard-{shard}-of-{count}.done" for shard in range(1, count + 1)]
         gone = made_by is not None and not all((self.place / marker).exists() for marker in markers)
         return [] if gone else markers
@@ -278,6 +309,10 @@ class Graph:
 
 MEASURES = ("score_model", "measure_data")
 """Stages at the ends of the graph, which no later round reads."""
+
+
+def _content(file: str) -> str | None:
+    return digest_file(file) if Path(file).is_file() else None
 
 
 def check_columns(table: Table, run: Run) -> None:

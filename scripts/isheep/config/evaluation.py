@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from isheep.config.engine import Engine
-from isheep.config.files import File
 from isheep.config.model import Model
+from isheep.config.places import File
 from isheep.config.section import Section
 
 FETCHED = "data/hub/"

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import Field, ValidationError
 
-from isheep.config.files import Places
+from isheep.config.places import Places
 from isheep.config.run import Run
 from isheep.config.section import Section
 from isheep.errors import Problems, UserError

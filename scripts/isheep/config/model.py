@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from isheep.config.files import File
+from isheep.config.places import File
 from isheep.config.section import Section
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from isheep.config.files import File
 from isheep.config.kinds import union
+from isheep.config.places import File
 from isheep.config.section import Section
 
 if TYPE_CHECKING:

@@ -49,6 +49,8 @@ class Train(Section):
 class Merge(Section):
     """Stage merge_model: the adapter folded into the weights, and checked on real prompts."""
 
+    operational = frozenset({"tolerance"})
+
     dtype: Dtype = Field("float32", description="Number format of the merged weights.")
     tolerance: float | None = Field(
         None,

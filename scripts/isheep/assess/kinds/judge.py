@@ -11,7 +11,7 @@ from pydantic import Field
 from isheep.assess.base import NAME, Assessor, Columns, Result, Scale
 from isheep.assess.rubric import FENCE, read_rubric
 from isheep.assess.scale import SCALE, belief, candidates, parse_score
-from isheep.config.files import File
+from isheep.config.places import File
 from isheep.config.sampling import Sampling
 from isheep.data.rows import Row
 from isheep.data.values import significant

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from isheep.config.files import File
+from isheep.config.places import File
 from isheep.config.sampling import Sampling
 from isheep.data.rows import Row
 from isheep.data.seeds import Seed

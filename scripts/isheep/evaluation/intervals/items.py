@@ -35,11 +35,11 @@ class Items:
     effective: float
     right_or_wrong: bool
 
-    @property
-    def squares(self) -> float:
-        """Sum of the squared deviations of the influence, for a variance with n - 1."""
-        n = len(self.influence)
-        return float(np.square(self.influence - self.influence.mean()).sum()) * n / max(n - 1, 1)
+
+def squares(influence: np.ndarray) -> float:
+    """Return the sum of squared deviations of an influence (n,), enlarged as a variance with n - 1 asks for."""
+    n = len(influence)
+    return float(np.square(influence - influence.mean()).sum()) * n / max(n - 1, 1)
 
 
 def items(metric: Metric, ids: Sequence[str], bounds: tuple[float, float] = (0.0, 1.0)) -> Items | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isheep.evaluation.base import Metric
 from isheep.evaluation.intervals.range import Interval, normal_quantile, t_quantile
+
+if TYPE_CHECKING:
+    from isheep.evaluation.intervals.items import Items
 
 BOUNDS = {"share": (0.0, 1.0), "1-10": (1.0, 10.0), "Spearman's rho": (-1.0, 1.0)}
 """Units whose values lie between two bounds."""
@@ -38,7 +41,7 @@ def interval(metric: Metric, level: float = 0.95) -> Interval | None:
     level
         In how many repetitions with other items of the same kind the value is to lie inside.
     """
-    from isheep.evaluation.intervals.items import items
+    from isheep.evaluation.intervals.items import items, squares
     from isheep.evaluation.intervals.means import skewed
     from isheep.evaluation.intervals.shares import agresti_coull, effective_items
 
@@ -51,7 +54,8 @@ def interval(metric: Metric, level: float = 0.95) -> Interval | None:
         return skewed(mine.value, mine.influence, quantile) if n > 1 else None
     if mine.right_or_wrong:
         return agresti_coull(mine.value, n, normal_quantile(level))
-    return _scaled(agresti_coull(mine.value, effective_items(mine.value, mine.squares, n), quantile), bounds)
+    effective = effective_items(mine.value, squares(mine.influence), n)
+    return _scaled(agresti_coull(mine.value, effective, quantile), bounds)
 
 
 def paired(one: Metric, other: Metric, level: float = 0.95) -> Difference | None:
@@ -73,11 +77,10 @@ def paired(one: Metric, other: Metric, level: float = 0.95) -> Difference | None
     return Difference((mine.value - theirs.value) * width, limits.low * width, limits.high * width, len(common))
 
 
-def _difference(mine: Any, theirs: Any, bounded: bool, level: float) -> Interval:
-    """Return the interval of the difference of two values, from the `Items` of both."""
-    import numpy as np
-
+def _difference(mine: Items, theirs: Items, bounded: bool, level: float) -> Interval:
+    """Return the interval of the difference of two values between bounds of 0 and 1, or without any."""
     from isheep.evaluation.intervals.changes import graded_tango, tango
+    from isheep.evaluation.intervals.items import squares
     from isheep.evaluation.intervals.means import skewed
 
     value, influence = mine.value - theirs.value, mine.influence - theirs.influence
@@ -88,9 +91,7 @@ def _difference(mine: Any, theirs: Any, bounded: bool, level: float) -> Interval
     if mine.right_or_wrong and theirs.right_or_wrong:
         better, worse = float((changes > 0).sum()), float((changes < 0).sum())
         return tango(better, worse, len(changes), normal_quantile(level))
-    n = len(changes)
-    squares = float(np.square(influence - influence.mean()).sum()) * n / max(n - 1, 1)
-    return graded_tango(value, changes, squares, quantile)
+    return graded_tango(value, changes, squares(influence), quantile)
 
 
 def _scaled(limits: Interval, bounds: tuple[float, float]) -> Interval:

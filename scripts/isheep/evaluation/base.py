@@ -81,7 +81,7 @@ class Metric:
     """A number over a benchmark's items.
 
     Nearly every metric here is a ratio of two sums over items (a mean, a pooled accuracy, bits per byte), so each item
-    brings a numerator and a denominator; intervals.py resamples those. The few that are not have a `statistic` of what
+    brings a numerator and a denominator, of which intervals are made. The few that are not have a `statistic` of what
     all items bring. `value` is None when nothing counts.
     """
 

@@ -148,13 +148,16 @@ def at_equal_length(judged: Sequence[tuple[float, int]]) -> float | None:
     Parameters
     ----------
     judged
-        Preference, 0-1, kept within 0.01-0.99 so that the fit is finite; words of ours minus words of theirs.
+        Preference, 0-1, kept within 0.01-0.99 so that the fit is finite (where all are the same, that is returned);
+        words of ours minus words of theirs.
     """
     import numpy as np
 
     if not judged:
         return None
     wins, raw = np.array(judged, float).T
+    if wins.min() == wins.max():
+        return float(wins[0])
     target = np.clip(wins, 0.01, 0.99)
     length = np.tanh(raw / raw.std()) if raw.std() else np.zeros_like(raw)
     design = np.stack([np.ones_like(length), length], axis=1)[:, : 2 if length.std() else 1]

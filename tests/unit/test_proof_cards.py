@@ -9,6 +9,7 @@ import pytest
 from isheep.config import load
 from isheep.config.run import Run
 from isheep.data.files import write_json
+from isheep.data.numbers import brief, interval
 from isheep.proof import cards, licences
 from isheep.proof.handover import selection
 from isheep.proof.health import tell_health
@@ -81,12 +82,12 @@ def test_the_selection_is_told_in_words(select, words):
     [(None, "-"), (0.4625, "0.463"), (12, "12"), (12345.6, "12,346"), (2.0, "2"), (-0.0312, "-0.0312"), (0, "0")],
 )
 def test_numbers_are_told_in_three_digits(value, text):
-    assert cards.number(value) == text
+    assert brief(value) == text
 
 
 def test_an_interval_has_two_bounds_or_is_a_dash():
-    assert cards.interval({"low": 0.29941, "high": 0.5}) == "0.299 to 0.5"
-    assert [cards.interval(told) for told in (None, {}, {"low": None, "high": 1.0})] == ["-"] * 3
+    assert interval({"low": 0.29941, "high": 0.5}) == "0.299 to 0.5"
+    assert [interval(told) for told in (None, {}, {"low": None, "high": 1.0})] == ["-"] * 3
 
 
 def test_no_text_of_a_sample_ends_its_block():
@@ -109,12 +110,13 @@ def benchmark(metrics: dict, floors: dict, **more: object) -> dict:
     return {**plain, "metrics": metrics, "floors": floors, **more}
 
 
+BASE = {"value": 0.04, "low": -0.01, "high": 0.09, "n": 541}
 SCORES = {
     "round": 1,
     "benchmarks": {
         "ifeval": benchmark(
             {
-                "prompt_strict": metric(0.31, 0.27, 0.35, minus_base={"value": 0.04, "low": -0.01, "high": 0.09}),
+                "prompt_strict": metric(0.31, 0.27, 0.35, minus_base=BASE),
                 "instruction_strict": metric(0.24, 0.2, 0.28),
                 "prompt_loose": metric(0.33, 0.29, 0.37),
             },

@@ -8,11 +8,11 @@ import tarfile
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from isheep.config.model import Model
 from isheep.config.publish import Publish
 from isheep.data.files import digest_file, digest_named, document, publish
+from isheep.documents.records import Stages
 from isheep.errors import UserError
 from isheep.proof import privacy
 from isheep.proof.results import MANIFEST, SETTINGS, Results
@@ -105,11 +105,11 @@ def recorded_models(results: Results) -> tuple[Path | None, Path | None]:
     return base, judge
 
 
-def _merged(stages: dict[str, Any]) -> Iterator[str]:
+def _merged(stages: Stages) -> Iterator[str]:
     return (path for stage in stages.values() if stage["stage"] == "merge_model" for path in stage["contents"])
 
 
-def _files(results: Results, stages: dict[str, Any], left_out: frozenset[str]) -> Iterator[tuple[str, Path]]:
+def _files(results: Results, stages: Stages, left_out: frozenset[str]) -> Iterator[tuple[str, Path]]:
     """Yield name in the archive and place of everything that the manifest vouches for, and of manifest and crate."""
     names = [MANIFEST, *results.manifest["observed"]["exports"]]
     paths = [f"results/{results.run}/{name}" for name in names]

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from isheep.data.values import differences
+from isheep.documents.records import Manifest
 from isheep.proof.numbers import Distance, distance
-from isheep.proof.results import Results, Sealed, in_run
+from isheep.proof.results import Results, in_run
 from isheep.proof.stale import code_behind
 
 IDENTICAL, CLOSE, DIFFERENT, MISSING = "identical", "close", "different", "missing"
@@ -37,7 +38,9 @@ class Compared:
         return text + (f"; cause: {'; '.join(self.causes)}" if self.causes else "")
 
 
-def compare(old: Sealed, new: Sealed, originals: Results | None, results: Results, tolerance: float) -> list[Compared]:
+def compare(
+    old: Manifest, new: Manifest, originals: Results | None, results: Results, tolerance: float
+) -> list[Compared]:
     """Compare two runs by their manifests, and by their files where hashes differ.
 
     Parameters
@@ -76,7 +79,7 @@ def _distance(old: str, new: str, originals: Results | None, results: Results) -
     return distance(originals.find(old), results.find(new))
 
 
-def _causes(key: str, old: Sealed, new: Sealed) -> Iterator[str]:
+def _causes(key: str, old: Manifest, new: Manifest) -> Iterator[str]:
     """Yield what differed when a stage was run: its inputs, else its settings, code, libraries and hardware."""
     ours, theirs = (manifest["made"]["stages"][key] for manifest in (old, new))
     inputs = [{in_run(path): sha256 for path, sha256 in stage["inputs"].items()} for stage in (ours, theirs)]

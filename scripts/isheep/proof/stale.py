@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from isheep.data.files import digest, digest_file
 from isheep.data.values import differences
+from isheep.documents.records import RecordedStage, Stages
 from isheep.proof.findings import Finding
 from isheep.proof.results import stage_key
 from isheep.runner.code import PACKAGE, code_files
@@ -14,7 +14,7 @@ from isheep.runner.portable import portable, portable_places, renamed
 from isheep.workflow.graph import Graph
 
 
-def stale(graph: Graph, run: str, stages: dict[str, Any], code: dict[str, str] | None) -> list[Finding]:
+def stale(graph: Graph, run: str, stages: Stages, code: dict[str, str] | None) -> list[Finding]:
     """Return a finding for every stage of a run that was made with other settings, files or code than there are now.
 
     Parameters
@@ -48,7 +48,7 @@ def stale(graph: Graph, run: str, stages: dict[str, Any], code: dict[str, str] |
     return found + stale_code(stages, code) + stale_page(run, code)
 
 
-def stale_code(stages: dict[str, Any], code: dict[str, str] | None) -> list[Finding]:
+def stale_code(stages: Stages, code: dict[str, str] | None) -> list[Finding]:
     """Return a finding for every stage whose code is not the code that is here."""
     found = []
     for key, told in stages.items():
@@ -81,7 +81,7 @@ def code_behind(stage: str) -> dict[str, str]:
     return code_files(script) if (PACKAGE.parent / script).is_file() else {}
 
 
-def _changed_files(files: list[str], key: str, told: dict[str, Any]) -> list[Finding]:
+def _changed_files(files: list[str], key: str, told: RecordedStage) -> list[Finding]:
     found = []
     for file in files:
         now = _digest(file)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from isheep.data.files import digest, digest_file, digest_files, files_in, read_json
+from isheep.data.row_stages import ROW_STAGES
+from isheep.documents.models import read_identity
+from isheep.documents.records import Stages
 from isheep.errors import UserError
 from isheep.proof.edits import explain
 from isheep.proof.findings import Finding, Verification
 from isheep.proof.manifest import artifacts
-from isheep.proof.results import MANIFEST, Broken, Results, read_sealed, stage_key
+from isheep.proof.results import MANIFEST, Broken, Results, read_record, stage_key
 from isheep.serving import models
 
-ROWS = ("prompts", "outputs", "filtered", "evaluated", "selected")
 LEFT_OUT = "left-out.json"  # what an archive does not hold, by the archive's own word
-Stages = dict[str, dict[str, Any]]
 
 
 def verify(
@@ -67,7 +67,7 @@ def _read_records(results: Results, found: Verification) -> Stages:
     for path, key in paths.items():
         told = listed.get(key)
         try:
-            record = read_sealed(results.find(path))
+            record = read_record(results.find(path))
         except FileNotFoundError:
             found.findings.append(Finding("missing_record", key, path, "there is no such record"))
         except Broken as error:
@@ -159,14 +159,14 @@ class _Check:
 
     def _which_row(self, path: str, hashes: dict[Path, str | None]) -> str:
         place = self.results.find(path)
-        if place.suffix != ".jsonl" or place.stem not in ROWS:
+        if place.suffix != ".jsonl" or place.stem not in ROW_STAGES.values():
             return ""
         recorded = {
             self.results.find(output): sha256
             for stage in self.stages.values()
             for output, sha256 in stage["outputs"].items()
         }
-        beside = [place.with_name(f"{name}.jsonl") for name in ROWS if name != place.stem]
+        beside = [place.with_name(f"{name}.jsonl") for name in ROW_STAGES.values() if name != place.stem]
         return explain(place, [file for file in beside if file in recorded and hashes.get(file) == recorded[file]])
 
     # Links ---------------------------------------------------------------------------------------------------------
@@ -207,8 +207,8 @@ class _Check:
                 continue
             place = self.results.find(next(iter(stage["outputs"])))
             try:
-                files = read_json(place)["files"]
-            except (OSError, UserError, KeyError, TypeError):
+                files = read_identity(place)["files"]
+            except (OSError, UserError):
                 return  # there is a finding about this file already
             if not files:
                 return

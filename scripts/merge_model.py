@@ -17,7 +17,6 @@ with job.of(snakemake) as this:
         Path(this.input.adapter),
         Path(this.output.model),
         list(read_rows(this.input.selected)),
-        this.run.seed,
         this.threads,
     )
     this.log_timing(report.pop("timing", {}))

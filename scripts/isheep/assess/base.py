@@ -18,8 +18,13 @@ class Assessor(Protocol):
     `columns` are the names it adds, in their fixed order; the first is the score, whose column has the assessor's name.
     """
 
-    name: str
-    columns: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """Of the assessor and of its score's column."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names that it adds."""
 
     def completions(self, row: Row) -> Sequence[Request]:
         """Return the completions that the row needs."""

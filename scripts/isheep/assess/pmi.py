@@ -63,11 +63,13 @@ class PmiAssessor:
     def columns_of(self, row: Row, result: Result) -> dict[str, float | int | str | None]:
         """Return the score; None for an output without tokens or one that does not fit the context."""
         scores = [result(request.id) for request in self.scorings(row)]
-        return {self.name: _per_token(*scores) if scores else None}
+        return {self.name: _per_token(scores) if scores else None}
 
 
-def _per_token(given: Score, neutral: Score) -> float | None:
-    """Return the difference of the two log-likelihoods divided by the output's tokens."""
+def _per_token(scores: Sequence[object]) -> float | None:
+    """Return the log-likelihood given the prompt less the one without it, divided by the output's tokens."""
+    given, neutral = scores
+    assert isinstance(given, Score) and isinstance(neutral, Score)
     if not given.tokens or not neutral.tokens or not given.tokens[0]:
         return None
     difference = (given.log_likelihoods[0] - neutral.log_likelihoods[0]) / given.tokens[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -37,7 +37,7 @@ def checked(value: object, kind: type[Document], what: str, path: str | Path) ->
         It is not; the message names the file and the first place that is wrong.
     """
     try:
-        _adapter(kind).validate_python(value, strict=True)
+        _adapter(cast(Any, kind)).validate_python(value, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))

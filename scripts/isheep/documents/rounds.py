@@ -20,6 +20,9 @@ class StageFunnel(TypedDict):
     rejected: dict[str, int]
 
 
+Verdict = Literal["separates", "weak", "chance", "inverted", "unmeasured"]
+
+
 class AssessorCheck(TypedDict):
     """How well an assessor tells an answer to its prompt from an answer to another: AUC with its 95 % interval."""
 
@@ -27,7 +30,7 @@ class AssessorCheck(TypedDict):
     auc: float | None
     low: float | None
     high: float | None
-    verdict: Literal["separates", "weak", "chance", "inverted", "unmeasured"]
+    verdict: Verdict
 
 
 Discrimination = dict[str, AssessorCheck]

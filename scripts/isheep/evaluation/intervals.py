@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
-from typing import Any
+from typing import Any, cast
 
+from isheep.documents import models as documents
+from isheep.documents.models import MetricScore
 from isheep.evaluation.base import Metric
 
 Terms = Mapping[str, Any]
@@ -109,15 +111,15 @@ def _resampled(terms: Sequence[Any], statistic: Statistic | None, resamples: int
     import numpy as np
 
     generator = np.random.Generator(np.random.PCG64(seed))
-    table = None if statistic else np.array(terms, dtype=np.float64)
+    pairs = np.array([] if statistic else terms, dtype=np.float64)
     values = []
     for start in range(0, resamples, CHUNK):
         drawn = generator.integers(0, len(terms), size=(min(CHUNK, resamples - start), len(terms)))
-        if table is None:
+        if statistic:
             found = [statistic([terms[item] for item in draw]) for draw in drawn]
             values.append(np.array([np.nan if value is None else value for value in found]))
         else:
-            above, below = np.moveaxis(table[drawn].sum(axis=1), 1, 0)
+            above, below = np.moveaxis(pairs[drawn].sum(axis=1), 1, 0)
             values.append(np.divide(above, below, out=np.full_like(above, np.nan), where=below != 0))
     return np.concatenate(values)
 
@@ -132,7 +134,9 @@ def _percentiles(values: Any, level: float) -> Interval | None:
     return Interval(float(low), float(high))
 
 
-def table(metrics: Mapping[str, Metric], earlier: Mapping[str, Mapping[str, Metric]] | None = None) -> dict[str, Any]:
+def table(
+    metrics: Mapping[str, Metric], earlier: Mapping[str, Mapping[str, Metric]] | None = None
+) -> dict[str, MetricScore]:
     """Return metrics with their intervals as JSON: value, n, low, high, unit, better, and differences.
 
     Parameters
@@ -142,18 +146,26 @@ def table(metrics: Mapping[str, Metric], earlier: Mapping[str, Mapping[str, Metr
     earlier
         Of others to compare with: `{"base": ..., "previous": ...}`; each gives `minus_base` and so on.
     """
-    rows: dict[str, Any] = {}
+    rows: dict[str, MetricScore] = {}
     for name, metric in metrics.items():
         limits = interval(metric)
-        row: dict[str, Any] = {"value": metric.value, "n": metric.n}
-        row |= {"low": limits.low if limits else None, "high": limits.high if limits else None}
-        row |= {"unit": metric.unit, "better": metric.better}
-        for other, theirs in (earlier or {}).items():
-            difference = paired(metric, theirs[name]) if name in theirs else None
-            row[f"minus_{other}"] = (
-                {"value": difference.value, "low": difference.low, "high": difference.high, "n": difference.n}
-                if difference
-                else None
-            )
-        rows[name] = row
+        row: MetricScore = {
+            "value": metric.value,
+            "n": metric.n,
+            "low": limits.low if limits else None,
+            "high": limits.high if limits else None,
+            "unit": metric.unit,
+            "better": metric.better,
+        }
+        differences = {
+            f"minus_{other}": _plain(paired(metric, theirs[name]) if name in theirs else None)
+            for other, theirs in (earlier or {}).items()
+        }
+        rows[name] = cast(MetricScore, {**row, **differences})
     return rows
+
+
+def _plain(difference: Difference | None) -> documents.Difference | None:
+    if difference is None:
+        return None
+    return {"value": difference.value, "low": difference.low, "high": difference.high, "n": difference.n}

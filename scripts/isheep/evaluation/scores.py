@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from isheep.config.evaluation import JUDGED, Evaluation
 from isheep.data.rows import Row
@@ -18,7 +18,7 @@ from isheep.evaluation.stage import Loaded, Place
 
 logger = logging.getLogger(__name__)
 Results = dict[str, Any]
-FORMS = {"mt_bench": "rate", "pairwise": "compare"}
+FORMS: dict[str, Literal["rate", "compare"]] = {"mt_bench": "rate", "pairwise": "compare"}
 """How each judged kind uses the judge."""
 
 

@@ -175,7 +175,7 @@ def to_endpoint(dispatcher: Dispatcher, failures: list[str]) -> Send:
 
     def send(wave: Sequence[Asked]) -> dict[str, Completion | Score]:
         try:
-            dispatcher.complete(wave)
+            dispatcher.complete(wave)  # type: ignore[arg-type]  # an endpoint is asked what is to be asked itself
         except UserError as error:
             failures.append(ADDRESS.sub("at its endpoint", str(error)))
             logger.error("%s", error)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Literal
 
 from isheep.config.health import NEEDS, Alarms
+from isheep.documents.rounds import Alarm, Health
 from isheep.errors import UserError
 
-Document = dict[str, Any]
 Reading = tuple[float | None, str]
 """A value that is held against the limit, and what it means."""
 
 
-def ring(document: Document, alarms: Alarms) -> dict[str, Any]:
+def ring(document: Health, alarms: Alarms) -> tuple[list[Alarm], int]:
     """Return the alarms that ring, and how many could be checked.
 
     Parameters
@@ -23,10 +23,10 @@ def ring(document: Document, alarms: Alarms) -> dict[str, Any]:
     alarms
         Section `health.alarms`. An alarm whose measure was left out, or could not be told, is not checked.
     """
-    rang = []
+    rang: list[Alarm] = []
     checked = 0
     for name, alarm in alarms.on.items():
-        readings = [reading for reading in _readings(document, name) if reading[0] is not None]
+        readings = [(value, meaning) for value, meaning in _readings(document, name) if value is not None]
         if not readings:
             continue
         checked += 1
@@ -37,14 +37,14 @@ def ring(document: Document, alarms: Alarms) -> dict[str, Any]:
                     "name": name,
                     "value": value,
                     "threshold": alarm.at,
-                    "level": alarm.action,
+                    "level": "stop" if alarm.action == "stop" else "warn",
                     "message": f"{meaning} (alarm at {_number(name, alarm.at)})",
                 }
             )
-    return {"alarms": rang, "checked": checked}
+    return rang, checked
 
 
-def refuse(document: Document, file: str) -> None:
+def refuse(document: Health, file: str) -> None:
     """Raise UserError when an alarm of level `stop` rang: the round is not to be trained on.
 
     Parameters
@@ -64,12 +64,12 @@ def refuse(document: Document, file: str) -> None:
         )
 
 
-def lines(document: Document) -> list[str]:
+def lines(document: Health) -> list[str]:
     """Return one line for each alarm that rang."""
     return [f"alarm {alarm['name']}: {alarm['message']}" for alarm in document["alarms"]]
 
 
-def _readings(document: Document, name: str) -> Iterator[Reading]:
+def _readings(document: Health, name: str) -> Iterator[Reading]:
     needed = {"lengths": "generated", "probe": "perplexity"}.get(NEEDS[name], NEEDS[name])
     if needed in document:
         read, meaning = READ[name]
@@ -82,37 +82,42 @@ def _number(name: str, value: float) -> str:
     return f"{value:.3g}" if name in ("shrunken_answers", "scores_follow_length") else f"{100 * value:.3g} %"
 
 
-def _shrunken(document: Document) -> Iterator[Reading]:
-    ratio = document["change"].get("output_words", {}).get("value")
+def _change(document: Health, name: str) -> float | None:
+    measured = document["change"].get(name)
+    return measured["value"] if measured else None
+
+
+def _shrunken(document: Health) -> Iterator[Reading]:
+    ratio = _change(document, "output_words")
     yield (1 / ratio if ratio else None), ""
 
 
-def _near(pool: str, fields: Sequence[str]) -> Callable[[Document], Iterator[Reading]]:
-    def read(document: Document) -> Iterator[Reading]:
+def _near(pool: str, fields: Sequence[str]) -> Callable[[Health], Iterator[Reading]]:
+    def read(document: Health) -> Iterator[Reading]:
         for field in fields:
             yield document["duplicates"]["near"][field][pool]["value"], f"{field}s"
 
     return read
 
 
-def _fallen(*names: str) -> Callable[[Document], Iterator[Reading]]:
-    def read(document: Document) -> Iterator[Reading]:
+def _fallen(*names: str) -> Callable[[Health], Iterator[Reading]]:
+    def read(document: Health) -> Iterator[Reading]:
         for name in names:
-            ratio = document["change"].get(name, {}).get("value")
+            ratio = _change(document, name)
             yield (None if ratio is None else 1 - ratio), name.replace("_", " ", 1).replace("_", "-")
 
     return read
 
 
-def _generated(share: str) -> Callable[[Document], Iterator[Reading]]:
-    def read(document: Document) -> Iterator[Reading]:
+def _generated(share: Literal["share_at_limit", "share_empty"]) -> Callable[[Health], Iterator[Reading]]:
+    def read(document: Health) -> Iterator[Reading]:
         yield document["generated"]["output"][share]["value"], ""
 
     return read
 
 
-def _scores(measure: str) -> Callable[[Document], Iterator[Reading]]:
-    def read(document: Document) -> Iterator[Reading]:
+def _scores(measure: Literal["share_at_maximum", "correlation_with_length"]) -> Callable[[Health], Iterator[Reading]]:
+    def read(document: Health) -> Iterator[Reading]:
         for column, measured in document["scores"].items():
             value = measured[measure]["value"]
             yield (None if value is None else abs(value)), column
@@ -120,7 +125,7 @@ def _scores(measure: str) -> Callable[[Document], Iterator[Reading]]:
     return read
 
 
-def _contamination(document: Document) -> Iterator[Reading]:
+def _contamination(document: Health) -> Iterator[Reading]:
     for name, lengths in document["overlap"].items():
         if "error" in lengths:
             continue
@@ -128,7 +133,7 @@ def _contamination(document: Document) -> Iterator[Reading]:
         yield lengths[longest]["share"]["value"], f"{longest} words with {name}"
 
 
-READ: dict[str, tuple[Callable[[Document], Iterator[Reading]], str]] = {
+READ: dict[str, tuple[Callable[[Health], Iterator[Reading]], str]] = {
     "shrunken_answers": (_shrunken, "the median answer has {value} times fewer words than in d_0"),
     "at_token_limit": (_generated("share_at_limit"), "{value} of all answers were cut at the token limit"),
     "empty_answers": (_generated("share_empty"), "{value} of all answers are blank"),

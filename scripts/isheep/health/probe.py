@@ -62,11 +62,11 @@ def probe(
     for row in rows:
         texts = {field: neutralise(row[field], template.control_tokens) for field in FIELDS}
         prompt = address(row["instruction"], row["input"], template, plain)
-        asked = {"prompt": asdict(prompt), "continuation": space + texts["output"], "texts": texts}
-        key = digest(asked)
+        continuation = space + texts["output"]
+        key = digest({"prompt": asdict(prompt), "continuation": continuation, "texts": texts})
         if key not in journal.results:
             engine = engine or open_engine()
-            journal.append(key, _ask(engine, prompt, asked["continuation"], texts))
+            journal.append(key, _ask(engine, prompt, continuation, texts))
         found.append(journal.results[key])
     return _readings(rows, found)
 

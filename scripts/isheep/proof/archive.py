@@ -68,11 +68,12 @@ def pack(results: Results, out: Path, settings: Publish, base: Path | None, thre
         files.update(_base_files(results, base))
     if settings.check_private:
         privacy.check(files.values())
-    commit = results.manifest["observed"]["commit"]
+    manifest = results.need_manifest()
+    commit = manifest["observed"]["commit"]
     told = {
         "run": results.run,
         "manifest": found.manifest,
-        "version": results.manifest["made"]["code"]["version"],
+        "version": manifest["made"]["code"]["version"],
         "commit": f", commit {commit}" if commit else "",
         "left_out": ", ".join(left_out),
     }
@@ -111,10 +112,11 @@ def _merged(stages: Stages) -> Iterator[str]:
 
 def _files(results: Results, stages: Stages, left_out: frozenset[str]) -> Iterator[tuple[str, Path]]:
     """Yield name in the archive and place of everything that the manifest vouches for, and of manifest and crate."""
-    names = [MANIFEST, *results.manifest["observed"]["exports"]]
+    manifest = results.need_manifest()
+    names = [MANIFEST, *manifest["observed"].get("exports", {})]
     paths = [f"results/{results.run}/{name}" for name in names]
     yield from ((path, results.find(path)) for path in paths if path not in left_out)
-    for key in results.manifest["made"]["stages"]:
+    for key in manifest["made"]["stages"]:
         stage = stages[key]
         paths = [stage["record"]]
         for path in sorted(set(stage["outputs"]) - left_out):
@@ -123,9 +125,9 @@ def _files(results: Results, stages: Stages, left_out: frozenset[str]) -> Iterat
 
 
 def _base_files(results: Results, base: Path | None) -> dict[str, Path]:
-    if base is None or not base.is_dir():
-        raise UserError("publish.archive_base: the base model's folder is not here")
     place, _ = recorded_models(results)
+    if base is None or place is None or not base.is_dir():
+        raise UserError("publish.archive_base: the base model's folder is not here")
     inside = place.relative_to(results.folder.parent.parent).as_posix()
     return {f"{inside}/{name}": base / name for name in models.deciding_files(base)}
 

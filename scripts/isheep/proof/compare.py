@@ -86,6 +86,7 @@ def _causes(key: str, old: Manifest, new: Manifest) -> Iterator[str]:
     changed = [name for name, sha256 in inputs[0].items() if inputs[1].get(name) != sha256]
     if changed:
         yield f"it follows from {', '.join(changed)}"
+    hardware = [manifest["observed"]["stages"][key]["hardware"] for manifest in (old, new)]
     told = False
     if ours["seed"] != theirs["seed"]:
         told = True
@@ -94,7 +95,7 @@ def _causes(key: str, old: Manifest, new: Manifest) -> Iterator[str]:
     for kind, changes in (
         ("settings", others),
         ("library version", list(differences(ours["versions"], theirs["versions"]))),
-        ("hardware", list(differences(*(manifest["observed"]["stages"][key]["hardware"] for manifest in (old, new))))),
+        ("hardware", list(differences(hardware[0], hardware[1]))),
     ):
         if changes:
             told = True

@@ -12,7 +12,6 @@ from isheep.data.rows import read_rows
 from isheep.documents.models import read_scores
 from isheep.documents.records import Settings
 from isheep.documents.rounds import read_health
-from isheep.errors import UserError
 from isheep.proof import cards, dataset, licences, privacy
 from isheep.proof.health import tell_health
 from isheep.proof.results import MANIFEST, Results
@@ -120,9 +119,7 @@ def selection(select: Settings) -> str:
 
 
 def _facts(results: Results) -> cards.Facts:
-    if results.manifest is None:
-        raise UserError(f"results/{results.run}: {results.trouble}; type snakemake")
-    return cards.Facts(results.manifest, results.find)
+    return cards.Facts(results.need_manifest(), results.find)
 
 
 def _stated(run: Run, licences: dict[str, str | None]) -> cards.Facets:

@@ -99,6 +99,12 @@ class Results:
             self.trouble = "there is no manifest"
         self.run = self.manifest["made"]["run"] if self.manifest else self._name_in_records() or self.folder.name
 
+    def need_manifest(self) -> Manifest:
+        """Return the manifest; raise UserError, saying what is wrong with it, where there is none that can be read."""
+        if self.manifest is None:
+            raise UserError(f"results/{self.run}: {self.trouble}; type snakemake")
+        return self.manifest
+
     def _name_in_records(self) -> str | None:
         for file in self.records_here():
             try:

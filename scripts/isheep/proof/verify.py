@@ -73,7 +73,7 @@ def _read_records(results: Results, found: Verification) -> Stages:
         except Broken as error:
             found.findings.append(Finding("edited_record", key, path, str(error).partition(": ")[2]))
         else:
-            if told and results.manifest["observed"]["seals"][path] != record["seal"]:
+            if told and results.need_manifest()["observed"]["seals"][path] != record["seal"]:
                 message = "made again since the manifest was written; type snakemake to write it anew"
                 found.findings.append(Finding("old_manifest", key, path, message, told["sha256"], record["sha256"]))
             told = {"record": path, "sha256": record["sha256"], **record["made"]}
@@ -91,12 +91,14 @@ class _Check:
         self.stages = stages
         self.left_out = left_out
 
-    def add(self, kind: str, stage: str, artifact: str, message: str, *hashes: str | None) -> None:
-        self.found.findings.append(Finding(kind, stage, artifact, message, *hashes))
+    def add(
+        self, kind: str, stage: str, artifact: str, message: str, expected: str | None = None, found: str | None = None
+    ) -> None:
+        self.found.findings.append(Finding(kind, stage, artifact, message, expected, found))
 
     def exports(self) -> None:
         """Check what the manifest vouches for beside the stages (RO-Crate, settings), and the packed archive."""
-        told = self.results.manifest["observed"]["exports"] if self.results.manifest else {}
+        told = self.results.manifest["observed"].get("exports", {}) if self.results.manifest else {}
         wanted = {f"results/{self.results.run}/{name}": sha256 for name, sha256 in told.items()}
         packed = f"results/{self.results.run}.tar.gz"
         if self.results.find(packed).is_file() and (beside := self.results.find(f"{packed}.sha256")).is_file():
@@ -189,7 +191,7 @@ class _Check:
                 elif path.startswith("results/"):
                     self.add("missing_record", key, path, f"{stage['stage']} read it, but no record says what made it")
                     continue
-                elif files is None or key not in self.results.manifest["made"]["stages"]:
+                elif files is None or key not in self.results.need_manifest()["made"]["stages"]:
                     continue  # nobody to compare with, or a card's template
                 else:
                     expected = files.get(path, {}).get("sha256")

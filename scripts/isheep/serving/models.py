@@ -148,8 +148,9 @@ def _check_shards(folder: Path, problems: Problems) -> None:
 def _placement(folder: Path) -> dict[str, str]:
     """Return what the index says, tensor to shard; nothing when there is no index or it cannot be read."""
     placed = _read_object(folder / INDEX, Problems("")).get("weight_map")
-    well_formed = isinstance(placed, dict) and all(isinstance(shard, str) for shard in placed.values())
-    return placed if well_formed else {}
+    if isinstance(placed, dict) and all(isinstance(shard, str) for shard in placed.values()):
+        return placed
+    return {}
 
 
 def _weights(folder: Path) -> list[str]:
@@ -275,8 +276,6 @@ def dequantise(gguf: str, out: Path) -> None:
     with publish(out) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-        # safetensors writes for the owner alone, whatever the umask; a cluster's other users read models too.
-        (temporary / WEIGHTS).chmod((temporary / "config.json").stat().st_mode)
 
 
 def _find_in_package(gguf: str) -> Path:

@@ -89,7 +89,6 @@ def merge(
     adapter: Path,
     out: Path,
     rows: list[Row],
-    seed: int,
     threads: int,
 ) -> dict[str, Any]:
     """Publish a fake model folder: the base's arrays (zeros when it has none) plus the adapter's products.

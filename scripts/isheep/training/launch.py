@@ -133,7 +133,7 @@ def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
         errors="replace",
         preexec_fn=end_with_parent,
     ) as process:
-        for line in process.stdout:
+        for line in process.stdout or ():
             logger.info("%s", line.rstrip())
             # After a rank's traceback torchrun prints a page of its own, which says nothing more.
             if match := ERROR_LINE.search(line):

@@ -42,7 +42,6 @@ def merge(
     adapter: Path,
     out: Path,
     rows: list[Row],
-    seed: int,
     threads: int,
 ) -> dict[str, Any]:
     """Publish base plus adapter as a model folder of its own, after checking it, and return the report.
@@ -62,8 +61,6 @@ def merge(
         Folder of the merged model.
     rows
         Selected rows; the first `settings.probe_prompts` are the probes.
-    seed
-        Not used: nothing is drawn. There so that every stage is called alike.
     threads
         CPU threads.
 
@@ -147,8 +144,6 @@ def save_merged(network: Any, tokenizer: Any, folder: Path, settings: Merge) -> 
     network.save_pretrained(folder, max_shard_size=int(settings.max_shard_gib * 2**30))
     tokenizer.padding_side = "right"
     tokenizer.save_pretrained(folder)
-    for file in folder.glob("*.safetensors"):  # written for their owner's eyes only
-        file.chmod((folder / "config.json").stat().st_mode)
     config = read_json(folder / "config.json")
     config = {key: value for key, value in config.items() if not key.endswith("name_or_path")}
     write_json(folder / "config.json", config)

@@ -46,10 +46,12 @@ def load(settings: Settings, model: Model, folder: Path | None, identity: str, t
         raise UserError(f"engine.name: {settings.name} needs the folder of a model")
     _check_gpus(gpus, _count_gpus())
     if settings.name == "vllm":
-        from isheep.serving.engines.vllm import VllmEngine as RealEngine
-    else:
-        from isheep.serving.engines.transformers import TransformersEngine as RealEngine
-    return RealEngine(settings, model, Path(folder), threads, gpus)
+        from isheep.serving.engines.vllm import VllmEngine
+
+        return VllmEngine(settings, model, Path(folder), threads, gpus)
+    from isheep.serving.engines.transformers import TransformersEngine
+
+    return TransformersEngine(settings, model, Path(folder), threads, gpus)
 
 
 def load_template(settings: Settings, model: Model, folder: Path | None) -> Template:

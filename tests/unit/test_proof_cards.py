@@ -199,7 +199,10 @@ def test_health_is_told_by_what_says_something_by_itself():
         "round": 1,
         "lengths": {"output": {"tokens": {"p50": 44, "n": 20}, "share_at_limit": {"value": 0.25, "n": 20}}},
         "diversity": {"output": {"distinct_2": {"value": None, "n": 0}, "distinct_1": {"value": 0.5, "n": 20}}},
-        "overlap": {"ifeval": {"13": {"rows": 1, "share": {"value": 0.05, "n": 20}}}},
+        "overlap": {
+            "ifeval": {"13": {"rows": 1, "share": {"value": 0.05, "n": 20}}},
+            "mbpp": {"error": "data/mbpp.jsonl: no such file"},  # has nothing to tell
+        },
         "alarms": [{"name": "shrunken_answers", "message": "answers shrank 6-fold (alarm at 5)"}],
     }
     assert tell_health(health) == (

@@ -62,6 +62,18 @@ class MergeReport(TypedDict):
     stopped_by_itself: int
 
 
+class TimedTraining(TrainingReport):
+    """What a training returns: how long it took, and from which checkpoint, goes into the log."""
+
+    timing: dict[str, Any]
+
+
+class TimedMerge(MergeReport):
+    """What a merge returns: how long it took goes into the log."""
+
+    timing: dict[str, Any]
+
+
 class PlainScore(TypedDict):
     """A value with its 95 % interval over n items, where unit and better side follow from its metric."""
 

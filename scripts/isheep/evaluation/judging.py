@@ -8,6 +8,7 @@ from typing import Any
 
 from isheep.config.evaluation import Evaluation
 from isheep.data.rows import Row
+from isheep.documents.models import Floors
 from isheep.errors import UserError
 from isheep.evaluation import stage
 from isheep.evaluation.base import FLOORS, Floor
@@ -53,7 +54,7 @@ def calibrate(evaluation: Evaluation, base: Mapping[Place, Any], send: Send, fai
         metrics = loaded.benchmark.summarise(measured[name])
         against = objections(metrics) if len(measured[name]) == len(loaded.items) else [_unasked(failures)]
         forms[name.removeprefix("calibration_")] = {"metrics": table(metrics), "objections": against}
-    floors: dict[str, dict[str, Any]] = {}
+    floors: dict[str, Floors] = {}
     for name, loaded in constants.items():
         benchmark, floor = name.rsplit(".", 1)
         if measured[name]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from isheep.config.model import Model
 from isheep.data.files import digest, digest_named, publish, read_json
+from isheep.documents.models import Identity
 from isheep.errors import Problems, UserError
 
 logger = logging.getLogger(__name__)
@@ -220,7 +221,7 @@ def _files(folder: Path, patterns: Iterable[str]) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
-def identity(folder: Path) -> dict[str, Any]:
+def identity(folder: Path) -> Identity:
     """Return the hash by which a model is known: its weights and every file that decides how it reads and writes.
 
     Returns
@@ -238,7 +239,7 @@ def deciding_files(folder: str | Path) -> list[str]:
     return sorted({*_weights(folder), *_files(folder, DECIDES)})
 
 
-def identity_of(files: dict[str, str]) -> dict[str, Any]:
+def identity_of(files: dict[str, str]) -> Identity:
     """Return the identity of a model with these files (name to sha256)."""
     return {"sha256": digest(sorted(files.items())), "files": files}
 

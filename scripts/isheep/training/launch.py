@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import isheep
 from isheep.config.model import Model
 from isheep.config.train import Train
 from isheep.data.files import read_json, write_json
 from isheep.data.rows import read_rows
+from isheep.documents.models import TimedTraining
 from isheep.errors import UserError
 from isheep.training import fake, sft
 
@@ -35,7 +35,7 @@ def launch(
     seed: int,
     threads: int,
     gpus: int,
-) -> dict[str, Any]:
+) -> TimedTraining:
     """Train in this process, or under torchrun when several processes or DeepSpeed are asked for; return the report.
 
     Parameters

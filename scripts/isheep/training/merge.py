@@ -14,6 +14,7 @@ from isheep.config.model import Model
 from isheep.config.train import Merge
 from isheep.data.files import publish, read_json, write_json
 from isheep.data.rows import Row
+from isheep.documents.models import MergeReport, TimedMerge
 from isheep.errors import UserError
 from isheep.serving import chat
 from isheep.serving.repeatable import make_repeatable
@@ -43,7 +44,7 @@ def merge(
     out: Path,
     rows: list[Row],
     threads: int,
-) -> dict[str, Any]:
+) -> TimedMerge:
     """Publish base plus adapter as a model folder of its own, after checking it, and return the report.
 
     The sum is made in float32 and rounded once to `settings.dtype`. Greedy answers of base plus adapter are compared
@@ -92,7 +93,7 @@ def merge(
         del merged, network
         gc.collect()
         report = compare(temporary, model, probes, tokenizer.eos_token_id, tied, settings)
-    return report | {"timing": {"seconds": round(time.monotonic() - started, 1)}}
+    return {**report, "timing": {"seconds": round(time.monotonic() - started, 1)}}
 
 
 def probe(network: Any, tokenizer: Any, model: Model, rows: list[Row], new_tokens: int) -> list[Probe]:
@@ -157,7 +158,7 @@ def _eos(network: Any, tokenizer: Any) -> int | list[int]:
     return ends if len(ends) > 1 else ends[0]
 
 
-def compare(folder: Path, model: Model, probes: list[Probe], end: int, tied: bool, settings: Merge) -> dict[str, Any]:
+def compare(folder: Path, model: Model, probes: list[Probe], end: int, tied: bool, settings: Merge) -> MergeReport:
     """Return how a merged model, read back from disk, agrees with base plus adapter.
 
     Raises
@@ -179,7 +180,7 @@ def compare(folder: Path, model: Model, probes: list[Probe], end: int, tied: boo
         same += int((best == other).sum())
         ties += int((margin <= tolerance).sum())
     stopped = sum(one.answer[-1] == end for one in probes)
-    report = {
+    report: MergeReport = {
         "dtype": settings.dtype,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "tied_embeddings": tied,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, cast
+
+from isheep.documents.rounds import StageFunnel
 
 
 class Funnel:
@@ -28,7 +30,7 @@ class Funnel:
         text = f"{self.stage} kept {self.kept:,} of {self.kept + self.rejected.total():,} rows"
         return f"{text}: {reasons}" if reasons else text
 
-    def record(self, rows: int, rejected: int, **more: Any) -> dict[str, Any]:
+    def record(self, rows: int, rejected: int, **more: Any) -> StageFunnel:
         """Return the funnel as a JSON value, checked against the rows that were really written.
 
         Raises
@@ -38,7 +40,7 @@ class Funnel:
         """
         if rows != self.kept or rejected != self.rejected.total():
             raise RuntimeError(f"{self.stage}: wrote {rows} + {rejected} rows, but counted {self.line()}")
-        return {
+        counted = {
             "stage": self.stage,
             "round": self.round_number,
             "rows_in": rows + rejected,
@@ -46,6 +48,7 @@ class Funnel:
             "rejected": dict(self._ranked()),
             **more,
         }
+        return cast(StageFunnel, counted)
 
     def _ranked(self) -> list[tuple[str, int]]:
         return sorted(self.rejected.items(), key=lambda item: (-item[1], item[0]))

@@ -128,7 +128,14 @@ class Alarm(TypedDict):
     message: str
 
 
-class Health(TypedDict):
+class Checked(TypedDict):
+    """Which alarms rang, of how many whose measure was there."""
+
+    alarms: list[Alarm]
+    checked: int
+
+
+class Health(Checked):
     """`health.json`: what a round's data is like; a measure that a run leaves out is not there."""
 
     round: int
@@ -141,8 +148,6 @@ class Health(TypedDict):
     overlap: NotRequired[Overlap]
     perplexity: NotRequired[Perplexity]
     change: dict[str, Quantity]
-    alarms: list[Alarm]
-    checked: int
 
 
 def read_funnel(path: str | Path) -> StageFunnel:

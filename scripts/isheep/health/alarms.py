@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from isheep.config.health import NEEDS, Alarms
-from isheep.documents.rounds import Alarm, Health
+from isheep.documents.rounds import Alarm, Checked, Health
 from isheep.errors import UserError
 
 Reading = tuple[float | None, str]
 """A value that is held against the limit, and what it means."""
 
 
-def ring(document: Health, alarms: Alarms) -> tuple[list[Alarm], int]:
+def ring(document: Health, alarms: Alarms) -> Checked:
     """Return the alarms that ring, and how many could be checked.
 
     Parameters
@@ -41,7 +41,7 @@ def ring(document: Health, alarms: Alarms) -> tuple[list[Alarm], int]:
                     "message": f"{meaning} (alarm at {_number(name, alarm.at)})",
                 }
             )
-    return rang, checked
+    return {"alarms": rang, "checked": checked}
 
 
 def refuse(document: Health, file: str) -> None:

@@ -89,8 +89,7 @@ def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings
         if len(probed) > 1:
             changed |= change.of_readings(probed[0], probed[1])
     document["change"] = changed
-    document["alarms"], document["checked"] = ring(document, health.alarms)
-    return document
+    return cast(Health, {**document, **ring(document, health.alarms)})
 
 
 def seeds(path: str) -> Iterator[Row]:

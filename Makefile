@@ -108,9 +108,10 @@ test-slurm: env ## on a SLURM cluster of its own (installs Debian's SLURM: root)
 	@$(PYTEST) tests/slurm
 
 .PHONY: lint
-lint: env ## ruff, snakefmt, snakemake --lint
+lint: env ## ruff, mypy, snakefmt, snakemake --lint
 	@ruff check .
 	ruff format --check .
+	mypy
 	snakefmt --check --compact-diff Snakefile rules
 	snakemake --lint
 

@@ -11,8 +11,8 @@ import yaml
 from isheep.config import load
 from isheep.data.files import digest, digest_artifact, write_json
 from isheep.data.rows import Row, write_rows
-from isheep.proof.cards import STAGES
 from isheep.runner.record import write_record
+from isheep.stages.table import table
 
 ROOT = Path(__file__).resolve().parents[1]
 # Each would show as more than text if it were ever read as HTML, JavaScript or a line of JSON.
@@ -124,7 +124,7 @@ class Made:
             "assess_outputs": ("unscored",),
             "select_data": ("pmi_too_low",),
         }
-        for order, (stage, name) in enumerate(STAGES.items()):
+        for order, (stage, name) in enumerate(table().words.items()):
             lost = [] if not rules[stage] else pool[1 :: 3 if stage == "select_data" else 9 + i]
             gone = {row["id"] for row in lost}
             kept = [row for row in pool if row["id"] not in gone]
@@ -145,14 +145,19 @@ class Made:
 
     def _health(self, i: int) -> None:
         value = lambda number, unit="share", better="": {"value": number, "n": 500, "unit": unit, "better": better}
+        quantiles = lambda size, unit: {
+            **{f"p{q}": int(size * (q + 5) / 30 * (1 - 0.2 * i)) for q in (5, 25, 50, 75, 95)},
+            **{"n": 500, "unit": unit},
+        }
         lengths = {
             text: {
-                **{u: {f"p{q}": value(size * (q + 5) / 30 * (1 - 0.2 * i), u) for q in (5, 25, 50, 75, 95)}
-                   for u, size in (("words", base), ("tokens", 1.3 * base))},
+                **{unit: quantiles(size, unit) for unit, size in (("words", base), ("tokens", 1.3 * base))},
+                "share_empty": value(0.0),
                 "share_at_limit": value(0.04 * i),
             }
             for text, base in (("instruction", 12), ("output", 60))
-        }  # fmt: skip
+        }
+        shared = lambda rows: {"rows": rows, "share": value(rows / 500, better="lower")}
         rang = {
             **{"name": "answers_shrank", "value": 0.4, "threshold": 0.5, "level": "warn" if i == 1 else "stop"},
             "message": "the median answer has 40 % of the words of d_0 <b>(limit 50 %)</b>",
@@ -161,9 +166,18 @@ class Made:
             **{"round": i, "sample": 500, "lengths": lengths},
             "diversity": {"output": {f"distinct_{n}": value(0.3 * n - 0.03 * i, better="higher") for n in (1, 2, 3)}
                           | {"self_bleu": value(0.2 + 0.1 * i, better="lower"), "vendi": value(41.5 - 6 * i, "")}},
-            "duplicates": {"near": {"round": value(0.01 + 0.11 * i), "seeds": value(0.0), "earlier": value(0.02 * i)}},
-            "overlap": {"heldout": {"13": {"rows": 0, "share": 0.0}, "8": {"rows": i, "share": i / 500}}},
-            "perplexity": value(11.2 - 1.5 * i, "") | {"bits_per_byte": 0.9},
+            "duplicates": {
+                "exact": {},
+                "near": {
+                    "output": {
+                        **{"within_round": value(0.01 + 0.11 * i), "seeds": value(0.0)},
+                        "earlier_rounds": value(0.02 * i),
+                    }
+                },
+            },
+            "overlap": {"heldout": {"13": shared(0), "8": shared(i)}, "gone": {"error": "gone.jsonl: no such file"}},
+            "perplexity": value(11.2 - 1.5 * i, "") | {"bits_per_byte": value(0.9, ""), "share_unread": value(0.0)},
+            "change": {},
             **{"alarms": [rang] if i else [], "checked": 7},
         }  # fmt: skip
         self._record(f"d_{i}", "measure_data", {"health.json": told}, {"scored": 51_000}, 12.5)
@@ -174,10 +188,17 @@ class Made:
         losses = [{"step": step, "loss": 1.1 + 1.9 / (step + i)} for step in range(1, 41)]
         told = {
             **{"rows": 18 + i, "heldout_rows": 2, "cut_rows": 0, "unanswered_rows": 0, "steps": 40, "tokens": 8_450},
-            **{"loss": losses, "heldout": {"before": 2.4 - 0.3 * i, "after": 1.6 - 0.1 * i, "tokens": 300}},
+            **{"answer_tokens_per_epoch": 4_000, "loss": losses},
+            **{"heldout": {"before": 2.4 - 0.3 * i, "after": 1.6 - 0.1 * i, "tokens": 300}},
+            "end_of_turn": {"token": None, "id": None, "trained": True, "how": "no vocabulary"},
         }
         self._record(f"iter_{i}", "train_adapter", {"training.json": told}, {"trained": 8_450}, 610.0 + 20 * i)
-        merged = {"merging.json": {"probes": 8, "stopped_by_itself": 8}, "identity.json": {"sha256": digest(i)}}
+        agreed = {
+            **{"dtype": "float32", "parameters": 512, "tied_embeddings": False, "probes": 8, "probe_tokens": 90},
+            **{"logits_difference": 0.0, "tolerance": 0.0, "greedy_tokens_same": 90, "greedy_ties": 0},
+            "stopped_by_itself": 8,
+        }
+        merged = {"merging.json": agreed, "identity.json": {"sha256": digest(i), "files": {}}}
         self._record(f"iter_{i}", "merge_model", merged, {}, 66.0)
 
     def _evaluate(self, i: int, hostile: bool) -> None:
@@ -229,8 +250,13 @@ class Made:
                 "floors": {},
                 "tokens": {"prompt": 7_000, "completion": 5_000, "scored": 0},
             },
-            "code": {"kind": "humaneval", "items": 0, "tokens": {}, "error": "humaneval.jsonl: no such file <script>"},
+            "code": {
+                **{"kind": "humaneval", "items": 0, "counts": True, "objections": [], "headline": [], "groups": {}},
+                **{"metrics": {}, "floors": {}, "tokens": {}},
+                "error": "humaneval.jsonl: no such file <script>",
+            },
         }  # fmt: skip
+        benchmarks = {name: {"note": "", **entry} for name, entry in benchmarks.items()}
         answers, judgements, measures = self._answers(i, hostile)
         spent = {"prompt": 23_000, "completion": 24_000}
         place = f"iter_{i}/evaluation"

@@ -40,7 +40,7 @@ def test_bad_adapter_is_not_merged(undisturbed, tmp_path, change, said):
     adapter = copytree(undisturbed.folder / "results/a/iter_1/adapter", tmp_path / "adapter")
     spoil(adapter, change)
     with pytest.raises(UserError, match=said):
-        fake.merge(Merge(), Model(), None, adapter, tmp_path / "model", [], 0, 1)
+        fake.merge(Merge(), Model(), None, adapter, tmp_path / "model", [], 1)
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
 
 

@@ -219,9 +219,7 @@ def test_the_merged_model_is_base_plus_adapter_and_answers(smollm2, alone, tmp_p
     from transformers import AutoModelForCausalLM
 
     settings = Merge(probe_prompts=4, probe_tokens=24)
-    reports = [
-        merge.merge(settings, MODEL, smollm2, alone[0] / "adapter", tmp_path / name, ROWS, SEED, 1) for name in "ab"
-    ]
+    reports = [merge.merge(settings, MODEL, smollm2, alone[0] / "adapter", tmp_path / name, ROWS, 1) for name in "ab"]
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
     assert reports[0]["logits_difference"] < 1e-3
     assert reports[0]["greedy_tokens_same"] + reports[0]["greedy_ties"] == reports[0]["probe_tokens"]

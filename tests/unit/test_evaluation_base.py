@@ -5,12 +5,13 @@ import json
 from dataclasses import dataclass
 
 import pytest
+from scoring import score_all
 
 from isheep.config.evaluation import Evaluation
 from isheep.config.plain import Plain
 from isheep.errors import UserError
 from isheep.evaluation import files
-from isheep.evaluation.base import FLOORS, Ask, Benchmark, Floor, Item, answered, mean, ratio, said, score_all
+from isheep.evaluation.base import FLOORS, Ask, Benchmark, Floor, Item, answered, mean, ratio, said
 from isheep.evaluation.registry import KINDS, build, make
 from isheep.serving.engines.base import Completion, Prompt, Request, Sampling, ScoreRequest
 

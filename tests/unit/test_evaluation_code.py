@@ -6,10 +6,11 @@ from math import comb
 from pathlib import Path
 
 import pytest
+from scoring import failing_solutions, score_all
 
 from isheep.errors import UserError
-from isheep.evaluation import code, sandbox
-from isheep.evaluation.base import Floor, Item, said, score_all
+from isheep.evaluation import sandbox
+from isheep.evaluation.base import Floor, Item, said
 from isheep.evaluation.code import HumanEval, Mbpp, defines, extract, indented, pass_at_k
 from isheep.evaluation.sandbox import Outcome
 
@@ -199,6 +200,6 @@ def test_a_part_of_the_files_own_solutions_pass_in_the_sandbox_and_floors_do_not
     if not any(map(sandbox.works, sandbox.MODES[:2])):
         pytest.skip("this machine allows no namespaces")
     items = benchmark.load(DATA / name)[::step]  # all of them: tests/unit/test_evaluation_slow.py
-    assert len(items) == 9 and code.self_test(benchmark, items) == {}
+    assert len(items) == 9 and failing_solutions(benchmark, items) == {}
     rows = score_all(Floor(benchmark, "echo"), items[:2], {})
     assert [row["passed"] for row in rows] == [[False]] * 2

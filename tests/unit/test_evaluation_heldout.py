@@ -4,9 +4,10 @@ import json
 from math import log
 
 import pytest
+from scoring import score_all
 
 from isheep.errors import UserError
-from isheep.evaluation.base import Floor, Item, score_all
+from isheep.evaluation.base import Floor, Item
 from isheep.evaluation.heldout import Heldout, mismatched, repetition
 from isheep.serving.engines.base import Completion, Score
 

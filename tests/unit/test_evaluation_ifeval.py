@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from scoring import score_all
 
 from isheep.errors import UserError
 from isheep.evaluation import ifeval
-from isheep.evaluation.base import Floor, Item, said, score_all
+from isheep.evaluation.base import Floor, Item, said
 from isheep.evaluation.ifeval import Ifeval, checkers, echoes, followed, punkt_folder
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,10 @@ from math import exp
 from pathlib import Path
 
 import pytest
+from scoring import score_all
 
 from isheep.errors import UserError
-from isheep.evaluation.base import Floor, answered, said, score_all
+from isheep.evaluation.base import Floor, answered, said
 from isheep.evaluation.calibration import KINDS, Calibration, objections
 from isheep.evaluation.mt_bench import MtBench, length_grade, rank_correlation
 from isheep.evaluation.pairwise import Pairwise, against, at_equal_length, read_both

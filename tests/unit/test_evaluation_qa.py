@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from scoring import score_all
 
 from isheep.errors import UserError
-from isheep.evaluation.base import Floor, Item, said, score_all
+from isheep.evaluation.base import Floor, Item, said
 from isheep.evaluation.qa import (
     Squad2,
     TriviaQa,

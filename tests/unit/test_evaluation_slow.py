@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from scoring import failing_solutions
 
-from isheep.evaluation import code
 from isheep.evaluation.code import HumanEval, Mbpp
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -28,7 +28,7 @@ pytestmark = [
 )
 def test_the_files_own_solutions_pass(benchmark, name, tasks, wrong, heavy):
     items = benchmark.load(DATA / name)
-    failed = code.self_test(benchmark, items)
+    failed = failing_solutions(benchmark, items)
     assert len(items) == tasks
     assert {id for id, outcome in failed.items() if outcome.status != "timeout"} == wrong
     assert {id for id, outcome in failed.items() if outcome.status == "timeout"} <= heavy

@@ -16,9 +16,10 @@ from isheep.data.dedup import NearDuplicates
 from isheep.data.files import read_json
 from isheep.data.rows import read_rows
 from isheep.data.text import words
+from isheep.data.values import counts_in_bins
 from isheep.health.duplicates import duplicates
 from isheep.health.overlap import grams, overlap, texts
-from isheep.health.scores import entropy, histogram, scores, spearman
+from isheep.health.scores import entropy, scores, spearman
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 THIRTEEN = "the quick brown fox jumps over the lazy dog while seven owls watch"
@@ -80,7 +81,7 @@ def test_no_rows_have_no_shares():
 
 
 def test_a_value_on_an_edge_counts_above_it_and_the_last_bin_is_closed():
-    assert histogram([0.5, 1.5, 1.4, 2.5, 3], [0.5, 1.5, 2.5]) == [2, 3]
+    assert counts_in_bins([0.5, 1.5, 1.4, 2.5, 3], [0.5, 1.5, 2.5]) == [2, 3]
 
 
 def test_entropy_is_in_bits():

@@ -10,6 +10,7 @@ from isheep.config import load
 from isheep.config.kinds import kinds
 from isheep.config.run import Run
 from isheep.data.files import write_json
+from isheep.data.numbers import brief, interval
 from isheep.proof import cards, licences
 from isheep.proof.health import tell_health
 from isheep.proof.results import Results
@@ -81,12 +82,12 @@ def test_the_selection_is_told_in_words(select, words):
     [(None, "-"), (0.4625, "0.463"), (12, "12"), (12345.6, "12,346"), (2.0, "2"), (-0.0312, "-0.0312"), (0, "0")],
 )
 def test_numbers_are_told_in_three_digits(value, text):
-    assert cards.number(value) == text
+    assert brief(value) == text
 
 
 def test_an_interval_has_two_bounds_or_is_a_dash():
-    assert cards.interval({"low": 0.29941, "high": 0.5}) == "0.299 to 0.5"
-    assert [cards.interval(told) for told in (None, {}, {"low": None, "high": 1.0})] == ["-"] * 3
+    assert interval({"low": 0.29941, "high": 0.5}) == "0.299 to 0.5"
+    assert [interval(told) for told in (None, {}, {"low": None, "high": 1.0})] == ["-"] * 3
 
 
 def test_no_text_of_a_sample_ends_its_block():
@@ -109,12 +110,13 @@ def benchmark(metrics: dict, floors: dict, **more: object) -> dict:
     return {**plain, "metrics": metrics, "floors": floors, **more}
 
 
+BASE = {"value": 0.04, "low": -0.01, "high": 0.09, "n": 541}
 SCORES = {
     "round": 1,
     "benchmarks": {
         "ifeval": benchmark(
             {
-                "prompt_strict": metric(0.31, 0.27, 0.35, minus_base={"value": 0.04, "low": -0.01, "high": 0.09}),
+                "prompt_strict": metric(0.31, 0.27, 0.35, minus_base=BASE),
                 "instruction_strict": metric(0.24, 0.2, 0.28),
                 "prompt_loose": metric(0.33, 0.29, 0.37),
             },
@@ -197,7 +199,10 @@ def test_health_is_told_by_what_says_something_by_itself():
         "round": 1,
         "lengths": {"output": {"tokens": {"p50": 44, "n": 20}, "share_at_limit": {"value": 0.25, "n": 20}}},
         "diversity": {"output": {"distinct_2": {"value": None, "n": 0}, "distinct_1": {"value": 0.5, "n": 20}}},
-        "overlap": {"ifeval": {"13": {"rows": 1, "share": {"value": 0.05, "n": 20}}}},
+        "overlap": {
+            "ifeval": {"13": {"rows": 1, "share": {"value": 0.05, "n": 20}}},
+            "mbpp": {"error": "data/mbpp.jsonl: no such file"},  # has nothing to tell
+        },
         "alarms": [{"name": "shrunken_answers", "message": "answers shrank 6-fold (alarm at 5)"}],
     }
     assert tell_health(health) == (

@@ -12,6 +12,7 @@ import yaml
 from report_results import HOSTILE, Made
 
 from isheep.assess.base import Scale
+from isheep.data.numbers import shown
 from isheep.errors import UserError
 from isheep.report import charts, compare, costs, measures
 from isheep.report.gather import Round, gather
@@ -19,7 +20,7 @@ from isheep.report.histograms import BINS, Scores
 from isheep.report.lineage import draw
 from isheep.report.samples import Samples
 from isheep.report.sections import floor_lines, health
-from isheep.report.verdicts import change, judge, show
+from isheep.report.verdicts import change, judge
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,7 +39,8 @@ def entry(value=0.35, low=0.26, high=0.44, base=None, better="higher", floors=No
     if base is not None:
         row["minus_base"] = dict(zip(("value", "low", "high", "n"), (*base, 60), strict=True)) if base else None
     told = {name: {"x": {"value": floor}} for name, floor in (floors or {}).items()}
-    return {"metrics": {"x": row}, "floors": told, **more}
+    whole = {"error": None, "counts": True, "objections": [], "headline": []}
+    return {**whole, "metrics": {"x": row}, "floors": told, **more}
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def entry(value=0.35, low=0.26, high=0.44, base=None, better="higher", floors=No
         (entry(base=()), "its difference to the base has no interval", "plain"),
         (entry(low=None, high=None), "iter_2 has 35.0 % (no interval, n = 60)", "plain"),
         (entry(counts=False, objections=["it cannot judge"]), "does not count: it cannot judge", "bad"),
-        ({"error": "no such file", "metrics": {}}, "not measured: no such file", "bad"),
+        (entry(error="no such file"), "not measured: no such file", "bad"),
         (entry(value=None), "no value", "plain"),
     ],
 )  # fmt: skip
@@ -81,7 +83,7 @@ def test_a_difference_whose_interval_touches_zero_is_no_change():
      (0.0, "", True, "\u00b10"), (1.23456, "bits", False, "1.235"), (None, "", False, "\u2013"), (3, "", True, "+3")],
 )  # fmt: skip
 def test_numbers_as_people_read_them(value, unit, signed, text):
-    assert show(value, unit, signed) == text
+    assert shown(value, unit, signed) == text
 
 
 # Gathering -----------------------------------------------------------------------------------------------------------
@@ -265,17 +267,19 @@ def test_axis_of_many_rounds_names_a_few():
 
 def test_floor_far_from_the_curve_is_told_instead_of_drawn():
     told = entry(0.8, 0.78, 0.82, floors={"lol": 8.0, "echo": 0.7})
-    near, far = floor_lines(told, "x", points(0.8, 0.79, low=0.78, high=0.82))
+    near, far = floor_lines("x", "share", told, points(0.8, 0.79, low=0.78, high=0.82))
     assert [one["label"] for one in near] == ["echo"] and far == "floors out of sight: lol 800.0 %"
-    assert floor_lines(told, "x", points(0.8))[1] == ""
+    assert floor_lines("x", "share", told, points(0.8))[1] == ""
 
 
 def test_figures_that_do_not_move_are_not_drawn(tmp_path, monkeypatch):
     told = health(report_of(tmp_path, monkeypatch, rows=4, evaluation=False))["groups"]["duplicates"]
-    assert [row["name"] for row in told["rows"]] == ["near round", "near seeds", "near earlier"]
+    assert [row["name"] for row in told["rows"]] == [
+        f"near output {pool}" for pool in ("within round", "seeds", "earlier rounds")
+    ]
     (drawing,) = told["charts"]
     labels = drawing["svg"]
-    assert "d_1, round: 12.0 %" in labels and "d_1, seeds" not in labels
+    assert "d_1, within round: 12.0 %" in labels and "d_1, seeds" not in labels
 
 
 def test_lineage_shows_what_trained_what(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ def train(out, rows=ROWS, settings=tiny_llama.TRAIN, seed=1):
 
 
 def merge(out, base=None):
-    return fake.merge(Merge(), tiny_llama.MODEL, base, out / "adapter", out / "model", ROWS, 1, 1)
+    return fake.merge(Merge(), tiny_llama.MODEL, base, out / "adapter", out / "model", ROWS, 1)
 
 
 def digests(folder):

@@ -209,7 +209,7 @@ def test_a_folder_without_weights_is_named(folder, tmp_path):
 
 
 def fold(folder, adapter, out, rows=ROWS, **changes):
-    return merge.merge(Merge(probe_prompts=4, probe_tokens=12, **changes), MODEL, folder, adapter, out, rows, SEED, 1)
+    return merge.merge(Merge(probe_prompts=4, probe_tokens=12, **changes), MODEL, folder, adapter, out, rows, 1)
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +254,7 @@ def test_the_merged_model_ends_turns_as_it_was_trained_to(merged):
 def test_an_end_of_turn_of_ones_own_is_added_to_those_the_model_had(folder, trained, tmp_path):
     model = MODEL.model_copy(update={"end_of_turn": tiny_llama.SEPARATOR})
     settings = Merge(probe_prompts=1, probe_tokens=4)
-    merge.merge(settings, model, folder, trained[0], tmp_path / "model", ROWS, SEED, 1)
+    merge.merge(settings, model, folder, trained[0], tmp_path / "model", ROWS, 1)
     config = json.loads((tmp_path / "model" / "generation_config.json").read_text())
     assert config["eos_token_id"] == [256, 257]
 
@@ -300,9 +300,7 @@ def test_an_adapter_of_another_model_is_named(trained, tmp_path):
 
 
 def test_a_model_that_never_stops_is_warned_of(folder, trained, tmp_path, caplog):
-    report = merge.merge(
-        Merge(probe_prompts=2, probe_tokens=1), MODEL, folder, trained[0], tmp_path / "model", ROWS, SEED, 1
-    )
+    report = merge.merge(Merge(probe_prompts=2, probe_tokens=1), MODEL, folder, trained[0], tmp_path / "model", ROWS, 1)
     assert report["stopped_by_itself"] == 0
     assert "none of 2 greedy answers stopped by itself within 1 tokens" in caplog.text
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from isheep.assess.base import Assessor, Result
 from isheep.data.files import digest
 from isheep.data.rows import Row
+from isheep.documents.rounds import AssessorCheck, Discrimination, Verdict
 
 Z = 1.959963984540054  # two-sided 95 %
 
@@ -102,11 +103,11 @@ def discrimination(
     return {assessor.name: _measure(pairs, assessor, result, warn_below) for assessor in assessors if pairs}
 
 
-def _measure(
-    pairs: Sequence[tuple[Row, Row]], assessor: Assessor, result: Result, warn_below: float
-) -> dict[str, float | int | str | None]:
+def _measure(pairs: Sequence[tuple[Row, Row]], assessor: Assessor, result: Result, warn_below: float) -> AssessorCheck:
     scores = [[assessor.columns_of(row, result)[assessor.name] for row in pair] for pair in pairs]
-    both = [pair for pair in scores if None not in pair]
+    both = [
+        (right, wrong) for right, wrong in scores if isinstance(right, int | float) and isinstance(wrong, int | float)
+    ]
     if not both:
         return {"n": 0, "auc": None, "low": None, "high": None, "verdict": "unmeasured"}
     found, low, high = auc([pair[0] for pair in both], [pair[1] for pair in both])
@@ -114,7 +115,7 @@ def _measure(
     return {"n": len(both), "auc": round(found, 4), "low": round(low, 4), "high": round(high, 4), "verdict": verdict}
 
 
-def _verdict(found: float, low: float, high: float, warn_below: float) -> str:
+def _verdict(found: float, low: float, high: float, warn_below: float) -> Verdict:
     if high < 0.5:
         return "inverted"
     if low <= 0.5:
@@ -130,7 +131,7 @@ _MEANING = {
 }
 
 
-def warnings(measured: dict[str, dict[str, float | int | str | None]]) -> list[str]:
+def warnings(measured: Discrimination) -> list[str]:
     """Return a line for every assessor that does not separate matched from shuffled pairs."""
     lines = []
     for name, found in measured.items():

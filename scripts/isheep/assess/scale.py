@@ -88,4 +88,4 @@ def parse_score(text: str) -> float | None:
 
 
 def _value(match: re.Match[str]) -> float:
-    return float(match[match.lastindex])
+    return float(match[match.lastindex or 0])

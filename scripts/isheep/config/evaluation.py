@@ -163,7 +163,7 @@ class Harness(Section):
     chat: bool = Field(False, description="Ask through the chat template.")
 
 
-DEFAULT = {
+DEFAULT: dict[str, Any] = {
     "heldout": {"kind": "heldout", "path": "config/evaluation/heldout.jsonl"},
     "constraints": {"kind": "ifeval", "path": "config/evaluation/constraints.jsonl", "max_tokens": 512},
 }

@@ -208,7 +208,7 @@ def _type(field: Schema) -> str:
     words = {"string": "text", "boolean": "`true` or `false`", "null": "nothing"}
     bounds = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     limits = [f"{word} {field[bound]:g}" for bound, word in bounds.items() if bound in field]
-    return ", ".join([words.get(kind, str(kind)), *limits])
+    return ", ".join([words.get(str(kind), str(kind)), *limits])
 
 
 def _resolve(whole: Schema, field: Schema) -> Schema:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, cast
+
+from isheep.documents.rounds import StageFunnel
 
 
 class Funnel:
@@ -39,7 +41,7 @@ class Funnel:
         """
         if rows != self.kept or rejected != self.rejected.total():
             raise RuntimeError(f"{self.stage}: wrote {rows} + {rejected} rows, but counted {self.line()}")
-        return {
+        counted = {
             "stage": self.stage,
             "round": self.round_number,
             "rows_in": rows + rejected,
@@ -47,6 +49,7 @@ class Funnel:
             "rejected": dict(self._ranked()),
             **self.counts,
         }
+        return cast(StageFunnel, counted)
 
     def _ranked(self) -> list[tuple[str, int]]:
         return sorted(self.rejected.items(), key=lambda item: (-item[1], item[0]))

@@ -149,16 +149,16 @@ def _seed(row: dict[str, Any], place: str, problems: Problems) -> Seed | None:
     """Return the seed task of one row, or None after noting what is wrong with it."""
     before = len(problems.found)
     answered = _first_instance(row, place, problems) if "instances" in row else row
-    texts = {key: _field(row, key, place, problems) for key in ("id", "instruction")}
-    if answered is not None:
-        texts |= {key: _field(answered, key, place, problems) for key in ("input", "output")}
-    for key in ("id", "instruction"):
-        if texts[key] is not None and not texts[key].strip():
+    id, instruction = (_field(row, key, place, problems) for key in ("id", "instruction"))
+    input, output = (
+        (_field(answered, key, place, problems) for key in ("input", "output")) if answered is not None else ("", "")
+    )
+    for key, text in (("id", id), ("instruction", instruction)):
+        if text is not None and not text.strip():
             problems.add(place, f"{key} is empty; write one or delete the task")
-    if len(problems.found) > before:
+    if len(problems.found) > before or id is None or instruction is None or input is None or output is None:
         return None
-    no_input = texts["input"].strip().lower() in NO_INPUT
-    return Seed(texts["id"], texts["instruction"].strip(), "" if no_input else texts["input"], texts["output"])
+    return Seed(id, instruction.strip(), "" if input.strip().lower() in NO_INPUT else input, output)
 
 
 def _first_instance(row: dict[str, Any], place: str, problems: Problems) -> dict[str, Any] | None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
 def significant(value: float) -> float:
     """Return a score rounded to six significant digits: what lies beyond is float noise."""
     return float(f"{value:.6g}")
+
+
+def counts_in_bins(values: Iterable[float], edges: Sequence[float]) -> list[int]:
+    """Return how many values lie in each bin; a value on an edge counts above it, those outside in the outer bins."""
+    counts = [0] * (len(edges) - 1)
+    for value in values:
+        counts[min(max(bisect_right(edges, value) - 1, 0), len(counts) - 1)] += 1
+    return counts
 
 
 def differences(old: Any, new: Any, place: str = "") -> Any:

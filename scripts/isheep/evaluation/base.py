@@ -134,9 +134,12 @@ def mean(
 class Benchmark(Protocol):
     """What every benchmark offers. Instances hold its settings and nothing else."""
 
-    name: str
     headline: ClassVar[tuple[str, ...]]
     """The metrics that a summary shows; a name may begin with `{name}_`."""
+
+    @property
+    def name(self) -> str:
+        """What the settings call it."""
 
     def load(self, path: Path, limit: int | None = None) -> list[Item]:
         """Return the items of a data file, at most `limit`; UserError names file and line of what is wrong."""
@@ -161,11 +164,19 @@ def answered(
     """Return `answers` with whatever `reply` gives to the open requests, wave after wave; None leaves one open."""
     known = dict(answers)
     while True:
-        new = {ask.key: reply(ask) for ask in benchmark.requests(item, known) if ask.key not in known}
-        new = {key: answer for key, answer in new.items() if answer is not None}
+        replies = {ask.key: reply(ask) for ask in benchmark.requests(item, known) if ask.key not in known}
+        new = {key: answer for key, answer in replies.items() if answer is not None}
         if not new:
             return known
         known |= new
+
+
+def written(answers: Answers, key: str) -> str:
+    """Return the text that a model wrote; RuntimeError where log-likelihoods stand under this key."""
+    answer = answers[key]
+    if not isinstance(answer, Completion):
+        raise RuntimeError(f"{key}: has log-likelihoods, no text")
+    return answer.text
 
 
 def said(text: str) -> Completion:
@@ -190,6 +201,7 @@ class Floor:
 
     benchmark: Benchmark
     floor: str
+    headline: ClassVar[tuple[str, ...]] = ()
 
     @property
     def name(self) -> str:
@@ -228,8 +240,3 @@ def uniform_bytes(continuations: Sequence[str]) -> Score:
     """Return the log-likelihoods under the model to which all 256 byte values are equally likely: 8 bits a byte."""
     sizes = [len(text.encode("utf-8", "replace")) for text in continuations]
     return Score("", tuple(-5.545177444479562 * size for size in sizes), tuple(sizes))
-
-
-def score_all(benchmark: Benchmark, items: Sequence[Item], answers: Mapping[str, Answers]) -> list[Row]:
-    """Return `{"id": ..., **measures}` for every item, in order; `answers` maps item id to answers by key."""
-    return [{"id": item.id, **benchmark.score(item, answers.get(item.id, {}))} for item in items]

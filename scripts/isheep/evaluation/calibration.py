@@ -69,9 +69,10 @@ class Calibration(Benchmark):
             row |= {"unread": sum(verdict["unread"] for verdict in verdicts.values()), "asked": 2 * len(KINDS)}
         else:
             grades = {key: read_rating(answers[key]) for key in ("right", *KINDS)}
+            right = grades["right"]
             for kind in KINDS:
-                unread = grades["right"] is None or grades[kind] is None
-                row[kind] = None if unread else _outcome(grades["right"], grades[kind])
+                spoilt_grade = grades[kind]
+                row[kind] = None if right is None or spoilt_grade is None else _outcome(right, spoilt_grade)
             row |= {"unread": list(grades.values()).count(None), "asked": len(grades)}
         sizes = {key: len(item.fields[key].split()) for key in ("output", *KINDS)}
         row["length_only"] = sum(_outcome(sizes["output"], sizes[kind]) for kind in KINDS) / len(KINDS)

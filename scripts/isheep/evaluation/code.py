@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation import sandbox
-from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, ratio
+from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, ratio, written
 from isheep.evaluation.files import load_items, strings, take
 from isheep.evaluation.sandbox import Limits, Outcome
 from isheep.serving.chat import user
@@ -102,7 +102,7 @@ class Code(Benchmark, ABC):
 
     def score(self, item: Item, answers: Answers) -> Row:
         """Return for every sample how its program ended, and the share that passed."""
-        texts = [answers[f"sample-{number}"].text for number in range(self.samples)]
+        texts = [written(answers, f"sample-{number}") for number in range(self.samples)]
         outcomes = [self.run(self.program(item, text), self.limits) for text in texts]
         return {
             "passed": [outcome.passed for outcome in outcomes],
@@ -252,10 +252,3 @@ def pass_at_k(n: int, passed: int, k: int) -> float:
     if n - passed < k:
         return 1.0
     return 1.0 - prod(1.0 - k / i for i in range(n - passed + 1, n + 1))
-
-
-def self_test(benchmark: Code, items: Sequence[Item], workers: int = 1) -> dict[str, Outcome]:
-    """Run the data file's own solutions; return those that fail, by id. What remains is the ceiling of the runner."""
-    programs = [benchmark.canonical(item) for item in items]
-    outcomes = sandbox.run_all(programs, benchmark.limits, workers=workers)
-    return {item.id: outcome for item, outcome in zip(items, outcomes, strict=True) if not outcome.passed}

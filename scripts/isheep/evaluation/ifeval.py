@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio
+from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio, written
 from isheep.evaluation.files import load_items, strings, take
 from isheep.serving.chat import user
 from isheep.serving.engines.base import Sampling
@@ -69,7 +69,7 @@ class Ifeval(Benchmark):
 
     def score(self, item: Item, answers: Answers) -> Row:
         """Return per instruction whether it was followed, strictly and loosely, and whether the prompt was echoed."""
-        response = answers["answer"].text
+        response = written(answers, "answer")
         strict, loose = followed(item, response)
         return {
             "instructions": item.fields["instructions"],

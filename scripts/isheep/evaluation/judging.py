@@ -8,6 +8,8 @@ from typing import Any
 
 from isheep.config.evaluation import Evaluation
 from isheep.data.rows import Row
+from isheep.documents.models import Floors
+from isheep.errors import UserError
 from isheep.evaluation import stage
 from isheep.evaluation.base import FLOORS, Floor
 from isheep.evaluation.calibration import Calibration, objections
@@ -31,6 +33,8 @@ def calibrate(evaluation: Evaluation, base: Mapping[Place, Any], send: Send, fai
         What `send` could not do, a line each.
     """
     settings = evaluation.judge
+    if settings is None:
+        raise UserError("evaluation.judge: there is none; leave this stage out")
     benchmarks, _ = stage.load(evaluation, judged_only=True)
     benchmarks = stage.with_rivals(benchmarks, base)
     trials = {}
@@ -49,8 +53,8 @@ def calibrate(evaluation: Evaluation, base: Mapping[Place, Any], send: Send, fai
     for name, loaded in trials.items():
         metrics = loaded.benchmark.summarise(measured[name])
         against = objections(metrics) if len(measured[name]) == len(loaded.items) else [_unasked(failures)]
-        forms[loaded.benchmark.form] = {"metrics": table(metrics), "objections": against}
-    floors: dict[str, dict[str, Any]] = {}
+        forms[name.removeprefix("calibration_")] = {"metrics": table(metrics), "objections": against}
+    floors: dict[str, Floors] = {}
     for name, loaded in constants.items():
         benchmark, floor = name.rsplit(".", 1)
         if measured[name]:

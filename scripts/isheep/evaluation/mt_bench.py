@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, Turn, ratio, whole
+from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, Turn, ratio, whole, written
 from isheep.evaluation.files import load_items, read, strings, take
 from isheep.evaluation.judge import Method, rating, read_rating
 from isheep.serving.engines.base import Sampling
@@ -59,7 +59,7 @@ class MtBench(Benchmark):
             if f"turn-{number}" not in answers:
                 sampling = Sampling(TEMPERATURES.get(item.fields["category"], 0.0), 1.0, self.max_tokens)
                 return [Ask(f"turn-{number}", tuple(turns), sampling=sampling)]
-            turns.append({"role": "assistant", "content": answers[f"turn-{number}"].text})
+            turns.append({"role": "assistant", "content": written(answers, f"turn-{number}")})
         said = [(user["content"], model["content"]) for user, model in zip(turns[::2], turns[1::2], strict=True)]
         asks = [
             rating(f"judge-{number}", said[:number], item.fields["references"][:number], self.method)
@@ -73,7 +73,7 @@ class MtBench(Benchmark):
         return {
             "category": item.fields["category"],
             "grades": [read_rating(answers[f"judge-{number}"]) for number in numbers],
-            "words": [len(answers[f"turn-{number}"].text.split()) for number in numbers],
+            "words": [len(written(answers, f"turn-{number}").split()) for number in numbers],
         }
 
     def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
@@ -115,7 +115,7 @@ def _reference(place: str, row: Row) -> tuple[str, list[str]]:
 
 def _grades(rows: Sequence[Row], turn: int | None) -> list[tuple[str, float, float]]:
     """Return for every row the sum and the number of its read grades, of one turn or of all."""
-    terms = []
+    terms: list[tuple[str, float, float]] = []
     for row in rows:
         chosen = row["grades"] if turn is None else row["grades"][turn : turn + 1]
         read_ones = [grade for grade in chosen if grade is not None]

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio, whole
+from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio, whole, written
 from isheep.evaluation.files import load_items, take
 from isheep.evaluation.judge import Method, comparison, read_choice
 from isheep.serving.chat import join, user
@@ -58,12 +58,14 @@ class Pairwise(Benchmark):
             return [Ask("answer", tuple(user(item.fields["prompt"])), sampling=Sampling(0.0, 1.0, self.max_tokens))]
         if item.fields["rival"] is None:
             return []
-        asks = both_orders("judge", item.fields["prompt"], answers["answer"].text, item.fields["rival"], self.method)
+        asks = both_orders(
+            "judge", item.fields["prompt"], written(answers, "answer"), item.fields["rival"], self.method
+        )
         return [ask for ask in asks if ask.key not in answers]
 
     def score(self, item: Item, answers: Answers) -> Row:
         """Return what both orders say together, and what length alone would say."""
-        words, rival_words = (len(text.split()) for text in (answers["answer"].text, item.fields["rival"]))
+        words, rival_words = (len(text.split()) for text in (written(answers, "answer"), item.fields["rival"]))
         by_length = 0.5 if words == rival_words else float(words > rival_words)
         verdict = read_both("judge", answers)
         win = verdict["win"]

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from isheep.data.files import read_json
 from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean
+from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, written
 from isheep.evaluation.files import collect, missing, read, strings, take
 from isheep.serving.chat import user
 from isheep.serving.engines.base import Sampling
@@ -53,7 +53,7 @@ class TriviaQa(Benchmark):
 
     def score(self, item: Item, answers: Answers) -> Row:
         """Return exact match, and containment, of the first line."""
-        text, golds = answers["answer"].text, item.fields["answers"]
+        text, golds = written(answers, "answer"), item.fields["answers"]
         said = normalise(first_line(text))
         return {
             "em": float(said != "" and any(said == normalise(gold) for gold in golds)),
@@ -84,7 +84,7 @@ class Squad2(Benchmark):
 
     def score(self, item: Item, answers: Answers) -> Row:
         """Return exact match and F1 (official) and OpenCompass's score of the first line."""
-        text, golds = answers["answer"].text, item.fields["answers"]
+        text, golds = written(answers, "answer"), item.fields["answers"]
         prediction = first_line(text)
         if says_no_answer(prediction):
             prediction = ""

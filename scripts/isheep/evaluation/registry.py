@@ -33,33 +33,49 @@ def make(kind: str, **settings: Any) -> Benchmark:
 def _class(kind: str) -> Any:
     # Written out, so that the digest of the code behind a stage follows these imports.
     if kind == "heldout":
-        from isheep.evaluation.heldout import Heldout as Found
-    elif kind == "ifeval":
-        from isheep.evaluation.ifeval import Ifeval as Found
-    elif kind == "humaneval":
-        from isheep.evaluation.code import HumanEval as Found
-    elif kind == "mbpp":
-        from isheep.evaluation.code import Mbpp as Found
-    elif kind == "triviaqa":
-        from isheep.evaluation.qa import TriviaQa as Found
-    elif kind == "squad2":
-        from isheep.evaluation.qa import Squad2 as Found
-    elif kind == "mt_bench":
-        from isheep.evaluation.mt_bench import MtBench as Found
-    elif kind == "pairwise":
-        from isheep.evaluation.pairwise import Pairwise as Found
-    elif kind == "calibration":
-        from isheep.evaluation.calibration import Calibration as Found
-    else:
-        raise UserError(f"evaluation: no benchmark {kind!r} (known: {', '.join(KINDS)})")
-    return Found
+        from isheep.evaluation.heldout import Heldout
+
+        return Heldout
+    if kind == "ifeval":
+        from isheep.evaluation.ifeval import Ifeval
+
+        return Ifeval
+    if kind == "humaneval":
+        from isheep.evaluation.code import HumanEval
+
+        return HumanEval
+    if kind == "mbpp":
+        from isheep.evaluation.code import Mbpp
+
+        return Mbpp
+    if kind == "triviaqa":
+        from isheep.evaluation.qa import TriviaQa
+
+        return TriviaQa
+    if kind == "squad2":
+        from isheep.evaluation.qa import Squad2
+
+        return Squad2
+    if kind == "mt_bench":
+        from isheep.evaluation.mt_bench import MtBench
+
+        return MtBench
+    if kind == "pairwise":
+        from isheep.evaluation.pairwise import Pairwise
+
+        return Pairwise
+    if kind == "calibration":
+        from isheep.evaluation.calibration import Calibration
+
+        return Calibration
+    raise UserError(f"evaluation: no benchmark {kind!r} (known: {', '.join(KINDS)})")
 
 
 def build(name: str, evaluation: Evaluation) -> Benchmark:
     """Return the benchmark that section `evaluation` describes under a name."""
     entry = evaluation.on[name]
     settings = {"name": name} | {key: getattr(entry, key) for key in type(entry).model_fields if key not in NOT_FIELDS}
-    if entry.kind in JUDGED:
+    if entry.kind in JUDGED and evaluation.judge:
         settings["method"] = evaluation.judge.method
     if entry.kind in SANDBOXED:
         from isheep.evaluation import sandbox

@@ -17,8 +17,10 @@ PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, SIGKILL = 1, 38, 9
 CLONE_NEWUSER = 0x10000000
 BLOCKED = ("socket.", "subprocess.", "ctypes.", "shutil.", "tempfile.", "ftplib.", "smtplib.", "urllib.")
 BLOCKED_CALLS = ("os.fork", "os.forkpty", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.kill", "os.killpg")
-PATH_CALLS = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.chown")
-PATH_CALLS += ("os.truncate", "os.utime", "os.setxattr", "os.removexattr", "os.chflags", "os.lockf")
+PATH_CALLS = (
+    *("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.chown"),
+    *("os.truncate", "os.utime", "os.setxattr", "os.removexattr", "os.chflags", "os.lockf"),
+)
 
 
 def main() -> None:

@@ -6,10 +6,11 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from isheep.config.evaluation import JUDGED, Evaluation
 from isheep.data.rows import Row
+from isheep.documents.models import BenchmarkScores, Floors, ModelScores, PlainScore
 from isheep.errors import UserError
 from isheep.evaluation import harness, stage
 from isheep.evaluation.base import FLOORS, Answers, Benchmark, Floor, Item, Metric
@@ -17,8 +18,7 @@ from isheep.evaluation.intervals import table
 from isheep.evaluation.stage import Loaded, Place
 
 logger = logging.getLogger(__name__)
-Results = dict[str, Any]
-FORMS = {"mt_bench": "rate", "pairwise": "compare"}
+FORMS: dict[str, Literal["rate", "compare"]] = {"mt_bench": "rate", "pairwise": "compare"}
 """How each judged kind uses the judge."""
 
 
@@ -62,10 +62,10 @@ class Measured:
     calibration: Mapping[str, Any] = field(default_factory=dict)
     harness: Mapping[str, Any] | None = None
     earlier: Mapping[str, Earlier] = field(default_factory=dict)
-    base_scores: Mapping[str, Any] | None = None
+    base_scores: ModelScores | None = None
 
 
-def score(evaluation: Evaluation, measured: Measured, workers: int = 1) -> tuple[Results, list[Row]]:
+def score(evaluation: Evaluation, measured: Measured, workers: int = 1) -> tuple[ModelScores, list[Row]]:
     """Return the scores of one model, and the measures of every item as rows.
 
     Parameters
@@ -82,7 +82,7 @@ def score(evaluation: Evaluation, measured: Measured, workers: int = 1) -> tuple
         benchmarks = stage.with_rivals(benchmarks, stage.answers_in(measured.base_answers))
     answers = stage.answers_in([*measured.answers, *measured.judgements])
     tokens = stage.tokens([*measured.answers, *measured.judgements])
-    scores: Results = {}
+    scores: dict[str, BenchmarkScores] = {}
     rows: list[Row] = []
     for name, entry in evaluation.on.items():
         found = _unscored(entry.kind, errors.get(name), tokens.get(name))
@@ -103,7 +103,7 @@ def _score_one(
     loaded: Loaded,
     answers: Mapping[Place, Answers],
     measured: Measured,
-    found: Results,
+    found: BenchmarkScores,
     workers: int,
 ) -> list[Row]:
     """Fill in a benchmark's scores and return the measures of its items."""
@@ -135,7 +135,7 @@ def _score_one(
     if judged:
         found["floors"] = measured.calibration.get("floors", {}).get(name, {})
     elif measured.base_scores:
-        found["floors"] = measured.base_scores["benchmarks"].get(name, {}).get("floors", {})
+        found["floors"] = _floors_of_base(measured.base_scores, name)
     else:
         found["floors"] = {floor: plain(metrics) for floor, metrics in floors(benchmark, loaded.items, workers).items()}
     terms = metrics[found["headline"][0]].terms
@@ -151,6 +151,11 @@ def _score_one(
     ]
 
 
+def _floors_of_base(scores: ModelScores, benchmark: str) -> Floors:
+    entry = scores["benchmarks"].get(benchmark)
+    return entry["floors"] if entry else {}
+
+
 def _ratio(terms: tuple[float, float] | None) -> float | None:
     """Return what an item brings to the first metric of its benchmark; None when it does not count there."""
     return terms[0] / terms[1] if terms else None
@@ -160,14 +165,24 @@ def _measured(row: Row) -> Row:
     return {"id": row["item"], **row["measures"]}
 
 
-def _unscored(kind: str, error: str | None, tokens: dict[str, int] | None) -> Results:
+def _unscored(kind: str, error: str | None, tokens: dict[str, int] | None) -> BenchmarkScores:
     """Return what is told of a benchmark before its scores are filled in."""
-    found: Results = {"kind": kind, "items": 0, "error": error, "note": "", "counts": True}
-    found |= {"objections": [], "headline": [], "metrics": {}, "floors": {}, "groups": {}}
-    return found | {"tokens": tokens or {"prompt": 0, "completion": 0, "scored": 0}}
+    return {
+        "kind": kind,
+        "items": 0,
+        "error": error,
+        "note": "",
+        "counts": True,
+        "objections": [],
+        "headline": [],
+        "metrics": {},
+        "floors": {},
+        "groups": {},
+        "tokens": tokens or {"prompt": 0, "completion": 0, "scored": 0},
+    }
 
 
-def _calibrated(kind: str, measured: Measured, found: Results) -> None:
+def _calibrated(kind: str, measured: Measured, found: BenchmarkScores) -> None:
     """Say whether a judge's numbers count, and why not."""
     form = measured.calibration.get("forms", {}).get(FORMS[kind], {})
     found["objections"] = list(form.get("objections", ["the judge was not calibrated"]))
@@ -198,12 +213,15 @@ def runs_programs(benchmark: Benchmark) -> bool:
     return hasattr(benchmark.benchmark if isinstance(benchmark, Floor) else benchmark, "run")
 
 
-def plain(metrics: Mapping[str, Metric]) -> dict[str, Results]:
+def plain(metrics: Mapping[str, Metric]) -> dict[str, PlainScore]:
     """Return metrics with their intervals, without what does not differ within a benchmark."""
-    return {name: {key: row[key] for key in ("value", "n", "low", "high")} for name, row in table(metrics).items()}
+    return {
+        name: {"value": row["value"], "n": row["n"], "low": row["low"], "high": row["high"]}
+        for name, row in table(metrics).items()
+    }
 
 
-def _harness(measured: Measured) -> Results:
+def _harness(measured: Measured) -> BenchmarkScores:
     """Return lm-eval's results in the shape of a benchmark's scores."""
     results = measured.harness or {}
     found = _unscored("harness", results.get("error"), results.get("tokens"))
@@ -219,7 +237,7 @@ def _harness(measured: Measured) -> Results:
     found["headline"] = list(metrics)
     found["metrics"] = table(metrics, earlier)
     if measured.base_scores:
-        found["floors"] = measured.base_scores["benchmarks"].get("harness", {}).get("floors", {})
+        found["floors"] = _floors_of_base(measured.base_scores, "harness")
     elif "floor" in results:
         skilless = {name: metric for name, metric in harness.metrics(results["floor"]).items() if metric.terms}
         found["floors"] = {"dummy": plain(skilless)}

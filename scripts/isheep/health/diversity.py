@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from isheep.data.rows import Row
 from isheep.data.text import words
-from isheep.health.metric import Metric, metric
+from isheep.documents.rounds import Quantity
+from isheep.health.metric import metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 FIELDS = ("instruction", "output")
 
 
-def diversity(rows: Sequence[Row], self_bleu_rows: int) -> dict[str, dict[str, Metric]]:
+def diversity(rows: Sequence[Row], self_bleu_rows: int) -> dict[str, dict[str, Quantity]]:
     """Return the measures that need texts only, for instructions and outputs.
 
     Parameters
@@ -27,7 +28,7 @@ def diversity(rows: Sequence[Row], self_bleu_rows: int) -> dict[str, dict[str, M
     self_bleu_rows
         How many rows, from its beginning, self-BLEU looks at.
     """
-    found: dict[str, dict[str, Metric]] = {}
+    found: dict[str, dict[str, Quantity]] = {}
     for field in FIELDS:
         texts = [row[field] for row in rows]
         few = texts[:self_bleu_rows]
@@ -103,6 +104,6 @@ def vendi(vectors: np.ndarray) -> float | None:
     return float(np.exp(-(values * np.log(values)).sum()))
 
 
-def as_vendi(vectors: Any) -> Metric:
+def as_vendi(vectors: Any) -> Quantity:
     """Return the Vendi score of embeddings as a metric."""
     return metric(vendi(vectors), len(vectors), "texts", "higher")

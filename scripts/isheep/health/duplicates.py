@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
-from typing import Any
 
 from isheep.data.dedup import NearDuplicates
 from isheep.data.rows import Row
+from isheep.documents.rounds import Duplicates
 from isheep.health.metric import share
 
 FIELDS = ("instruction", "output")
 Rows = Callable[[], Iterable[Row]]
 
 
-def duplicates(rows: Rows, earlier: Rows, seeds: Rows, sampled: Container[str], similarity: float) -> dict[str, Any]:
+def duplicates(rows: Rows, earlier: Rows, seeds: Rows, sampled: Container[str], similarity: float) -> Duplicates:
     """Return the shares of exact and near-duplicates for instructions and outputs.
 
     Exact ones (equal but for blanks at the ends) are counted over all rows. Whether a text is a near-duplicate (ROUGE-L
@@ -29,7 +29,7 @@ def duplicates(rows: Rows, earlier: Rows, seeds: Rows, sampled: Container[str], 
     similarity
         ROUGE-L F1 above which two texts are near-duplicates.
     """
-    found: dict[str, Any] = {"exact": {}, "near": {}}
+    found: Duplicates = {"exact": {}, "near": {}}
     for field in FIELDS:
         pools = {"within_round": _Pool(similarity)}
         for name, others in (("seeds", seeds), ("earlier_rounds", earlier)):

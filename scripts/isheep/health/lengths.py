@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from isheep.data.rows import Row
+from isheep.documents.rounds import Lengths, Quantiles
 from isheep.health.metric import share
 
 PERCENTS = (5, 25, 50, 75, 95)
@@ -13,7 +13,7 @@ PERCENTS = (5, 25, 50, 75, 95)
 FIELDS = {"instruction": "prompt_tokens", "output": "output_tokens"}
 
 
-def lengths(rows: Iterable[Row]) -> dict[str, Any]:
+def lengths(rows: Iterable[Row]) -> Lengths:
     """Return, for instructions and outputs, quantiles of words and tokens, and shares of cut and blank texts.
 
     Parameters
@@ -29,7 +29,7 @@ def lengths(rows: Iterable[Row]) -> dict[str, Any]:
             words[field].append(len(row[field].split()))
             tokens[field].append(row[counted])
         cut += row["finish_reason"] != "stop"
-    measured: dict[str, Any] = {}
+    measured: Lengths = {}
     for field in FIELDS:
         n = len(words[field])
         measured[field] = {
@@ -41,9 +41,9 @@ def lengths(rows: Iterable[Row]) -> dict[str, Any]:
     return measured
 
 
-def quantiles(values: Sequence[int], unit: str) -> dict[str, Any]:
+def quantiles(values: Sequence[int], unit: str) -> Quantiles:
     """Return p5 to p95 by nearest rank (the smallest value that so many per cent do not exceed), None of nothing."""
     ordered = sorted(values)
     n = len(ordered)
-    found = {f"p{percent}": ordered[-(-percent * n // 100) - 1] if n else None for percent in PERCENTS}
-    return {**found, "n": n, "unit": unit}
+    p5, p25, p50, p75, p95 = (ordered[-(-percent * n // 100) - 1] if n else None for percent in PERCENTS)
+    return {"p5": p5, "p25": p25, "p50": p50, "p75": p75, "p95": p95, "n": n, "unit": unit}

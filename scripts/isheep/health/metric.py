@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from isheep.data.values import significant
+from isheep.documents.rounds import Quantity
 
-Metric = dict[str, Any]
 
-
-def metric(value: float | None, n: int, unit: str, better: Literal["higher", "lower", ""] = "") -> Metric:
+def metric(value: float | None, n: int, unit: str, better: Literal["higher", "lower", ""] = "") -> Quantity:
     """Return a number with its context, six significant digits of it.
 
     Parameters
@@ -26,6 +25,6 @@ def metric(value: float | None, n: int, unit: str, better: Literal["higher", "lo
     return {"value": None if value is None else significant(value), "n": n, "unit": unit, "better": better}
 
 
-def share(count: int, n: int, better: Literal["higher", "lower", ""] = "lower") -> Metric:
+def share(count: int, n: int, better: Literal["higher", "lower", ""] = "lower") -> Quantity:
     """Return the share of n rows that `count` of them are; None of none."""
     return metric(count / n if n else None, n, "share", better)

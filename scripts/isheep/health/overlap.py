@@ -10,6 +10,7 @@ from typing import Any
 from isheep.data.files import read_json
 from isheep.data.rows import Row
 from isheep.data.text import words
+from isheep.documents.rounds import Overlap, SharedGrams, Unread
 from isheep.errors import UserError
 from isheep.evaluation.files import read
 from isheep.health.metric import share
@@ -19,7 +20,7 @@ FIELDS = ("instruction", "input", "output")
 Grams = dict[int, set[bytes]]
 
 
-def overlap(rows: Iterable[Row], files: Mapping[str, str], lengths: Sequence[int]) -> dict[str, Any]:
+def overlap(rows: Iterable[Row], files: Mapping[str, str], lengths: Sequence[int]) -> Overlap:
     """Return, for each evaluation file and n-gram length, how many rows share a sequence with it.
 
     Words are runs of letters and digits, case folded (`data.text.words`); a sequence lies within one text. Thirteen
@@ -36,7 +37,7 @@ def overlap(rows: Iterable[Row], files: Mapping[str, str], lengths: Sequence[int
         Words in a sequence, like (13, 8).
     """
     held: dict[str, Grams] = {}
-    errors: dict[str, dict[str, str]] = {}
+    errors: dict[str, Unread] = {}
     for name, file in files.items():
         try:
             held[name] = grams(_contents(Path(file)), lengths)
@@ -49,7 +50,7 @@ def overlap(rows: Iterable[Row], files: Mapping[str, str], lengths: Sequence[int
         own = grams(([row[field] for field in FIELDS],), lengths)
         for name, n in found:
             found[name, n] += not own[n].isdisjoint(held[name][n])
-    measured = {
+    measured: dict[str, dict[str, SharedGrams]] = {
         name: {str(n): {"rows": found[name, n], "share": share(found[name, n], count)} for n in lengths}
         for name in held
     }

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from isheep.data.files import publish
 from isheep.data.rows import Row, read_rows
-from isheep.health.metric import Metric, metric
+from isheep.documents.rounds import Perplexity
+from isheep.health.metric import metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +48,7 @@ class Readings:
         """Bits that the answers cost, by their bytes in UTF-8: comparable between tokenizers."""
         return self.nats / math.log(2) / sum(row["bytes"] for row in self.read) if self.read else None
 
-    def metrics(self) -> Metric:
+    def metrics(self) -> Perplexity:
         """Return perplexity with bits per byte and the share of rows that could not be read, metrics themselves."""
         n, all_rows = len(self.read), len(self.rows)
         return {
@@ -72,5 +73,5 @@ def read(rows_file: str | Path, vectors_file: str | Path) -> Readings:
     """Return what `write` wrote."""
     from safetensors.numpy import load_file
 
-    vectors: dict[str, Any] = load_file(vectors_file)
+    vectors = load_file(vectors_file)
     return Readings(list(read_rows(rows_file)), vectors)

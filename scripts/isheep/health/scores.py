@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from isheep.assess.base import Scale
 from isheep.data.rows import Row
+from isheep.data.values import counts_in_bins
+from isheep.documents.rounds import ColumnScores
 from isheep.health.metric import metric, share
 
 BINS = 10
 
 
-def scores(rows: Iterable[Row], columns: Mapping[str, Scale | None]) -> dict[str, Any]:
+def scores(rows: Iterable[Row], columns: Mapping[str, Scale | None]) -> dict[str, ColumnScores]:
     """Return histogram, entropy, share at the maximum and rank correlation with length (words) of each column.
 
     Parameters
@@ -33,10 +34,10 @@ def scores(rows: Iterable[Row], columns: Mapping[str, Scale | None]) -> dict[str
     return {column: _column(values[column], words, scale) for column, scale in columns.items()}
 
 
-def _column(values: Sequence[float], words: Sequence[int], scale: Scale | None) -> dict[str, Any]:
+def _column(values: Sequence[float], words: Sequence[int], scale: Scale | None) -> ColumnScores:
     n = len(values)
     edges = scale.edges if scale else _edges(values)
-    counts = histogram(values, edges)
+    counts = counts_in_bins(values, edges)
     return {
         "histogram": {"edges": edges, "counts": counts},
         "entropy": metric(entropy(counts), n, "bits"),
@@ -49,16 +50,6 @@ def _edges(values: Sequence[float]) -> list[float]:
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
     width = (high - low) / BINS or 0.1
     return [float(f"{low + width * step:.6g}") for step in range(BINS + 1)]
-
-
-def histogram(values: Iterable[float], edges: Sequence[float]) -> list[int]:
-    """Return how many values lie in each bin; a value on an edge counts above it, those outside in the outer bins."""
-    from bisect import bisect_right
-
-    counts = [0] * (len(edges) - 1)
-    for value in values:
-        counts[min(max(bisect_right(edges, value) - 1, 0), len(counts) - 1)] += 1
-    return counts
 
 
 def entropy(counts: Sequence[int]) -> float | None:

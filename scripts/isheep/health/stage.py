@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import cast
 
 from isheep.config.run import Run
 from isheep.data.rows import Row, read_rows
 from isheep.data.seeds import read_seeds
+from isheep.documents.rounds import Health, Quantity
 from isheep.health import change
 from isheep.health.alarms import ring
 from isheep.health.diversity import FIELDS, as_vendi, diversity
@@ -37,7 +38,7 @@ class Files:
     evaluation: Mapping[str, str]
 
 
-def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings]) -> dict[str, Any]:
+def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings]) -> Health:
     """Return health.json of a round; docs/health.md describes it.
 
     Parameters
@@ -54,15 +55,15 @@ def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings
     health = run.health
     sample = draw(read_rows(files.selected), health.sample)
     first = draw(read_rows(files.earlier[0]), health.sample) if files.earlier else []
-    document: dict[str, Any] = {"round": round_number, "sample": health.sample}
-    changed: dict[str, Any] = {}
+    document = cast(Health, {"round": round_number, "sample": health.sample})
+    changed: dict[str, Quantity] = {}
     if "lengths" in health.measures:
         document["lengths"] = lengths(read_rows(files.selected))
         document["generated"] = lengths(read_rows(files.made))
         if first:
             now, before = document["lengths"], lengths(read_rows(files.earlier[0]))
-            medians = (measured["output"]["words"]["p50"] for measured in (now, before))
-            changed |= change.of_words(*medians, now["output"]["words"]["n"])
+            words, first_words = now["output"]["words"], before["output"]["words"]
+            changed |= change.of_words(words["p50"], first_words["p50"], words["n"])
     if "diversity" in health.measures:
         document["diversity"] = diversity(sample, health.self_bleu)
         if first:
@@ -88,7 +89,7 @@ def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings
         if len(probed) > 1:
             changed |= change.of_readings(probed[0], probed[1])
     document["change"] = changed
-    return {**document, **ring(document, health.alarms)}
+    return cast(Health, {**document, **ring(document, health.alarms)})
 
 
 def seeds(path: str) -> Iterator[Row]:

@@ -35,10 +35,7 @@ def _verify(asked: argparse.Namespace) -> bool:
 
 def _compare(asked: argparse.Namespace) -> bool:
     old, new = Results(asked.old), Results(asked.new)
-    for results in (old, new):
-        if results.manifest is None:
-            raise UserError(f"{results.folder}: {results.trouble}")
-    compared = compare.compare(old.manifest, new.manifest, old, new, asked.tolerance)
+    compared = compare.compare(old.need_manifest(), new.need_manifest(), old, new, asked.tolerance)
     if asked.json:
         write_json(asked.json, compare.document(new.run, compared, asked.tolerance))
     print(*compare.lines(new.run, compared, asked.tolerance), sep="\n")

@@ -8,11 +8,11 @@ import tarfile
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from isheep.config.model import Model
 from isheep.config.publish import Publish
 from isheep.data.files import digest_file, digest_named, document, publish
+from isheep.documents.records import Stages
 from isheep.errors import UserError
 from isheep.proof import privacy
 from isheep.proof.results import MANIFEST, SETTINGS, Results
@@ -68,11 +68,12 @@ def pack(results: Results, out: Path, settings: Publish, base: Path | None, thre
         files.update(_base_files(results, base))
     if settings.check_private:
         privacy.check(files.values())
-    commit = results.manifest["observed"]["commit"]
+    manifest = results.need_manifest()
+    commit = manifest["observed"]["commit"]
     told = {
         "run": results.run,
         "manifest": found.manifest,
-        "version": results.manifest["made"]["code"]["version"],
+        "version": manifest["made"]["code"]["version"],
         "commit": f", commit {commit}" if commit else "",
         "left_out": ", ".join(left_out),
     }
@@ -105,16 +106,17 @@ def recorded_models(results: Results) -> tuple[Path | None, Path | None]:
     return base, judge
 
 
-def _merged(stages: dict[str, Any]) -> Iterator[str]:
+def _merged(stages: Stages) -> Iterator[str]:
     return (path for stage in stages.values() if stage["stage"] == "merge_model" for path in stage["contents"])
 
 
-def _files(results: Results, stages: dict[str, Any], left_out: frozenset[str]) -> Iterator[tuple[str, Path]]:
+def _files(results: Results, stages: Stages, left_out: frozenset[str]) -> Iterator[tuple[str, Path]]:
     """Yield name in the archive and place of everything that the manifest vouches for, and of manifest and crate."""
-    names = [MANIFEST, *results.manifest["observed"]["exports"]]
+    manifest = results.need_manifest()
+    names = [MANIFEST, *manifest["observed"].get("exports", {})]
     paths = [f"results/{results.run}/{name}" for name in names]
     yield from ((path, results.find(path)) for path in paths if path not in left_out)
-    for key in results.manifest["made"]["stages"]:
+    for key in manifest["made"]["stages"]:
         stage = stages[key]
         paths = [stage["record"]]
         for path in sorted(set(stage["outputs"]) - left_out):
@@ -123,9 +125,9 @@ def _files(results: Results, stages: dict[str, Any], left_out: frozenset[str]) -
 
 
 def _base_files(results: Results, base: Path | None) -> dict[str, Path]:
-    if base is None or not base.is_dir():
-        raise UserError("publish.archive_base: the base model's folder is not here")
     place, _ = recorded_models(results)
+    if base is None or place is None or not base.is_dir():
+        raise UserError("publish.archive_base: the base model's folder is not here")
     inside = place.relative_to(results.folder.parent.parent).as_posix()
     return {f"{inside}/{name}": base / name for name in models.deciding_files(base)}
 

@@ -9,19 +9,19 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from isheep.data.files import read_json
+from isheep.data.numbers import brief, interval
 from isheep.data.rows import Row
+from isheep.documents.models import MergeReport, TrainingReport, read_merging, read_training
+from isheep.documents.records import Hardware, Manifest, Settings
+from isheep.documents.rounds import read_discrimination, read_funnel
 from isheep.filters import resolve
+from isheep.results.tables import rejections_table
 from isheep.runner.portable import in_run
+from isheep.stages.table import table
 
-STAGES = {
-    "generate_prompts": "prompts",
-    "generate_outputs": "outputs",
-    "filter_outputs": "filtered",
-    "assess_outputs": "evaluated",
-    "select_data": "selected",
-}
 Find = Callable[[str], Path]
+Facets = dict[str, Any]
+"""Names that a card's template uses."""
 LONGEST = 400  # characters of a text in a sample
 BACKTICKS = re.compile("`+")
 
@@ -37,14 +37,14 @@ class Facts:
         Where a recorded path lies.
     """
 
-    def __init__(self, manifest: dict[str, Any], find: Find) -> None:
-        self.made: dict[str, Any] = manifest["made"]
-        self.observed: dict[str, Any] = manifest["observed"]
-        self.settings: dict[str, Any] = self.made["settings"]
+    def __init__(self, manifest: Manifest, find: Find) -> None:
+        self.made = manifest["made"]
+        self.observed = manifest["observed"]
+        self.settings = self.made["settings"]
         self._sha256 = manifest["sha256"]
         self._find = find
 
-    def common(self) -> dict[str, Any]:
+    def common(self) -> Facets:
         """Return what both cards tell."""
         seeds = self.settings["seeds"]["path"]
         versions = [stage["versions"].items() for stage in self.made["stages"].values()]
@@ -69,38 +69,45 @@ class Facts:
             "hardware": sorted(hardware),
         }
 
-    def round(self, i: int) -> dict[str, Any]:
+    def round(self, i: int) -> Facets:
         """Return the funnel of d_i, its rejections by rule, what assessors could tell, its health and its tokens."""
-        funnels = {stage: self.json(f"d_{i}/{stage}", f"{name}.funnel.json") for stage, name in STAGES.items()}
-        stages = [self.made["stages"][f"d_{i}/{stage}"] for stage in STAGES]
-        timings = [self.observed["stages"][f"d_{i}/{stage}"] for stage in STAGES]
+        ran = {stage: word for stage, word in table().words.items() if f"d_{i}/{stage}" in self.made["stages"]}
+        funnels = {
+            stage: read_funnel(self.output(f"d_{i}/{stage}", f"{word}.funnel.json")) for stage, word in ran.items()
+        }
+        stages = [self.made["stages"][f"d_{i}/{stage}"] for stage in ran]
+        timings = [self.observed["stages"][f"d_{i}/{stage}"] for stage in ran]
+        assessed = "assess_outputs" in ran
         return {
             "i": i,
             "funnel": funnels,
-            "rejected": [(stage, rule, n) for stage, f in funnels.items() for rule, n in f["rejected"].items()],
-            "discrimination": self.json(f"d_{i}/assess_outputs", "discrimination.json"),
+            "rejected": rejections_table(funnels.values())[["stage", "rule", "rows"]].to_numpy().tolist(),
+            "discrimination": read_discrimination(self.output(f"d_{i}/assess_outputs", "discrimination.json"))
+            if assessed
+            else {},
             "tokens": sum(sum(stage["tokens"].values()) for stage in stages),
             "seconds": sum(timing["seconds"] for timing in timings),
         }
 
-    def training(self, i: int) -> dict[str, Any]:
-        """Return the reports of the training and merging of iter_i."""
-        return {
-            "training": self.json(f"iter_{i}/train_adapter", "training.json"),
-            "merging": self.json(f"iter_{i}/merge_model", "merging.json"),
-        }
+    def training(self, i: int) -> TrainingReport:
+        """Return the report of the training of iter_i."""
+        return read_training(self.output(f"iter_{i}/train_adapter", "training.json"))
+
+    def merging(self, i: int) -> MergeReport:
+        """Return the report of the merge of iter_i."""
+        return read_merging(self.output(f"iter_{i}/merge_model", "merging.json"))
 
     def file(self, name: str) -> Path | None:
         """Return a file of the run that a stage made, whichever run owns it; None when no stage made it."""
         return next((self._find(path) for path in self.made["artifacts"] if in_run(path) == name), None)
 
-    def json(self, key: str, name: str) -> Any:
-        """Return a JSON file that a stage made beside its result."""
+    def output(self, key: str, name: str) -> Path:
+        """Return where a file of this name among a stage's outputs lies."""
         outputs = self.made["stages"][key]["outputs"]
-        return read_json(self._find(next(path for path in outputs if path.endswith(f"/{name}"))))
+        return self._find(next(path for path in outputs if path.endswith(f"/{name}")))
 
 
-def judge_name(settings: dict[str, Any]) -> str | None:
+def judge_name(settings: Settings) -> str | None:
     """Return who judged the answers to benchmarks that need a judge; None when there is none."""
     judge = settings["evaluation"]["judge"]
     if not judge:
@@ -110,7 +117,7 @@ def judge_name(settings: dict[str, Any]) -> str | None:
     return base_name(judge) if judge["model"] else "iter_0, the base model"
 
 
-def base_name(settings: dict[str, Any]) -> str:
+def base_name(settings: Settings) -> str:
     """Return what the model of a run, or a judge's, is called: hub id with revision, file of a package, or folder."""
     model = settings["model"]
     if model["hub"]:
@@ -120,12 +127,12 @@ def base_name(settings: dict[str, Any]) -> str:
     return Path(model["path"]).name if model["path"] else "a fake model (text from a hash)"
 
 
-def _kind(hardware: dict[str, Any]) -> str:
+def _kind(hardware: Hardware) -> str:
     gpus = f", {hardware['gpus']} x {hardware['gpu']}" if hardware["gpus"] else ""
     return f"{hardware['cpu']} ({hardware['machine']}){gpus}"
 
 
-def render(template: Path, head: dict[str, Any], facts: dict[str, Any]) -> str:
+def render(template: Path, head: Facets, facts: Facets) -> str:
     """Return a card: its head as YAML, then the template filled in.
 
     Parameters
@@ -142,7 +149,7 @@ def render(template: Path, head: dict[str, Any], facts: dict[str, Any]) -> str:
 
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
     environment.filters["cell"] = cell
-    environment.filters["number"] = number
+    environment.filters["number"] = brief
     environment.filters["interval"] = interval
     body = environment.from_string(template.read_text(encoding="utf-8")).render(**facts)
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n\n{body.strip()}\n"
@@ -153,20 +160,6 @@ def cell(value: Any) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     text = " ".join(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
     return "".join(f"\\{letter}" if letter in "\\`*_|[]" else letter for letter in text)
-
-
-def number(value: float | None) -> str:
-    """Return a number in three digits, a whole or large one in full; a dash when there is none."""
-    if value is None:
-        return "-"
-    return f"{value:,.3g}" if value % 1 and abs(value) < 100 else f"{value:,.0f}"
-
-
-def interval(told: dict[str, float | None] | None) -> str:
-    """Return the bounds `low` and `high` of a number; a dash when there are none."""
-    if not told or told.get("low") is None or told.get("high") is None:
-        return "-"
-    return f"{number(told['low'])} to {number(told['high'])}"
 
 
 def sample(row: Row) -> str:

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from isheep.data.values import differences
+from isheep.documents.records import Manifest
 from isheep.proof.numbers import Distance, distance
-from isheep.proof.results import Results, Sealed
+from isheep.proof.results import Results
 from isheep.proof.stale import modules_behind, recorded_run
 from isheep.runner.code import code_files
 from isheep.runner.portable import in_run
@@ -39,7 +40,9 @@ class Compared:
         return text + (f"; cause: {'; '.join(self.causes)}" if self.causes else "")
 
 
-def compare(old: Sealed, new: Sealed, originals: Results | None, results: Results, tolerance: float) -> list[Compared]:
+def compare(
+    old: Manifest, new: Manifest, originals: Results | None, results: Results, tolerance: float
+) -> list[Compared]:
     """Compare two runs by their manifests, and by their files where hashes differ.
 
     Parameters
@@ -78,13 +81,14 @@ def _distance(old: str, new: str, originals: Results | None, results: Results) -
     return distance(originals.find(old), results.find(new))
 
 
-def _causes(key: str, old: Sealed, new: Sealed) -> Iterator[str]:
+def _causes(key: str, old: Manifest, new: Manifest) -> Iterator[str]:
     """Yield what differed when a stage was run: its inputs, else its settings, code, libraries and hardware."""
     ours, theirs = (manifest["made"]["stages"][key] for manifest in (old, new))
     inputs = [{in_run(path): sha256 for path, sha256 in stage["inputs"].items()} for stage in (ours, theirs)]
     changed = [name for name, sha256 in inputs[0].items() if inputs[1].get(name) != sha256]
     if changed:
         yield f"it follows from {', '.join(changed)}"
+    hardware = [manifest["observed"]["stages"][key]["hardware"] for manifest in (old, new)]
     told = False
     if ours["seed"] != theirs["seed"]:
         told = True
@@ -93,7 +97,7 @@ def _causes(key: str, old: Sealed, new: Sealed) -> Iterator[str]:
     for kind, changes in (
         ("settings", others),
         ("library version", list(differences(ours["versions"], theirs["versions"]))),
-        ("hardware", list(differences(*(manifest["observed"]["stages"][key]["hardware"] for manifest in (old, new))))),
+        ("hardware", list(differences(hardware[0], hardware[1]))),
     ):
         if changes:
             told = True

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from isheep.documents.records import Observed, RecordedStage
+from isheep.proof.manifest import Gathered
 from isheep.runner.portable import in_run
 
 VERSION = "1.1"  # of RO-Crate: the one that the profile builds on
@@ -20,7 +22,7 @@ FORMATS = {
 }
 
 
-def crate(manifest: dict[str, Any], licences: dict[str, str | None]) -> dict[str, Any]:
+def crate(manifest: Gathered, licences: dict[str, str | None]) -> dict[str, Any]:
     """Return the crate of a run as JSON-LD: files with sha256, and one action per stage with what it read and made.
 
     Parameters
@@ -92,7 +94,7 @@ def _one_or_all(entities: list[Any]) -> Any:
     return entities[0] if len(entities) == 1 else entities
 
 
-def _told(stage: dict[str, Any]) -> str:
+def _told(stage: RecordedStage) -> str:
     """Return in words with what a stage worked."""
     where = f" in round {stage['round']}" if stage["round"] is not None else ""
     model = f", model {stage['model']}" if stage["model"] else ""
@@ -100,6 +102,6 @@ def _told(stage: dict[str, Any]) -> str:
     return f"{stage['stage']}{where}, run seed {stage['seed']}{model}{tokens}"
 
 
-def _end(timing: dict[str, Any]) -> str:
+def _end(timing: Observed) -> str:
     ended = datetime.fromisoformat(timing["started"]) + timedelta(seconds=timing["seconds"])
     return ended.isoformat(timespec="milliseconds")

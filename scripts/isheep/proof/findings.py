@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from isheep.documents.records import Stages
 from isheep.proof.results import MANIFEST
 
 NAMED = 3  # artifacts of a list that a line names
@@ -52,7 +53,7 @@ class Verification:
         """Whether nothing is wrong."""
         return not self.findings
 
-    def sort(self, stages: dict[str, Any]) -> None:
+    def sort(self, stages: Stages) -> None:
         """Put findings into the order in which the run was made, and give each what was made from its artifact."""
         order = _order(stages)
         manifest = f"results/{self.run}/{MANIFEST}"
@@ -93,7 +94,7 @@ class Verification:
         }
 
 
-def _order(stages: dict[str, Any]) -> list[str]:
+def _order(stages: Stages) -> list[str]:
     """Return the stages so that each comes after those whose results it read."""
     made = {path: key for key, stage in stages.items() for path in stage["outputs"]}
     reads = {key: {made[path] for path in stage["inputs"] if path in made} - {key} for key, stage in stages.items()}
@@ -103,20 +104,21 @@ def _order(stages: dict[str, Any]) -> list[str]:
         return list(stages)
 
 
-def _downstream(stages: dict[str, Any], order: list[str], finding: Finding, manifest: str) -> list[str]:
+def _downstream(stages: Stages, order: list[str], finding: Finding, manifest: str) -> list[str]:
     """Return the artifacts that were made from a finding's artifact, or from all that its stage made."""
-    stage = stages.get(finding.stage, {"inputs": {}, "outputs": {}})
-    if finding.artifact in (*stage["outputs"], manifest):
+    stage = stages.get(finding.stage)
+    inputs, outputs = (stage["inputs"], stage["outputs"]) if stage else ({}, {})
+    if finding.artifact in (*outputs, manifest):
         touched, found = {finding.artifact}, []
     elif finding.kind == "edited_record":  # later stages read no records; the manifest is made from them
-        found = [manifest] if finding.stage in stages and manifest not in stage["inputs"] else []
+        found = [manifest] if stage and manifest not in inputs else []
         touched = set(found)
     else:  # a stale stage, one without record or with other inputs: all that it made is in doubt
-        found = list(stage["outputs"])
+        found = list(outputs)
         touched = set(found)
     # A model is known to later stages by its identity.
     if finding.artifact.endswith("/model"):
-        touched.update(path for path in stage["outputs"] if path.endswith("/identity.json"))
+        touched.update(path for path in outputs if path.endswith("/identity.json"))
     for key in order:
         if key != finding.stage and touched & set(stages[key]["inputs"]):
             found += [path for path in stages[key]["outputs"] if path not in touched]

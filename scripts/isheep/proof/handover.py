@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from isheep.config.run import Run
-from isheep.data.files import files_in, publish, read_json
+from isheep.data.files import files_in, publish
 from isheep.data.rows import read_rows
-from isheep.errors import UserError
+from isheep.documents.models import read_scores
+from isheep.documents.rounds import read_health
 from isheep.proof import cards, dataset, licences, privacy
 from isheep.proof.health import tell_health
 from isheep.proof.results import MANIFEST, Results
@@ -44,14 +44,14 @@ def publish_data(
     facts = _facts(results)
     rows = list(read_rows(selected))
     splits, untrained = dataset.split(run, rows, adapter)
-    training = facts.training(i + 1)["training"]
+    training = facts.training(i + 1)
     counted = (len(splits["train"]), len(splits.get("heldout", [])))
     if counted != (training["rows"], training["heldout_rows"]):
         raise RuntimeError(f"d_{i}: split into {counted} rows, but the training reports {training}")
     stated = licences.stated(run, base)
     told = facts.round(i)
     measured = facts.file(f"d_{i}/health.json")
-    health, alarms = tell_health(read_json(measured)) if measured else ([], [])
+    health, alarms = tell_health(read_health(measured)) if measured else ([], [])
     with publish(out) as folder:
         folder.mkdir()
         configs = dataset.write(folder, splits, run)
@@ -63,7 +63,7 @@ def publish_data(
             "tags": ["synthetic", "instruction-tuning", *TAGS],
             "configs": configs,
         }
-        more: dict[str, Any] = {
+        more: cards.Facets = {
             "rows": sum(map(len, splits.values())),
             "splits": {name: len(kept) for name, kept in splits.items()},
             "untrained": untrained,
@@ -96,23 +96,21 @@ def publish_model(
             "tags": TAGS,
         }
         evaluation = facts.file(f"iter_{i}/evaluation/scores.json")
-        scores, notes = tell_scores(read_json(evaluation)) if evaluation else ([], [])
+        scores, notes = tell_scores(read_scores(evaluation)) if evaluation else ([], [])
         if evaluation:
             shutil.copyfile(evaluation, folder / "scores.json")
         judged = any(row["metric"].startswith("local_judge") for row in scores)
         judge = cards.judge_name(facts.settings) if judged else None
         more = {"i": i, "judge": judge, "scores": scores, "score_notes": notes}
-        told = facts.training(i) | facts.common() | _stated(run, stated)
+        told = {"training": facts.training(i), "merging": facts.merging(i)} | facts.common() | _stated(run, stated)
         _finish(folder, results, run, cards.render(template, head, told | more))
 
 
 def _facts(results: Results) -> cards.Facts:
-    if results.manifest is None:
-        raise UserError(f"results/{results.run}: {results.trouble}; type snakemake")
-    return cards.Facts(results.manifest, results.find)
+    return cards.Facts(results.need_manifest(), results.find)
 
 
-def _stated(run: Run, licences: dict[str, str | None]) -> dict[str, Any]:
+def _stated(run: Run, licences: dict[str, str | None]) -> cards.Facets:
     told = {what: licence or "not stated" for what, licence in licences.items()}
     return {"licences": told, "with_manifest": run.publish.manifest}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from isheep.documents.rounds import Health
+from isheep.results.tables import leaves
 
 # Where health.json has a measure: what the card calls it.
 MEASURES = {
@@ -21,11 +21,10 @@ MEASURES = {
     "perplexity": "perplexity under the base model",
 }
 
-
 Measured = tuple[str, float, int]  # what is measured, its number, and of how many rows
 
 
-def tell_health(health: dict[str, Any]) -> tuple[list[Measured], list[str]]:
+def tell_health(health: Health) -> tuple[list[Measured], list[str]]:
     """Return what is measured with its number, and the alarms that rang, in words.
 
     Parameters
@@ -33,24 +32,10 @@ def tell_health(health: dict[str, Any]) -> tuple[list[Measured], list[str]]:
     health
         What stage measure_data writes; measures that a run leaves out are left out here.
     """
-    return [*_measures(health), *_overlaps(health)], [alarm["message"] for alarm in health.get("alarms", [])]
-
-
-def _measures(health: dict[str, Any]) -> Iterator[Measured]:
-    for place, name in MEASURES.items():
-        *folders, last = place.split("/")
-        around: Any = health
-        for key in folders:
-            around = around.get(key) if isinstance(around, dict) else None
-        told = around.get(last) if isinstance(around, dict) else None
-        if isinstance(told, dict):  # a percentile is a number beside its n, every other measure holds its own
-            around, told = told, told.get("value")
-        if told is not None:
-            yield name, told, around["n"]
-
-
-def _overlaps(health: dict[str, Any]) -> Iterator[Measured]:
-    for evaluation, sizes in health.get("overlap", {}).items():
-        for size, told in sizes.items():
-            share = told["share"]
-            yield f"rows that share {size} words in a row with `{evaluation}`, share", share["value"], share["n"]
+    told = {path: leaf for path, leaf in leaves(health) if leaf["value"] is not None}
+    names = {tuple(place.split("/")): name for place, name in MEASURES.items()}
+    for path in told:
+        if path[0] == "overlap" and path[-1] == "share":
+            names[path] = f"rows that share {path[-2]} words in a row with `{'/'.join(path[1:-2])}`, share"
+    measured = [(name, told[path]["value"], told[path]["n"]) for path, name in names.items() if path in told]
+    return measured, [alarm["message"] for alarm in health["alarms"]]

@@ -7,12 +7,14 @@ import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TypedDict
 
 from isheep import __version__
-from isheep.data.files import digest_file, read_json
+from isheep.data.files import digest_file
+from isheep.documents.models import read_identity
+from isheep.documents.records import Artifact, ManifestMade, ManifestObserved, Settings, Stages
 from isheep.errors import UserError
-from isheep.proof.results import Sealed, read_sealed, stage_key
+from isheep.proof.results import read_record, stage_key
 from isheep.runner.code import code_files
 from isheep.runner.portable import portable, portable_places, renamed
 
@@ -20,7 +22,14 @@ from isheep.runner.portable import portable, portable_places, renamed
 OBSERVED = ("resources", "report", "publish")
 
 
-def gather(run: str, settings: dict[str, Any], records: Iterable[str], files: Iterable[str], root: Path) -> Sealed:
+class Gathered(TypedDict):
+    """What a manifest holds, before it is sealed."""
+
+    made: ManifestMade
+    observed: ManifestObserved
+
+
+def gather(run: str, settings: Settings, records: Iterable[str], files: Iterable[str], root: Path) -> Gathered:
     """Return what a manifest holds: `made`, equal in equal runs, and `observed`.
 
     Parameters
@@ -41,13 +50,16 @@ def gather(run: str, settings: dict[str, Any], records: Iterable[str], files: It
     """
     sources = {file: digest_file(file) for file in files}
     names = {file: portable(file, sha256) for file, sha256 in sources.items()}
-    found = {record: read_sealed(Path(record)) for record in records}
-    stages = {stage_key(path): {"record": path, "sha256": one["sha256"], **one["made"]} for path, one in found.items()}
+    found = {record: read_record(Path(record)) for record in records}
+    stages: Stages = {
+        stage_key(path): {"record": path, "sha256": record["sha256"], **record["made"]}
+        for path, record in found.items()
+    }
     contents = {names[file]: {"sha256": sha256, **_content(Path(file))} for file, sha256 in sources.items()}
     _check_files(stages, contents, {name: file for file, name in names.items()})
     deciding = {key: value for key, value in settings.items() if key not in OBSERVED}
     kept = renamed(deciding, names | portable_places(settings))
-    made = {
+    made: ManifestMade = {
         "format": 1,
         "run": run,
         "settings": kept,
@@ -57,18 +69,20 @@ def gather(run: str, settings: dict[str, Any], records: Iterable[str], files: It
         "stages": stages,
         "artifacts": artifacts(stages),
     }
-    observed = {
+    observed: ManifestObserved = {
         "commit": _commit(root),
         "seals": {path: one["seal"] for path, one in found.items()},
         "stages": {stage_key(path): one["observed"] for path, one in found.items()},
-        **{key: settings[key] for key in OBSERVED},
+        "resources": settings["resources"],
+        "report": settings["report"],
+        "publish": settings["publish"],
     }
     return {"made": made, "observed": observed}
 
 
-def artifacts(stages: dict[str, Any]) -> dict[str, Any]:
+def artifacts(stages: Stages) -> dict[str, Artifact]:
     """Return the graph by artifact: its sha256, which stage made it, which stages read it."""
-    made = {
+    made: dict[str, Artifact] = {
         path: {"sha256": sha256, "made_by": key, "used_by": []}
         for key, stage in stages.items()
         for path, sha256 in stage["outputs"].items()
@@ -88,7 +102,7 @@ def _content(file: Path) -> dict[str, str]:
         return {"base64": base64.b64encode(data).decode()}
 
 
-def _check_files(stages: dict[str, Any], contents: dict[str, Any], paths: dict[str, str]) -> None:
+def _check_files(stages: Stages, contents: dict[str, dict[str, str]], paths: dict[str, str]) -> None:
     for stage in stages.values():
         for name, sha256 in stage["inputs"].items():
             if name in contents and contents[name]["sha256"] != sha256:
@@ -97,7 +111,7 @@ def _check_files(stages: dict[str, Any], contents: dict[str, Any], paths: dict[s
                 )
 
 
-def _models(stages: dict[str, Any]) -> dict[str, str]:
+def _models(stages: Stages) -> dict[str, str]:
     """Return the identity (sha256) of every model of the run."""
     identities = {
         PurePosixPath(path).parent.name: path
@@ -105,7 +119,7 @@ def _models(stages: dict[str, Any]) -> dict[str, str]:
         for path in stage["outputs"]
         if path.endswith("/identity.json")
     }
-    return {name: read_json(path)["sha256"] for name, path in identities.items()}
+    return {name: read_identity(path)["sha256"] for name, path in identities.items()}
 
 
 def _commit(root: Path) -> str | None:

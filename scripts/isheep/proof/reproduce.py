@@ -13,8 +13,9 @@ import yaml
 
 from isheep.config import RUN_NAME
 from isheep.data.files import publish
+from isheep.documents.records import ManifestMade, Settings
 from isheep.errors import UserError
-from isheep.proof.results import MANIFEST, Sealed, read_sealed
+from isheep.proof.results import MANIFEST, read_manifest, read_sealed
 from isheep.runner.portable import judge_model
 
 KEYS = ("manifest", "model", "judge", "tasks", "tolerance", "trust", "runs", "shards")
@@ -57,7 +58,7 @@ def prepare(asked: dict[str, Any], folder: Path | None) -> Reproduction:
     path = Path(asked["manifest"]).absolute()
     if not path.is_file():
         raise UserError(f"{asked['manifest']}: no such file; with --directory give the whole path of the manifest")
-    made = _check(read_sealed(path), path)["made"]
+    made = _check(path)
     run = made["run"]
     folder = Path("reproductions", run) if folder is None else Path(folder)
     if (folder / "results" / run / MANIFEST).resolve() == path.resolve():
@@ -80,20 +81,22 @@ def prepare(asked: dict[str, Any], folder: Path | None) -> Reproduction:
     return Reproduction(folder, path, run, tolerance)
 
 
-def _check(manifest: Sealed, path: Path) -> Sealed:
-    made = manifest["made"]
-    if made.get("format") != 1:
-        raise UserError(f"{path}: a manifest of format {made.get('format')!r}; this workflow reads format 1")
+def _check(path: Path) -> ManifestMade:
+    """Return what a manifest tells of a run, when it can be made again from it."""
+    number = read_sealed(path)["made"].get("format")
+    if number != 1:
+        raise UserError(f"{path}: a manifest of format {number!r}; this workflow reads format 1")
+    made = read_manifest(path)["made"]
     if not RUN_NAME.fullmatch(made["run"]):
         raise UserError(f"{path}: {made['run']!r} is no name of a run; it was not made by this workflow")
     for name in made["files"]:
         parts = PurePosixPath(name).parts
         if PurePosixPath(name).is_absolute() or ".." in parts or not parts or parts[0] == "results":
             raise UserError(f"{path}: names the file {name!r} outside its folder; it was not made by this workflow")
-    return manifest
+    return made
 
 
-def _model(made: dict[str, Any], given: str | None, trust: Any) -> dict[str, Any]:
+def _model(made: ManifestMade, given: str | None, trust: Any) -> Settings:
     """Return the section `model`, with the folder that the user gave for a base model that lay in one."""
     model = dict(made["settings"]["model"])
     if (model["trust_remote_code"] or model["allow_pickle"]) and not trust:
@@ -111,7 +114,7 @@ def _model(made: dict[str, Any], given: str | None, trust: Any) -> dict[str, Any
     return model
 
 
-def _find_outside(evaluation: dict[str, Any], asked: dict[str, Any]) -> None:
+def _find_outside(evaluation: Settings, asked: dict[str, Any]) -> None:
     """Put what the user gave in the place of folders and addresses that a manifest does not tell."""
     judge, harness = evaluation["judge"] or {}, evaluation["harness"] or {}
     places = (

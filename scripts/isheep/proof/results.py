@@ -7,21 +7,40 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from isheep.data.files import document, is_hidden
+from isheep.documents.reading import Document, checked
+from isheep.documents.records import Manifest, Record
 from isheep.errors import UserError
 from isheep.runner.record import sealed
 
 MANIFEST = "manifest.json"
 VERIFICATION = "verification.json"
 SETTINGS = "config.yaml"
-Sealed = dict[str, Any]
 
 
 class Broken(UserError):
     """A record or manifest is not what was sealed."""
 
 
-def read_sealed(path: Path) -> Sealed:
-    """Return a record or a manifest, checked byte by byte against its seal.
+def read_record(path: Path) -> Record:
+    """Return the record of a stage, checked byte by byte against its seal; raise Broken when it is not one."""
+    return _sealed_as(Record, "the record of a stage", path)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return the manifest of a run, checked byte by byte against its seal; raise Broken when it is not one."""
+    return _sealed_as(Manifest, "the manifest of a run", path)
+
+
+def _sealed_as(kind: type[Document], what: str, path: Path) -> Document:
+    value = read_sealed(path)
+    try:
+        return checked(value, kind, what, path)
+    except UserError as error:
+        raise Broken(str(error)) from None
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Return whatever was sealed, checked byte by byte against its seal.
 
     Raises
     ------
@@ -64,20 +83,26 @@ class Results:
         self.folder = Path(folder).resolve()
         if not self.folder.is_dir():
             raise UserError(f"{folder}: no such folder; give the folder of a run, like results/my-run")
-        self.manifest: Sealed | None = None
+        self.manifest: Manifest | None = None
         self.trouble: str | None = None
         try:
-            self.manifest = read_sealed(self.folder / MANIFEST)
+            self.manifest = read_manifest(self.folder / MANIFEST)
         except Broken as error:
             self.trouble = str(error)
         except FileNotFoundError:
             self.trouble = "there is no manifest"
         self.run = self.manifest["made"]["run"] if self.manifest else self._name_in_records() or self.folder.name
 
+    def need_manifest(self) -> Manifest:
+        """Return the manifest; raise UserError, saying what is wrong with it, where there is none that can be read."""
+        if self.manifest is None:
+            raise UserError(f"results/{self.run}: {self.trouble}; type snakemake")
+        return self.manifest
+
     def _name_in_records(self) -> str | None:
         for file in self.records_here():
             try:
-                return read_sealed(file)["made"]["run"]
+                return read_record(file)["made"]["run"]
             except Broken:
                 continue
         return None

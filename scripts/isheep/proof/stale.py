@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from isheep.config.run import Run
 from isheep.data.files import digest_file
 from isheep.data.values import differences
+from isheep.documents.records import Manifest, RecordedStage, Stages
 from isheep.proof.findings import Finding
 from isheep.proof.results import stage_key
 from isheep.runner.code import PACKAGE, code_digest, code_files
@@ -18,7 +18,7 @@ from isheep.stages.table import table
 from isheep.workflow.graph import Graph
 
 
-def stale(graph: Graph, run: str, stages: dict[str, Any], code: dict[str, str] | None) -> list[Finding]:
+def stale(graph: Graph, run: str, stages: Stages, code: dict[str, str] | None) -> list[Finding]:
     """Return a finding for every stage of a run that was made with other settings, files or code than there are now.
 
     Parameters
@@ -52,7 +52,7 @@ def stale(graph: Graph, run: str, stages: dict[str, Any], code: dict[str, str] |
     return found + stale_code(stages, code, graph.config.runs[run]) + stale_page(run, code)
 
 
-def stale_code(stages: dict[str, Any], code: dict[str, str] | None, run: Run | None) -> list[Finding]:
+def stale_code(stages: Stages, code: dict[str, str] | None, run: Run | None) -> list[Finding]:
     """Return a finding for every stage whose code is not the code that is here.
 
     Parameters
@@ -88,7 +88,7 @@ def _changed_code(now: dict[str, str], then: dict[str, str]) -> str:
     return named + (f" and {len(which) - 3} more" if len(which) > 3 else "")
 
 
-def recorded_run(manifest: dict[str, Any] | None) -> Run | None:
+def recorded_run(manifest: Manifest | None) -> Run | None:
     """Return the settings of a run as its manifest has them; None when they are not such as this version reads."""
     try:
         return Run.model_validate(manifest["made"]["settings"]) if manifest else None
@@ -104,7 +104,7 @@ def modules_behind(stage: str, run: Run | None) -> list[str]:
     return [script] if (PACKAGE.parent / script).is_file() else []
 
 
-def _changed_files(files: list[str], key: str, told: dict[str, Any]) -> list[Finding]:
+def _changed_files(files: list[str], key: str, told: RecordedStage) -> list[Finding]:
     found = []
     for file in files:
         now = _digest(file)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from isheep.data.files import digest, digest_file, digest_files, files_in, read_json
+from isheep.documents.models import read_identity
+from isheep.documents.records import Stages
 from isheep.errors import UserError
 from isheep.proof.edits import explain
 from isheep.proof.findings import Finding, Verification
 from isheep.proof.manifest import artifacts
-from isheep.proof.results import MANIFEST, Broken, Results, read_sealed, stage_key
+from isheep.proof.results import MANIFEST, Broken, Results, read_record, stage_key
 from isheep.serving import models
+from isheep.stages.table import table
 
-ROWS = ("prompts", "outputs", "filtered", "evaluated", "selected")
 LEFT_OUT = "left-out.json"  # what an archive does not hold, by the archive's own word
-Stages = dict[str, dict[str, Any]]
 
 
 def verify(
@@ -67,13 +67,13 @@ def _read_records(results: Results, found: Verification) -> Stages:
     for path, key in paths.items():
         told = listed.get(key)
         try:
-            record = read_sealed(results.find(path))
+            record = read_record(results.find(path))
         except FileNotFoundError:
             found.findings.append(Finding("missing_record", key, path, "there is no such record"))
         except Broken as error:
             found.findings.append(Finding("edited_record", key, path, str(error).partition(": ")[2]))
         else:
-            if told and results.manifest["observed"]["seals"][path] != record["seal"]:
+            if told and results.need_manifest()["observed"]["seals"][path] != record["seal"]:
                 message = "made again since the manifest was written; type snakemake to write it anew"
                 found.findings.append(Finding("old_manifest", key, path, message, told["sha256"], record["sha256"]))
             told = {"record": path, "sha256": record["sha256"], **record["made"]}
@@ -91,12 +91,14 @@ class _Check:
         self.stages = stages
         self.left_out = left_out
 
-    def add(self, kind: str, stage: str, artifact: str, message: str, *hashes: str | None) -> None:
-        self.found.findings.append(Finding(kind, stage, artifact, message, *hashes))
+    def add(
+        self, kind: str, stage: str, artifact: str, message: str, expected: str | None = None, found: str | None = None
+    ) -> None:
+        self.found.findings.append(Finding(kind, stage, artifact, message, expected, found))
 
     def exports(self) -> None:
         """Check what the manifest vouches for beside the stages (RO-Crate, settings), and the packed archive."""
-        told = self.results.manifest["observed"]["exports"] if self.results.manifest else {}
+        told = self.results.manifest["observed"].get("exports", {}) if self.results.manifest else {}
         wanted = {f"results/{self.results.run}/{name}": sha256 for name, sha256 in told.items()}
         packed = f"results/{self.results.run}.tar.gz"
         if self.results.find(packed).is_file() and (beside := self.results.find(f"{packed}.sha256")).is_file():
@@ -159,14 +161,14 @@ class _Check:
 
     def _which_row(self, path: str, hashes: dict[Path, str | None]) -> str:
         place = self.results.find(path)
-        if place.suffix != ".jsonl" or place.stem not in ROWS:
+        if place.suffix != ".jsonl" or place.stem not in table().words.values():
             return ""
         recorded = {
             self.results.find(output): sha256
             for stage in self.stages.values()
             for output, sha256 in stage["outputs"].items()
         }
-        beside = [place.with_name(f"{name}.jsonl") for name in ROWS if name != place.stem]
+        beside = [place.with_name(f"{name}.jsonl") for name in table().words.values() if name != place.stem]
         return explain(place, [file for file in beside if file in recorded and hashes.get(file) == recorded[file]])
 
     # Links ---------------------------------------------------------------------------------------------------------
@@ -189,7 +191,7 @@ class _Check:
                 elif path.startswith("results/"):
                     self.add("missing_record", key, path, f"{stage['stage']} read it, but no record says what made it")
                     continue
-                elif files is None or key not in self.results.manifest["made"]["stages"]:
+                elif files is None or key not in self.results.need_manifest()["made"]["stages"]:
                     continue  # nobody to compare with, or a card's template
                 else:
                     expected = files.get(path, {}).get("sha256")
@@ -207,8 +209,8 @@ class _Check:
                 continue
             place = self.results.find(next(iter(stage["outputs"])))
             try:
-                files = read_json(place)["files"]
-            except (OSError, UserError, KeyError, TypeError):
+                files = read_identity(place)["files"]
+            except (OSError, UserError):
                 return  # there is a finding about this file already
             if not files:
                 return

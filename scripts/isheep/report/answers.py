@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import groupby
-from typing import Any
 
 from isheep.data.rows import Row
-from isheep.report.browser import Entry, Sample, cut, fields, packed
+from isheep.documents.models import BenchmarkScores
+from isheep.report.browser import Entry, Packed, Sample, cut, fields, packed
 
 FULL, PART, NONE = "full marks", "part marks", "no marks"
 TONES = {FULL: "good", NONE: "bad"}
@@ -35,7 +36,7 @@ class Answers:
     def add(
         self,
         i: int,
-        scores: Mapping[str, Any],
+        scores: Mapping[str, BenchmarkScores],
         answers: Iterable[Row],
         judgements: Iterable[Row],
         measures: Iterable[Row],
@@ -60,17 +61,16 @@ class Answers:
         for place, rows in groupby(answers, key=_place):
             benchmark, item = place
             sample = self._samples.setdefault((benchmark, i), Sample(self.limit))
-            told = scores.get(benchmark) or {}
             every = [*rows, *said.get(place, ())]
-            sample.offer(
-                f"{benchmark}/{item}",
-                lambda place=place, every=every, told=told: self._entry(i, place, every, measured.get(place), told),
-            )
+            make = partial(self._entry, i, place, every, measured.get(place), scores.get(benchmark))
+            sample.offer(f"{benchmark}/{item}", make)
         for name, told in scores.items():
-            if (name, i) in self._samples and told.get("headline"):
+            if (name, i) in self._samples and told["headline"]:
                 self.metrics[name] = told["headline"][0]
 
-    def _entry(self, i: int, place: Place, rows: list[Row], measured: Row | None, told: Mapping[str, Any]) -> Entry:
+    def _entry(
+        self, i: int, place: Place, rows: list[Row], measured: Row | None, told: BenchmarkScores | None
+    ) -> Entry:
         benchmark, item = place
         score = measured["score"] if measured else None
         texts: list[tuple[str, str]] = []
@@ -94,7 +94,7 @@ class Answers:
             more=fields(more, self.characters),
         )
 
-    def packed(self) -> dict[str, Any]:
+    def packed(self) -> Packed:
         """Return the answers for the page, by benchmark and item, the models' answers to one item together."""
         order = {benchmark: place for place, (benchmark, _) in enumerate(self._samples)}
         chosen = [
@@ -109,10 +109,12 @@ def _place(row: Row) -> Place:
     return row["benchmark"], row["item"]
 
 
-def _result(score: float | None, told: Mapping[str, Any]) -> str:
+def _result(score: float | None, told: BenchmarkScores | None) -> str:
     """Return in words what an item scored, where its benchmark counts and its first metric is a share to be raised."""
-    first = (told.get("metrics") or {}).get(next(iter(told.get("headline") or ()), None))
-    if score is None or not told.get("counts", True) or not first:
+    if score is None or told is None or not told["counts"] or not told["headline"]:
+        return ""
+    first = told["metrics"].get(told["headline"][0])
+    if first is None:
         return ""
     if (first["unit"], first["better"]) != ("share", "higher"):
         return ""

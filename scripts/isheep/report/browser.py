@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
-from typing import Any
+from typing import Any, TypedDict
 
 from isheep.data.files import SURROGATE
 
@@ -65,6 +65,25 @@ class Sample:
         return [entry for _, _, entry in self._heap]
 
 
+class Filter(TypedDict):
+    """A filter of a browser: its options, and for each whether it is good or bad news ("" for neither)."""
+
+    name: str
+    options: list[str]
+    tones: list[str]
+
+
+class Packed(TypedDict):
+    """Entries for a browser; a row is [id, options by number, [[text's number, text]], scores, further fields]."""
+
+    total: int
+    filters: list[Filter]
+    scores: list[str]
+    texts: list[str]
+    more: list[str]
+    rows: list[list[Any]]
+
+
 def cut(value: Any, characters: int) -> str:
     """Return a value as a text of at most so many characters; one that is longer says how much is left out."""
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
@@ -81,7 +100,7 @@ def fields(values: Mapping[str, Any], characters: int) -> dict[str, Any]:
 
 def packed(
     entries: Sequence[Entry], total: int, filters: Iterable[str], tones: Mapping[str, str], scores: Iterable[str] = ()
-) -> dict[str, Any]:
+) -> Packed:
     """Return entries as lists; options, and names of texts, scores and further fields are told once.
 
     Parameters

@@ -6,8 +6,10 @@ Every mark carries its numbers as a label, which the page shows beside the point
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from isheep.report.histograms import Bar
 
 # Okabe and Ito's colours (jfly.uni-koeln.de/color), told apart with any kind of colour vision; black is left to text.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442", "#999999")
@@ -164,7 +166,7 @@ def _floor_lines(floors: Sequence[Row], unit: str, domain: tuple[float, float]) 
     ]
 
 
-def bands(values: dict[str, Sequence[tuple[int, float]]], unit: str, prefix: str = "d_") -> str:
+def bands(values: Mapping[str, Sequence[tuple[int, float]]], unit: str, prefix: str = "d_") -> str:
     """Return the median over rounds with a dark band from p25 to p75 and a light one from p5 to p95.
 
     Parameters
@@ -236,7 +238,7 @@ def stacked(rows: Sequence[Row], unit: str, order: Sequence[str], prefix: str) -
     return _svg(chart.properties(width=WIDTH, height=HEIGHT))
 
 
-def histogram(bars: Sequence[Row], title: str, prefix: str = "d_", most: int = 8) -> str:
+def histogram(bars: Sequence[Bar], title: str, prefix: str = "d_", most: int = 8) -> str:
     """Return a distribution for every round below one another, kept rows dark and the others light.
 
     Parameters

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from isheep.data.metrics import ordered
+from isheep.data.numbers import shown, span
 from isheep.data.values import differences
+from isheep.documents.models import BenchmarkScores, Difference
 from isheep.report import charts, costs
 from isheep.report.gather import Report
 from isheep.report.page import HERE, fill, without_places
-from isheep.report.sections import BETTER, CURVES, floor_lines, note
-from isheep.report.verdicts import colour, ordered, show, span, title, unit_of
+from isheep.report.sections import BETTER, CURVES, Drawing, Part, floor_lines, note, point
+from isheep.report.verdicts import colour, title, unit_of
+from isheep.results.tables import rows_of, scores_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Settings in which runs may differ without differing in what comes out.
 ASIDE = ("resources", "report", "publish")
-Pair = tuple[str, str]  # benchmark, metric
 
 
-def render(reports: Sequence[Report], paper: dict[str, Any], assets: Path = HERE) -> str:
+def render(reports: Sequence[Report], paper: Part, assets: Path = HERE) -> str:
     """Return the page that puts runs side by side as HTML.
 
     Parameters
@@ -62,49 +68,40 @@ def _value(settings: Any, place: str) -> str:
     return "\N{EN DASH}" if settings is None else str(settings)
 
 
-def _entries(report: Report, benchmark: str) -> list[tuple[int, dict[str, Any]]]:
-    """Return what a benchmark tells of every model of a run that it measured."""
-    told = ((model.i, (model.scores or {}).get("benchmarks", {}).get(benchmark)) for model in report.models)
-    return [(i, entry) for i, entry in told if entry and not entry.get("error")]
-
-
-def _benchmarks(reports: Sequence[Report]) -> list[str]:
-    scored = [model.scores for report in reports for model in report.models if model.scores]
-    return list(dict.fromkeys(name for scores in scored for name in scores["benchmarks"]))
+def _entries(report: Report, benchmark: str) -> dict[int, BenchmarkScores]:
+    """Return what a benchmark tells of every model of a run that it measured, by i of iter_i."""
+    scores = [model.scores for model in report.models if model.scores]
+    found = {told["round"]: told["benchmarks"].get(benchmark) for told in scores}
+    return {i: entry for i, entry in found.items() if entry and not entry["error"]}
 
 
 def drawn_metrics(reports: Sequence[Report]) -> dict[str, list[str]]:
     """Return the metrics to draw of each benchmark, those first that it calls its headline."""
+    scores = [model.scores for report in reports for model in report.models if model.scores]
     found: dict[str, list[str]] = {}
-    for name in _benchmarks(reports):
-        entries = [entry for report in reports for _, entry in _entries(report, name)]
+    for name in dict.fromkeys(name for told in scores for name in told["benchmarks"]):
+        entries = [entry for report in reports for entry in _entries(report, name).values()]
         if entries:
             metrics = dict.fromkeys(metric for entry in reversed(entries) for metric in ordered(entry))
             found[name] = list(metrics)[:CURVES]
     return found
 
 
-def curve(reports: Sequence[Report], benchmark: str, metric: str) -> dict[str, str] | None:
+def curve(reports: Sequence[Report], benchmark: str, metric: str) -> Drawing | None:
     """Return a metric over rounds with one line a run; None when no run has it."""
-    points, last = [], None
+    points: list[charts.Row] = []
+    last: BenchmarkScores | None = None
     for report in reports:
-        for i, entry in _entries(report, benchmark):
+        for i, entry in _entries(report, benchmark).items():
             row = entry["metrics"].get(metric)
             if row and row["value"] is not None:
                 last = entry
-                points.append(
-                    {
-                        **{"x": i, "series": report.run, "value": row["value"]},
-                        **{"low": row.get("low"), "high": row.get("high")},
-                        "label": f"{report.run}, iter_{i}: {show(row['value'], row['unit'])} "
-                        f"({span(row, row['unit']) or 'no interval'}), n = {row['n']:,}",
-                    }
-                )
+                points.append(point(i, report.run, f"{report.run}, iter_{i}", row))
     if last is None:
         return None
     unit, better = last["metrics"][metric]["unit"], last["metrics"][metric]["better"]
-    near, far = floor_lines(last, metric, points)
-    counts = "" if last.get("counts", True) else "does not count: its judge failed"
+    near, far = floor_lines(metric, unit, last, points)
+    counts = "" if last["counts"] else "does not count: its judge failed"
     return {
         "title": title(benchmark, metric),
         "note": note(unit, BETTER.get(better, ""), counts, far),
@@ -112,35 +109,52 @@ def curve(reports: Sequence[Report], benchmark: str, metric: str) -> dict[str, s
     }
 
 
-def table(reports: Sequence[Report]) -> list[dict[str, Any]]:
+def last_scores(reports: Sequence[Report]) -> pd.DataFrame:
+    """Return the scores of the last model of each run that a benchmark measured: run, and `scores_table`'s columns."""
+    import pandas as pd
+
+    frames = [
+        scores_table([model.scores for model in report.models if model.scores]).assign(run=report.run)
+        for report in reports
+    ]
+    scores = pd.concat(frames) if frames else scores_table([]).assign(run="")
+    scores = scores[scores["error"].isna()]
+    newest = scores.groupby(["run", "benchmark"])["round"].transform("max")
+    return scores[scores["round"] == newest]
+
+
+def table(reports: Sequence[Report]) -> list[Part]:
     """Return the last model's value of every metric in every run."""
-    rows = []
-    for name in _benchmarks(reports):
-        last = [entries[-1] if (entries := _entries(report, name)) else None for report in reports]
-        metrics = dict.fromkeys(metric for told in last if told for metric in told[1]["metrics"])
-        rows += [
-            {"benchmark": name, "metric": title(name, metric), "cells": [_cell(told, metric) for told in last]}
-            for metric in metrics
-        ]
-    return rows
+    cells: dict[tuple[str, str], dict[str, Part]] = {}
+    for row in rows_of(last_scores(reports)):
+        cells.setdefault((row["benchmark"], row["metric"]), {})[row["run"]] = _cell(row)
+    benchmarks = list(dict.fromkeys(benchmark for benchmark, _ in cells))
+    return [
+        {
+            "benchmark": benchmark,
+            "metric": title(benchmark, metric),
+            "cells": [cells[benchmark, metric].get(report.run) for report in reports],
+        }
+        for benchmark, metric in sorted(cells, key=lambda pair: benchmarks.index(pair[0]))
+    ]
 
 
-def _cell(told: tuple[int, dict[str, Any]] | None, metric: str) -> dict[str, Any] | None:
-    row = told[1]["metrics"].get(metric) if told else None
-    if not told or not row:
-        return None
-    counts = told[1].get("counts", True)
+def _cell(row: charts.Row) -> Part:
+    difference: Difference | None = None
+    if row["minus_base"] is not None:
+        names = {"value": "minus_base", "low": "minus_base_low", "high": "minus_base_high", "n": "minus_base_n"}
+        difference = {name: row[column] for name, column in names.items()}  # type: ignore[assignment]
     return {
-        "model": f"iter_{told[0]}",
-        "value": show(row["value"], row["unit"]),
+        "model": row["model"],
+        "value": shown(row["value"], row["unit"]),
         "interval": span(row, row["unit"]),
         "n": row["n"],
-        "tone": colour(row.get("minus_base"), row["better"], counts),
-        "counts": counts,
+        "tone": colour(difference, row["better"], row["counts"]),
+        "counts": row["counts"],
     }
 
 
-def did(reports: Sequence[Report]) -> list[dict[str, str]]:
+def did(reports: Sequence[Report]) -> list[Drawing]:
     """Return drawings of what the loop did in each run: rows kept, held-out loss."""
     kept = [
         {
@@ -159,9 +173,9 @@ def did(reports: Sequence[Report]) -> list[dict[str, str]]:
         }
         for report in reports
         for model in report.models
-        if model.training and (told := model.training["heldout"]) and told["after"] is not None
+        if model.training and (told := model.training["heldout"])
     ]
-    drawn = []
+    drawn: list[Drawing] = []
     if kept:
         svg = charts.curves(kept, "rows", prefix="d_", zero=True)
         drawn.append({"title": "Rows trained on", "note": "rows that the last stage kept", "svg": svg})

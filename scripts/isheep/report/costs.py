@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from isheep.config.evaluation import JUDGED
-from isheep.report.gather import Stage
-
-# What a stage does, for bars that eight colours can tell apart.
-FAMILIES: dict[str, tuple[str, ...]] = {
-    "write prompts": ("generate_prompts",),
-    "write answers": ("generate_outputs",),
-    "assess": ("assess_outputs",),
-    "train": ("train_adapter",),
-    "merge": ("merge_model",),
-    "evaluate": ("evaluate_model", "run_harness", "identify_judge", "calibrate_judge", "judge_answers", "score_model"),
-    "measure data": ("probe_data", "measure_data"),
-}
-OTHER = "all else"
+from isheep.documents.models import BenchmarkScores, ModelScores
+from isheep.documents.stages import Stage
+from isheep.results.tables import costs_table, rows_of
 
 
 @dataclass(frozen=True)
@@ -33,35 +22,25 @@ class Cost:
 
 def total(stages: Iterable[Stage]) -> Cost:
     """Return what some stages cost together."""
-    stages = list(stages)
-    return Cost(
-        sum(sum(stage.tokens.values()) for stage in stages),
-        sum(stage.seconds for stage in stages),
-        sum(stage.gpu_hours for stage in stages),
-    )
+    sums = costs_table(stages)[["tokens", "seconds", "gpu_hours"]].sum()
+    return Cost(int(sums["tokens"]), float(sums["seconds"]), float(sums["gpu_hours"]))
 
 
-def by_stage(stages: Sequence[Stage]) -> dict[str, dict[int, Cost]]:
+def by_stage(stages: Iterable[Stage]) -> dict[str, dict[int, Cost]]:
     """Return the cost of every stage in every round, in the order in which they ran first."""
-    names = list(dict.fromkeys(stage.name for stage in stages))
-    rounds = sorted({stage.round for stage in stages})
-    return {
-        name: {i: total(found) for i in rounds if (found := [s for s in stages if (s.name, s.round) == (name, i)])}
-        for name in names
-    }
+    found: dict[str, dict[int, Cost]] = {}
+    groups = costs_table(stages).groupby(["stage", "round"], sort=False)[["tokens", "seconds", "gpu_hours"]].sum()
+    for row in rows_of(groups.reset_index()):
+        found.setdefault(row["stage"], {})[row["round"]] = Cost(row["tokens"], row["seconds"], row["gpu_hours"])
+    return found
 
 
-def family(stage: str) -> str:
-    """Return what a stage does in two words."""
-    return next((name for name, stages in FAMILIES.items() if stage in stages), OTHER)
-
-
-def benchmark_tokens(told: dict[str, Any]) -> int:
+def benchmark_tokens(entry: BenchmarkScores) -> int:
     """Return the tokens that a benchmark read, wrote and scored."""
-    return sum((told.get("tokens") or {}).values())
+    return sum(entry["tokens"].values())
 
 
-def benchmark_seconds(stages: Iterable[Stage], i: int, scores: dict[str, Any]) -> dict[str, float | None]:
+def benchmark_seconds(stages: Iterable[Stage], i: int, scores: ModelScores) -> dict[str, float | None]:
     """Return the seconds that each benchmark of iter_i took; None when unknown.
 
     Those of evaluate_model and judge_answers are shared out by tokens, to all benchmarks and to the judged ones;

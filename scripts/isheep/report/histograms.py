@@ -5,12 +5,24 @@ from __future__ import annotations
 import math
 from array import array
 from collections import defaultdict
-from typing import Any
+from itertools import pairwise
+from typing import TypedDict
 
 from isheep.assess.base import Scale
 from isheep.data.rows import Row
+from isheep.data.values import counts_in_bins
 
 BINS = 18
+
+
+class Bar(TypedDict):
+    """How many rows of a round, kept or not, have a score from `low` to `high`."""
+
+    round: int
+    low: float
+    high: float
+    kept: bool
+    rows: int
 
 
 class Scores:
@@ -33,15 +45,7 @@ class Scores:
             if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
                 self._values[name, i, kept].append(value)
 
-    def rounds(self, name: str) -> list[int]:
-        """Return the rounds that have scores of an assessor."""
-        return sorted({i for one, i, _ in self._values if one == name})
-
-    def count(self, name: str, i: int) -> int:
-        """Return how many rows of a round an assessor scored."""
-        return sum(len(self._values[name, i, kept]) for kept in (False, True) if (name, i, kept) in self._values)
-
-    def histogram(self, name: str) -> list[dict[str, Any]]:
+    def histogram(self, name: str) -> list[Bar]:
         """Return bars of an assessor's scores: round, low and high end of the bin, kept or not, rows."""
         everything = [values for key, values in self._values.items() if key[0] == name and values]
         if not everything:
@@ -49,15 +53,13 @@ class Scores:
         scale = self.assessors[name] or Scale(min(map(min, everything)), max(map(max, everything)))
         low, high = scale.lowest, scale.highest
         width = (high - low) / BINS or 1.0
-        bars = []
+        edges = [low + width * place for place in range(BINS + 1)]
+        bars: list[Bar] = []
         for (one, i, kept), values in sorted(self._values.items()):
             if one == name:
-                counts = [0] * BINS
-                for value in values:
-                    counts[min(max(int((value - low) / width), 0), BINS - 1)] += 1
                 bars += [
-                    {"round": i, "low": low + width * b, "high": low + width * (b + 1), "kept": kept, "rows": rows}
-                    for b, rows in enumerate(counts)
+                    {"round": i, "low": low, "high": high, "kept": kept, "rows": rows}
+                    for (low, high), rows in zip(pairwise(edges), counts_in_bins(values, edges), strict=True)
                     if rows
                 ]
         return bars

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from isheep.data.numbers import shown
+from isheep.documents.rounds import StageFunnel
 from isheep.report.gather import Report
-from isheep.report.verdicts import show
 
 COLUMN, BOX_WIDTH, BOX_HEIGHT = 190, 132, 46
 DATA_Y, MODEL_Y = 20, 130
@@ -93,9 +93,9 @@ def _straight(x: int, y: int, to_x: int, to_y: int, says: str, kind: str) -> Arr
     return Arrow(f"M{x},{y} L{x + (to_x - x) * short:.1f},{y + (to_y - y) * short:.1f}", says, kind)
 
 
-def _rows(funnels: dict[str, dict[str, Any]]) -> str:
+def _rows(funnels: dict[str, StageFunnel]) -> str:
     last = list(funnels.values())[-1] if funnels else None
-    return f"{show(last['rows_out'])} rows" if last else "not made"
+    return f"{shown(last['rows_out'])} rows" if last else "not made"
 
 
 def _short(path: str) -> str:

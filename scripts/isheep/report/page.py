@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from isheep import __version__
+from isheep.data.numbers import shown
 from isheep.report import costs, sections, verdicts
 from isheep.report.browser import embed
 from isheep.report.gather import Report
 from isheep.report.lineage import draw
-from isheep.report.measures import alarms
+from isheep.results.tables import alarms_table, rows_of
 
 HERE = Path(__file__).parent
 # Count as this module's code (provenance.py): a changed one makes the pages anew.
@@ -34,16 +35,16 @@ def render(report: Report, assets: Path = HERE) -> str:
     import yaml
 
     last = next((model for model in reversed(report.models) if model.scores), None)
-    told = last.scores["benchmarks"] if last and last.scores else {}
-    judged = [verdicts.judge(name, entry, f"iter_{last.i}") for name, entry in told.items()] if last else []
+    measured = last.scores["benchmarks"] if last and last.scores else {}
+    healths = [one.health for one in report.rounds if one.health]
     return fill(
         "page.html.jinja",
         assets,
         report=report,
         settings=yaml.safe_dump(without_places(report.settings), sort_keys=False, allow_unicode=True),
-        verdicts=[verdict for verdict in judged if verdict],
-        alarms=alarms(report.rounds),
-        checked=sum((one.health or {}).get("checked", 0) for one in report.rounds),
+        verdicts=[verdicts.judge(name, entry, f"iter_{last.i}") for name, entry in measured.items()] if last else [],
+        alarms=rows_of(alarms_table(healths)),
+        checked=sum(health["checked"] for health in healths),
         benchmarks=sections.benchmarks(report),
         funnel=sections.funnel(report),
         health=sections.health(report),
@@ -71,8 +72,7 @@ def fill(template: str, assets: Path = HERE, **names: Any) -> str:
         finalize=lambda value: UNPRINTABLE.sub("\ufffd", value) if type(value) is str else value,
     )
     environment.filters |= {
-        "show": verdicts.show,
-        "span": verdicts.span,
+        "show": shown,
         "clock": costs.clock,
         "drawing": Markup,  # made by charts.py, which escapes
     }

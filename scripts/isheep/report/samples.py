@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from isheep.data.rows import Row
-from isheep.report.browser import Entry, Sample, cut, fields, packed
+from isheep.report.browser import Entry, Packed, Sample, cut, fields, packed
 
 TEXTS = ("instruction", "input", "output")
 # Known to the browser by other names, or of no use to a reader.
@@ -57,7 +55,7 @@ class Samples:
             ),
         )
 
-    def packed(self) -> dict[str, Any]:
+    def packed(self) -> Packed:
         """Return the rows for the page, by round, id and stage."""
         entries = sorted(self._sample.entries, key=_order)
         return packed(entries, self.total, ("round", "fate", "stage", "rule"), TONES, self.assessors)

@@ -2,185 +2,213 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
-from isheep.proof.cards import STAGES
+from isheep.data.metrics import floors_of, ordered
+from isheep.data.numbers import shown, span
+from isheep.documents.models import BenchmarkScores, Difference, MetricScore
 from isheep.report import charts, costs, measures
-from isheep.report.gather import Model, Report
-from isheep.report.verdicts import colour, ordered, show, span, title, unit_of
+from isheep.report.charts import Row
+from isheep.report.gather import Report
+from isheep.report.verdicts import colour, title, unit_of
+from isheep.results.tables import (
+    costs_table,
+    discrimination_table,
+    funnel_table,
+    loss_table,
+    rejections_table,
+    rows_of,
+    scores_table,
+    training_table,
+)
+from isheep.stages.table import table as stage_table
 
+Part = dict[str, Any]
+"""Names that a template uses."""
 CURVES = 3  # metrics of a benchmark that are drawn at once; the rest is folded away
 FAR = 4  # a floor so many times the curve's height away would leave the curve a flat line
 TOGETHER = 6  # curves in one drawing of the data's health
 BETTER = {"higher": "higher is better", "lower": "lower is better"}
 
 
-def benchmarks(report: Report) -> list[dict[str, Any]]:
+class Drawing(TypedDict):
+    """A figure: its heading, what stands under it, the drawing."""
+
+    title: str
+    note: str
+    svg: str
+
+
+def benchmarks(report: Report) -> list[Part]:
     """Return every benchmark: curves of its metrics over the models, and a table of all that was measured."""
-    measured = [model for model in report.models if model.scores]
-    names = dict.fromkeys(name for model in measured for name in model.scores["benchmarks"])
-    return [_benchmark(name, measured, report) for name in names]
+    scores = [model.scores for model in report.models if model.scores]
+    measured = scores_table(scores)
+    names = dict.fromkeys(name for told in scores for name in told["benchmarks"])
+    seconds = {told["round"]: costs.benchmark_seconds(report.stages, told["round"], told) for told in scores}
+    return [
+        _benchmark(
+            name,
+            {told["round"]: told["benchmarks"][name] for told in scores if name in told["benchmarks"]},
+            rows_of(measured[measured["benchmark"] == name]),
+            {i: found.get(name) for i, found in seconds.items()},
+        )
+        for name in names
+    ]
 
 
-def _benchmark(name: str, measured: list[Model], report: Report) -> dict[str, Any]:
-    told = [(model, model.scores["benchmarks"][name]) for model in measured if name in model.scores["benchmarks"]]
-    last = told[-1][1]
-    metrics = list(dict.fromkeys(metric for _, entry in reversed(told) for metric in ordered(entry)))
-    rows = []
-    for model, entry in told:
-        seconds = costs.benchmark_seconds(report.stages, model.i, model.scores)[name]
-        for metric, row in (entry.get("metrics") or {}).items():
-            rows.append(_metric_row(name, metric, model, entry, row, seconds))
+def _benchmark(
+    name: str, entries: dict[int, BenchmarkScores], rows: list[Row], seconds: dict[int, float | None]
+) -> Part:
+    """Return one benchmark's part of the page.
+
+    Parameters
+    ----------
+    name, entries
+        Of the benchmark; its entry in the scores of each model, by i of iter_i.
+    rows, seconds
+        Its rows of the table of scores; how long it took for each model.
+    """
+    last = list(entries.values())[-1]
+    metrics = list(dict.fromkeys(metric for entry in reversed(entries.values()) for metric in ordered(entry)))
+    drawn = {metric: _curve(name, metric, entries) for metric in metrics}
     return {
         "name": name,
-        "kind": last.get("kind", ""),
-        "items": last.get("items"),
-        "counts": all(entry.get("counts", True) for _, entry in told),
-        "objections": list(dict.fromkeys(text for _, entry in told for text in entry.get("objections") or [])),
-        "errors": _errors(told),
-        "notes": [f"iter_{model.i}: {entry['note']}" for model, entry in told if entry.get("note")],
-        "charts": [chart for metric in metrics[:CURVES] if (chart := _curve(name, metric, told))],
-        "more": [chart for metric in metrics[CURVES:] if (chart := _curve(name, metric, told))],
-        "rows": rows,
+        "kind": last["kind"],
+        "items": last["items"],
+        "counts": all(entry["counts"] for entry in entries.values()),
+        "objections": list(dict.fromkeys(text for entry in entries.values() for text in entry["objections"])),
+        "errors": _errors(entries),
+        "notes": [f"iter_{i}: {entry['note']}" for i, entry in entries.items() if entry["note"]],
+        "charts": [chart for metric in metrics[:CURVES] if (chart := drawn[metric])],
+        "more": [chart for metric in metrics[CURVES:] if (chart := drawn[metric])],
+        "rows": [_metric_row(row, entries[row["round"]], seconds[row["round"]]) for row in rows],
     }
 
 
-def _errors(told: list[tuple[Model, dict[str, Any]]]) -> list[dict[str, str]]:
+def _errors(entries: dict[int, BenchmarkScores]) -> list[dict[str, str]]:
     """Return each error once, with the models that it met."""
     found: dict[str, list[str]] = {}
-    for model, entry in told:
-        if entry.get("error"):
-            found.setdefault(entry["error"], []).append(f"iter_{model.i}")
+    for i, entry in entries.items():
+        if entry["error"]:
+            found.setdefault(entry["error"], []).append(f"iter_{i}")
     return [{"models": ", ".join(models), "text": text} for text, models in found.items()]
 
 
-def _curve(name: str, metric: str, told: list[tuple[Model, dict[str, Any]]]) -> dict[str, str] | None:
-    found = [(model, row) for model, entry in told if (row := (entry.get("metrics") or {}).get(metric))]
-    found = [(model, row) for model, row in found if row["value"] is not None]
-    if not found:
+def _curve(name: str, metric: str, entries: dict[int, BenchmarkScores]) -> Drawing | None:
+    scored = {i: entry["metrics"][metric] for i, entry in entries.items() if metric in entry["metrics"]}
+    points = [point(i, "value", f"iter_{i}", row) for i, row in scored.items() if row["value"] is not None]
+    if not points:
         return None
-    unit, better = found[-1][1]["unit"], found[-1][1]["better"]
-    points = [
-        {
-            **{"x": model.i, "series": "value", "value": row["value"], "low": row.get("low"), "high": row.get("high")},
-            "label": f"iter_{model.i}: {show(row['value'], unit)}"
-            + (f" (95 % {interval})" if (interval := span(row, unit)) else "")
-            + f", n = {row['n']:,}",
-        }
-        for model, row in found
-    ]
-    near, far = floor_lines(told[-1][1], metric, points)
+    last = list(entries.values())[-1]
+    row = list(scored.values())[-1]
+    near, far = floor_lines(metric, row["unit"], last, points)
     return {
         "title": title(name, metric),
-        "note": note(unit, BETTER.get(better, "neither side is better"), "with 95 % intervals", far),
-        "svg": charts.curves(points, unit_of(unit), near, base="base"),
+        "note": note(row["unit"], BETTER.get(row["better"], "neither side is better"), "with 95 % intervals", far),
+        "svg": charts.curves(points, unit_of(row["unit"]), near, base="base"),
     }
 
 
-def floor_lines(entry: dict[str, Any], metric: str, points: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+def point(i: int, series: str, who: str, row: MetricScore) -> Row:
+    """Return a model's value of a metric as a point of a curve, with its interval and a label that says both."""
+    interval = span(row, row["unit"])
+    label = f"{who}: {shown(row['value'], row['unit'])}{f' (95 % {interval})' if interval else ''}, n = {row['n']:,}"
+    return {"x": i, "series": series, "value": row["value"], "low": row["low"], "high": row["high"], "label": label}
+
+
+def floor_lines(metric: str, unit: str, entry: BenchmarkScores, points: list[Row]) -> tuple[list[Row], str]:
     """Return the floors of a metric that fit its drawing, and those too far away to draw as a note.
 
     Parameters
     ----------
-    entry, metric
-        A benchmark's entry in scores.json; one of its metrics.
+    metric, unit
+        The metric and the unit of its values.
+    entry
+        Its benchmark's entry in scores.json.
     points
         What is drawn: value, low, high.
     """
     drawn = [point[key] for point in points for key in ("value", "low", "high") if point[key] is not None]
     low, high = min(drawn), max(drawn)
     reach = FAR * (high - low)
-    floors = [
-        {"value": told[metric]["value"], "label": floor}
-        for floor, told in (entry.get("floors") or {}).items()
-        if metric in told and told[metric]["value"] is not None
-    ]
-    near = [one for one in floors if not reach or low - reach <= one["value"] <= high + reach]
-    unit = entry["metrics"][metric]["unit"]
-    far = ", ".join(f"{one['label']} {show(one['value'], unit)}" for one in floors if one not in near)
-    return near, f"floors out of sight: {far}" if far else ""
+    floors = floors_of(metric, entry["floors"])
+    near = [floor for floor in floors if not reach or low - reach <= floor.value <= high + reach]
+    far = ", ".join(f"{floor.name} {shown(floor.value, unit)}" for floor in floors if floor not in near)
+    lines = [{"value": floor.value, "label": floor.name} for floor in near]
+    return lines, f"floors out of sight: {far}" if far else ""
 
 
-def _metric_row(
-    name: str, metric: str, model: Model, entry: dict[str, Any], row: dict[str, Any], seconds: float | None
-) -> dict[str, Any]:
-    unit, floors = row["unit"], entry.get("floors") or {}
-    got = [(floor, told[metric]["value"]) for floor, told in floors.items() if metric in told]
+def _metric_row(row: Row, entry: BenchmarkScores, seconds: float | None) -> Part:
+    unit = row["unit"]
+    floors = floors_of(row["metric"], entry["floors"])
+    told = entry["metrics"][row["metric"]]
     return {
-        "model": f"iter_{model.i}",
-        "metric": title(name, metric),
+        **{name: row[name] for name in ("model", "better", "n", "counts")},
+        "metric": title(row["benchmark"], row["metric"]),
         "unit": "" if unit == "share" else unit,
-        "better": row["better"],
-        "n": row["n"],
-        "value": show(row["value"], unit),
+        "value": shown(row["value"], unit),
         "interval": span(row, unit),
-        "floors": ", ".join(f"{floor} {show(value, unit)}" for floor, value in got),
+        "floors": ", ".join(f"{floor.name} {shown(floor.value, unit)}" for floor in floors),
         "differences": [
-            _difference(row, f"minus_{other}", entry.get("counts", True)) for other in ("base", "previous")
+            _difference(told, told.get("minus_base"), entry["counts"]),
+            _difference(told, told.get("minus_previous"), entry["counts"]),
         ],
-        "counts": entry.get("counts", True),
         "tokens": costs.benchmark_tokens(entry),
         "seconds": seconds,
     }
 
 
-def _difference(row: dict[str, Any], key: str, counts: bool) -> dict[str, str]:
-    told = row.get(key)
+def _difference(row: MetricScore, told: Difference | None, counts: bool) -> dict[str, str]:
     if not told:
         return {"text": "", "interval": "", "tone": ""}
     unit, tone = row["unit"], colour(told, row["better"], counts)
-    return {"text": show(told["value"], unit, True), "interval": span(told, unit, True), "tone": tone}
+    return {"text": shown(told["value"], unit, True), "interval": span(told, unit, True), "tone": tone}
 
 
-def funnel(report: Report) -> dict[str, Any]:
+def funnel(report: Report) -> Part:
     """Return the rows of every stage with the length of their bars, the reasons, and a drawing of where rows went."""
-    rounds = [one for one in report.rounds if one.funnels]
-    most = max((f["rows_out"] for one in rounds for f in one.funnels.values()), default=0)
-    table = [
-        {
-            "round": f"d_{one.i}",
-            "written": next(iter(one.funnels.values()))["rows_in"],
-            "cells": [
-                {"rows": told["rows_out"], "share": told["rows_out"] / most if most else 0} if told else None
-                for told in (one.funnels.get(stage) for stage in STAGES)
-            ],
-        }
-        for one in rounds
-    ]
-    counts: dict[tuple[str, str], dict[int, int]] = {}
-    bars = []
-    for one in rounds:
-        for stage, told in one.funnels.items():
-            for rule, rows in told["rejected"].items():
-                counts.setdefault((stage, rule), {})[one.i] = rows
-            if lost := sum(told["rejected"].values()):
-                bars.append(_bar(one.i, stage, lost))
-        bars.append(_bar(one.i, "kept", list(one.funnels.values())[-1]["rows_out"]))
-    order = ["kept", *reversed(STAGES)]
-    order = [name for name in order if any(bar["series"] == name for bar in bars)]
+    funnels = [told for one in report.rounds for told in one.funnels.values()]
+    kept, gone = funnel_table(funnels), rejections_table(funnels)
+    rounds = list(dict.fromkeys(int(i) for i in kept["round"]))
+    most = kept["rows_out"].max() if rounds else 0
+    table, bars = [], []
+    for i in rounds:
+        of_round = kept[kept["round"] == i]
+        left = dict(zip(of_round["stage"], of_round["rows_out"].tolist(), strict=True))
+        cells = [
+            {"rows": left[s], "share": left[s] / most if most else 0} if s in left else None
+            for s in stage_table().words
+        ]
+        table.append({"round": f"d_{i}", "written": int(of_round["rows_in"].iloc[0]), "cells": cells})
+        lost = gone[gone["round"] == i].groupby("stage", sort=False)["rows"].sum()
+        bars += [_bar(i, stage, rows) for stage, rows in lost.items()]
+        bars.append(_bar(i, "kept", int(of_round["rows_out"].iloc[-1])))
+    order = [name for name in ("kept", *reversed(stage_table().words)) if any(bar["series"] == name for bar in bars)]
+    by_rule = gone.pivot_table(
+        index=["stage", "rule"], columns="round", values="rows", fill_value=0, sort=False, aggfunc="sum"
+    ).reindex(columns=rounds, fill_value=0)
     reasons = [
-        {"stage": stage, "rule": rule, "rows": [found.get(one.i, 0) for one in rounds]}
-        for (stage, rule), found in sorted(counts.items(), key=lambda pair: list(STAGES).index(pair[0][0]))
+        {"stage": stage, "rule": rule, "rows": [int(by_rule.loc[(stage, rule), i]) for i in rounds]}
+        for stage, rule in sorted(by_rule.index, key=lambda pair: list(stage_table().words).index(pair[0]))
     ]
     return {
-        "stages": list(STAGES.values()),
-        "rounds": [f"d_{one.i}" for one in rounds],
+        "stages": list(stage_table().words.values()),
+        "rounds": [f"d_{i}" for i in rounds],
         "table": table,
         "reasons": reasons,
         "svg": charts.stacked(bars, "rows", order, "d_") if rounds else "",
     }
 
 
-def _bar(i: int, series: str, rows: int) -> dict[str, Any]:
+def _bar(i: int, series: str, rows: int) -> Row:
     how = "kept" if series == "kept" else f"rejected by {series}"
-    return {"x": i, "series": series, "value": rows, "label": f"d_{i}: {rows:,} rows {how}"}
+    return {"x": i, "series": series, "value": int(rows), "label": f"d_{i}: {rows:,} rows {how}"}
 
 
-def health(report: Report) -> dict[str, Any]:
+def health(report: Report) -> Part:
     """Return a drawing for each figure of the data's health, by group, and a table of all of them."""
     singles, quantiles = measures.series(report.rounds)
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[str, Part] = {}
     for band in quantiles:
         svg = charts.bands(band.values, band.unit)
         about = note(band.unit, "median, middle half, and from 5 to 95 %")
@@ -201,11 +229,11 @@ def health(report: Report) -> dict[str, Any]:
     return {"groups": groups, "rounds": [f"d_{one.i}" for one in report.rounds]}
 
 
-def _points(some: list[measures.Series]) -> list[dict[str, Any]]:
+def _points(some: list[measures.Series]) -> list[Row]:
     return [
         {
             **{"x": i, "series": one.name, "value": value, "low": None, "high": None},
-            "label": f"d_{i}, {one.name}: {show(value, one.unit)}",
+            "label": f"d_{i}, {one.name}: {shown(value, one.unit)}",
         }
         for one in some
         for i, value in one.values
@@ -217,59 +245,53 @@ def note(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _group(groups: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+def _group(groups: dict[str, Part], name: str) -> Part:
     return groups.setdefault(name, {"title": name.replace("_", " "), "charts": [], "rows": []})
 
 
-def distributions(report: Report) -> dict[str, Any]:
+def distributions(report: Report) -> Part:
     """Return the score histograms of every assessor, and how well each can tell right from wrong answers."""
     drawn = [
         {"title": name, "note": "rows by score", "svg": charts.histogram(bars, name)}
         for name in report.scores.assessors
         if (bars := report.scores.histogram(name))
     ]
-    checks = [
-        {"round": one.i, "name": name, **check}
-        for one in report.rounds
-        for name, check in (one.discrimination or {}).items()
-    ]
+    checks = rows_of(discrimination_table({one.i: one.discrimination or {} for one in report.rounds}))
     points = [
         {
-            **{"x": check["round"], "series": check["name"], "value": check["auc"]},
+            **{"x": check["round"], "series": check["assessor"], "value": check["auc"]},
             **{"low": check["low"], "high": check["high"]},
-            "label": f"d_{check['round']}, {check['name']}: AUC {check['auc']:.2f} "
+            "label": f"d_{check['round']}, {check['assessor']}: AUC {check['auc']:.2f} "
             f"({check['low']:.2f} to {check['high']:.2f}), n = {check['n']}",
         }
         for check in checks
-        if check.get("auc") is not None
+        if check["auc"] is not None
     ]
     svg = charts.curves(points, "AUC", [{"value": 0.5, "label": "chance"}], prefix="d_") if points else ""
     return {"charts": drawn, "auc": svg, "checks": checks}
 
 
-def training(report: Report) -> dict[str, Any]:
+def training(report: Report) -> Part:
     """Return the loss of every training by step, the held-out loss before and after, and a table."""
-    trained = [model for model in report.models if model.training]
+    reports = {model.i: model.training for model in report.models if model.training}
+    trained = rows_of(training_table(reports, {model.i: model.merging for model in report.models if model.merging}))
     steps = [
         {
-            **{"step": one["step"], "value": one["loss"], "series": f"iter_{model.i}"},
-            "label": f"iter_{model.i}, step {one['step']}: {one['loss']:.3f} nats a token",
+            **{"step": row["step"], "value": row["loss"], "series": row["model"]},
+            "label": f"{row['model']}, step {row['step']}: {row['loss']:.3f} nats a token",
         }
-        for model in trained
-        for one in model.training["loss"]
+        for row in rows_of(loss_table(reports))
     ]
     heldout = [
         {
-            **{"x": model.i, "series": f"{when} training", "value": model.training["heldout"][when]},
-            **{"low": None, "high": None},
-            "label": f"iter_{model.i}, {when} training: {model.training['heldout'][when]:.3f} nats a token",
+            **{"x": row["round"], "series": f"{when} training", "value": row[when], "low": None, "high": None},
+            "label": f"{row['model']}, {when} training: {row[when]:.3f} nats a token",
         }
-        for model in trained
-        if model.training["heldout"]
+        for row in trained
         for when in ("before", "after")
-        if model.training["heldout"][when] is not None
+        if row[when] is not None
     ]
-    drawn = []
+    drawn: list[Drawing] = []
     if steps:
         drawn.append({"title": "Training loss", "note": "nats a token, by step", "svg": charts.losses(_thinned(steps))})
     if heldout:
@@ -278,24 +300,22 @@ def training(report: Report) -> dict[str, Any]:
     return {"charts": drawn, "models": trained}
 
 
-def _thinned(steps: list[dict[str, Any]], most: int = 2000) -> list[dict[str, Any]]:
+def _thinned(steps: list[Row], most: int = 2000) -> list[Row]:
     """Return every n-th point when there are too many to see."""
     return steps[:: -(-len(steps) // most)]
 
 
-def cost(report: Report) -> dict[str, Any]:
+def cost(report: Report) -> Part:
     """Return what every stage of every round cost, and a drawing of the seconds."""
     own = [stage for stage in report.stages if stage.key]
-    rounds = sorted({stage.round for stage in own})
-    sums: dict[tuple[int, str], float] = {}
-    for stage in own:
-        key = stage.round, costs.family(stage.name)
-        sums[key] = sums.get(key, 0.0) + stage.seconds
-    order: Sequence[str] = [name for name in (*costs.FAMILIES, costs.OTHER) if any(k[1] == name for k in sums)]
+    frame = costs_table(own)
+    sums = frame.groupby(["round", "does"], sort=False)["seconds"].sum()
     bars = [
-        {"x": i, "series": name, "value": seconds, "label": f"round {i}, {name}: {costs.clock(seconds)}"}
-        for (i, name), seconds in sums.items()
+        {"x": i, "series": does, "value": seconds, "label": f"round {i}, {does}: {costs.clock(seconds)}"}
+        for (i, does), seconds in sums.items()
     ]
+    order = [does for does in dict.fromkeys(stage_table().kinds_of_work) if does in set(frame["does"])]
+    rounds = sorted({stage.round for stage in own})
     return {
         "rounds": rounds,
         "stages": costs.by_stage(own),

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-COLUMNS = ("round", "prompts", "outputs", "filtered", "evaluated", "selected")
-STAGES = ("generate_prompts", "generate_outputs", "filter_outputs", "assess_outputs", "select_data")
+from isheep.data.numbers import fixed, interval
+from isheep.documents.models import MergeReport, ModelScores, TrainingReport
+from isheep.documents.rounds import Discrimination, StageFunnel
+from isheep.results.tables import (
+    discrimination_table,
+    funnel_table,
+    rejections_table,
+    rows_of,
+    scores_table,
+    training_table,
+)
+from isheep.stages.table import table as stage_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Cells = list[list[str]]
 
 
 def write_summary(
     run: str,
-    funnels: Sequence[dict[str, Any]],
-    discriminations: Sequence[dict[str, Any]],
-    trainings: Sequence[dict[str, Any]],
-    mergings: Sequence[dict[str, Any]],
+    funnels: Sequence[StageFunnel],
+    discriminations: Sequence[Discrimination],
+    trainings: Sequence[TrainingReport],
+    mergings: Sequence[MergeReport],
     models: Sequence[str],
-    scores: Sequence[dict[str, Any]] = (),
+    scores: Sequence[ModelScores] = (),
 ) -> str:
     """Return the summary of a run as text.
 
@@ -33,92 +48,103 @@ def write_summary(
     scores
         Scores of the base and of every model, in order; none when nothing was measured.
     """
-    lines = [f"Run {run}", "", "Rows kept by each stage", ""]
-    rounds = sorted({funnel["round"] for funnel in funnels})
-    table = [[f"d_{i}", *(f"{_at(funnels, stage, i)['rows_out']:,}" for stage in STAGES)] for i in rounds]
-    lines += _table(COLUMNS, table)
-    lines += ["", "Rows rejected, by rule", ""]
-    reasons = [
-        [f"d_{funnel['round']}", funnel["stage"], rule, f"{count:,}"]
-        for funnel in sorted(funnels, key=lambda funnel: (funnel["round"], STAGES.index(funnel["stage"])))
-        for rule, count in funnel["rejected"].items()
+    checks = discrimination_table(dict(enumerate(discriminations)))
+    trained = training_table(dict(enumerate(trainings, start=1)), dict(enumerate(mergings, start=1)))
+    parts = [
+        ("Rows kept by each stage", _columns(("round", *stage_table().words.values()), _kept(funnel_table(funnels)))),
+        (
+            "Rows rejected, by rule",
+            _columns(("round", "stage", "rule", "rows"), _rejected(rejections_table(funnels)), "none"),
+        ),
+        (
+            "Can the assessors tell an answer to its prompt from an answer to another? (AUC, 0.5 is chance)",
+            _columns(("round", "assessor", "AUC", "95 %", "n"), _checks(checks), "not measured"),
+        ),
+        (
+            "Training (loss in nats a token of the answers)",
+            _columns(("model", "rows", "steps", "held-out rows", "held-out loss before", "after"), _training(trained)),
+        ),
     ]
-    lines += _table(("round", "stage", "rule", "rows"), reasons) if reasons else ["none"]
-    lines += ["", "Can the assessors tell an answer to its prompt from an answer to another? (AUC, 0.5 is chance)", ""]
-    checks = [
-        [f"d_{i}", name, f"{check['auc']:.2f}", f"{check['low']:.2f}-{check['high']:.2f}", str(check["n"])]
-        for i, discrimination in enumerate(discriminations)
-        for name, check in discrimination.items()
-        if check["auc"] is not None
-    ]
-    lines += _table(("round", "assessor", "AUC", "95 %", "n"), checks) if checks else ["not measured"]
-    lines += ["", "Training (loss in nats a token of the answers)", ""]
-    lines += _table(
-        ("model", "rows", "steps", "held-out rows", "held-out loss before", "after"),
-        [[f"iter_{i}", *_training(report)] for i, report in enumerate(trainings, start=1)],
-    )
     if scores:
-        lines += ["", *_scores(scores)]
-    lines += ["", "Merged models", ""]
-    stops = [f"{_share(report)} of probe answers stop by themselves" for report in mergings]
-    lines += [f"  {model}   {stop}" for model, stop in zip(models, stops, strict=True)]
-    return "\n".join(lines) + "\n"
+        heading = "Scores (95 % intervals; the floor is the best that an answer without skill gets)"
+        parts.append((heading, _scores(scores)))
+    stops = [
+        f"{told['stopped_by_itself']} of {told['probes']} of probe answers stop by themselves" for told in mergings
+    ]
+    parts.append(("Merged models", [f"  {model}   {stop}" for model, stop in zip(models, stops, strict=True)]))
+    told = [line for heading, lines in parts for line in ("", heading, "", *lines)]
+    return "\n".join([f"Run {run}", *told]) + "\n"
 
 
-def _scores(scores: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the headline metrics of every model: value, interval, difference to the base, best floor."""
-    rows, notes = [], []
-    for told in scores:
-        for name, benchmark in told["benchmarks"].items():
-            model = f"iter_{told['round']}"
-            if benchmark["error"]:
-                notes.append(f"  {model} {name}: {benchmark['error']}")
-            elif not benchmark["counts"]:
-                notes.append(f"  {model} {name} does not count: the judge {benchmark['objections'][0]}")
-            else:
-                metrics, floors = benchmark["metrics"], benchmark["floors"]
-                rows += [[model, *_metric(name, key, metrics[key], floors)] for key in benchmark["headline"]]
-    lines = ["Scores (95 % intervals; the floor is the best that an answer without skill gets)", ""]
-    lines += _table(("model", "benchmark", "metric", "value", "95 %", "n", "floor", "minus base", "95 %"), rows)
-    return [*lines, *([""] if notes else []), *notes]
+def _kept(funnel: pd.DataFrame) -> Cells:
+    rounds = funnel.pivot(index="round", columns="stage", values="rows_out").reindex(columns=list(stage_table().words))
+    return [[f"d_{i}", *map(_whole, kept)] for i, kept in zip(rounds.index, rounds.to_numpy().tolist(), strict=True)]
 
 
-def _metric(name: str, key: str, metric: dict[str, Any], floors: dict[str, Any]) -> list[str]:
-    values = [floor[key]["value"] for floor in floors.values() if floor.get(key, {}).get("value") is not None]
-    best = (min if metric["better"] == "lower" else max)(values, default=None)
-    difference = metric.get("minus_base") or {"value": None, "low": None, "high": None}
+def _rejected(rejections: pd.DataFrame) -> Cells:
+    return [[f"d_{row['round']}", row["stage"], row["rule"], _whole(row["rows"])] for row in rows_of(rejections)]
+
+
+def _checks(checks: pd.DataFrame) -> Cells:
+    def two(value: float | None) -> str:
+        return fixed(value, digits=2)
+
     return [
-        *(name, key.removeprefix(f"{name}_"), _number(metric["value"]), _range(metric), f"{metric['n']:,}"),
-        *(_number(best), _number(difference["value"], "+"), _range(difference, "+")),
+        [f"d_{row['round']}", row["assessor"], two(row["auc"]), interval(row, two, joint="-"), str(row["n"])]
+        for row in rows_of(checks)
+        if row["auc"] is not None
     ]
 
 
-def _number(value: float | None, sign: str = "") -> str:
-    return "-" if value is None else f"{value:{sign}.3f}"
+def _training(trained: pd.DataFrame) -> Cells:
+    return [
+        [
+            row["model"],
+            *(_whole(row[name]) for name in ("rows", "steps", "heldout_rows")),
+            *(fixed(row[name]) for name in ("before", "after")),
+        ]
+        for row in rows_of(trained)
+    ]
 
 
-def _range(metric: dict[str, Any], sign: str = "") -> str:
-    if metric["low"] is None:
-        return "-"
-    return f"{_number(metric['low'], sign)} to {_number(metric['high'], sign)}"
+def _scores(scores: Sequence[ModelScores]) -> list[str]:
+    """Return the headline metrics of every model: value, interval, difference to the base, best floor."""
+    frame = scores_table(scores)
+    measured = frame[frame["headline"].astype(bool) & frame["counts"].astype(bool) & frame["error"].isna()]
+    head = ("model", "benchmark", "metric", "value", "95 %", "n", "floor", "minus base", "95 %")
+    notes = list(_notes(scores))
+    return [*_columns(head, [_metric(row) for row in rows_of(measured)]), *([""] if notes else []), *notes]
 
 
-def _at(funnels: Sequence[dict[str, Any]], stage: str, i: int) -> dict[str, Any]:
-    return next(funnel for funnel in funnels if funnel["stage"] == stage and funnel["round"] == i)
+def _metric(row: dict[str, Any]) -> list[str]:
+    def signed(value: float | None) -> str:
+        return fixed(value, "+")
+
+    base = {"low": row["minus_base_low"], "high": row["minus_base_high"]}
+    return [
+        *(row["model"], row["benchmark"], row["metric"].removeprefix(f"{row['benchmark']}_")),
+        *(fixed(row["value"]), interval(row, fixed), _whole(row["n"])),
+        *(fixed(row["floor_value"]), signed(row["minus_base"]), interval(base, signed)),
+    ]
 
 
-def _training(report: dict[str, Any]) -> list[str]:
-    heldout = report["heldout"] or {"before": None, "after": None}
-    numbers = [f"{report['rows']:,}", f"{report['steps']:,}", f"{report['heldout_rows']:,}"]
-    return [*numbers, *("-" if heldout[when] is None else f"{heldout[when]:.3f}" for when in ("before", "after"))]
+def _notes(scores: Sequence[ModelScores]) -> Iterator[str]:
+    for told in scores:
+        for name, entry in told["benchmarks"].items():
+            if entry["error"]:
+                yield f"  iter_{told['round']} {name}: {entry['error']}"
+            elif not entry["counts"]:
+                yield f"  iter_{told['round']} {name} does not count: the judge {entry['objections'][0]}"
 
 
-def _share(report: dict[str, Any]) -> str:
-    return f"{report['stopped_by_itself']} of {report['probes']}"
+def _whole(value: float) -> str:
+    return "-" if value != value else f"{int(value):,}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return an aligned table: the first columns to the left, numbers to the right."""
+def _columns(head: Sequence[str], rows: Cells, without: str = "") -> list[str]:
+    """Return an aligned table: the first columns to the left, numbers to the right; `without` where it has no rows."""
+    if not rows and without:
+        return [without]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     numeric = [all(row[column].lstrip("+-")[:1].isdigit() or row[column] == "-" for row in rows)
                for column in range(len(head))]  # fmt: skip

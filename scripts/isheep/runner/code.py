@@ -23,7 +23,7 @@ FORMAT = 1
 PACKAGE = Path(__file__).parents[1]
 PLUMBING = (
     *("__init__", "config", "errors", "runner", "workflow", "stages.__init__", "stages.base", "stages.table"),
-    *("data.files", "data.rows", "serving.engines.__init__"),
+    *("data.files", "data.rows", "documents", "serving.engines.__init__"),
 )
 DECLARATION = "STAGE"
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from isheep.config.model import Model
 from isheep.data.files import digest, digest_named, publish, read_json
+from isheep.documents.models import Identity
 from isheep.errors import Problems, UserError
 
 logger = logging.getLogger(__name__)
@@ -148,8 +149,9 @@ def _check_shards(folder: Path, problems: Problems) -> None:
 def _placement(folder: Path) -> dict[str, str]:
     """Return what the index says, tensor to shard; nothing when there is no index or it cannot be read."""
     placed = _read_object(folder / INDEX, Problems("")).get("weight_map")
-    well_formed = isinstance(placed, dict) and all(isinstance(shard, str) for shard in placed.values())
-    return placed if well_formed else {}
+    if isinstance(placed, dict) and all(isinstance(shard, str) for shard in placed.values()):
+        return placed
+    return {}
 
 
 def _weights(folder: Path) -> list[str]:
@@ -219,7 +221,7 @@ def _files(folder: Path, patterns: Iterable[str]) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
-def identity(folder: Path) -> dict[str, Any]:
+def identity(folder: Path) -> Identity:
     """Return the hash by which a model is known: its weights and every file that decides how it reads and writes.
 
     Returns
@@ -237,7 +239,7 @@ def deciding_files(folder: str | Path) -> list[str]:
     return sorted({*_weights(folder), *_files(folder, DECIDES)})
 
 
-def identity_of(files: dict[str, str]) -> dict[str, Any]:
+def identity_of(files: dict[str, str]) -> Identity:
     """Return the identity of a model with these files (name to sha256)."""
     return {"sha256": digest(sorted(files.items())), "files": files}
 
@@ -275,8 +277,6 @@ def dequantise(gguf: str, out: Path) -> None:
     with publish(out) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-        # safetensors writes for the owner alone, whatever the umask; a cluster's other users read models too.
-        (temporary / WEIGHTS).chmod((temporary / "config.json").stat().st_mode)
 
 
 def _find_in_package(gguf: str) -> Path:

@@ -38,6 +38,7 @@ STAGE = Stage(
     needs=lambda run: ("instruction", "input", "output"),
     adds=lambda run: [column for assessor in run.assess.assessors for column in assessor.columns],
     engine=True,
+    does="assess",
 )
 
 

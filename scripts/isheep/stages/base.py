@@ -101,6 +101,8 @@ class Stage:
         Modules that decide what it makes, besides its own module, the kinds that its settings name, and the engine.
     engine
         Whether what it makes depends on the engine that section `engine` names.
+    does
+        What its time is spent on, in two words, for charts of costs.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Stage:
     adds: Callable[[Run], Sequence[str]] | None = None
     code: Callable[[Run], Sequence[str]] = _none
     engine: bool = False
+    does: str = "all else"
 
     @property
     def word(self) -> str:

@@ -22,6 +22,7 @@ STAGE = Stage(
     shards="whole",
     present=lambda run: bool(run.evaluation.on),
     engine=True,
+    does="evaluate",
 )
 
 

@@ -37,6 +37,7 @@ STAGE = Stage(
     needs=lambda run: ("instruction", "input"),
     adds=lambda run: ("output", "finish_reason", "stop_reason", "prompt_tokens", "output_tokens"),
     engine=True,
+    does="write answers",
 )
 
 

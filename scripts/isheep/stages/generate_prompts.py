@@ -38,6 +38,7 @@ STAGE = Stage(
     adds=lambda run: ("id", "round", "request", "seeds", "instruction", "input"),
     code=lambda run: [rule.module for rule in resolve("prompts", run.prompts.rules)],
     engine=True,
+    does="write prompts",
 )
 
 

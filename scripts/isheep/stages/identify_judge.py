@@ -27,6 +27,7 @@ STAGE = Stage(
     weights=lambda run: judge_weights(run.evaluation),
     machine="merge",
     present=lambda run: run.evaluation.is_judged and judge_weights(run.evaluation) is not None,
+    does="evaluate",
 )
 
 

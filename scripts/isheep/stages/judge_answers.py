@@ -24,6 +24,7 @@ STAGE = Stage(
     machine="judge",
     present=lambda run: run.evaluation.is_judged,
     engine=True,
+    does="evaluate",
 )
 
 

@@ -42,6 +42,7 @@ STAGE = Stage(
     reads=_reads,
     files=lambda run: [run.seeds.path, *benchmark_files(run).values()],
     present=lambda run: bool(run.health.measures),
+    does="measure data",
 )
 
 

@@ -41,6 +41,7 @@ STAGE = Stage(
     model=start,
     machine="merge",
     code=_code,
+    does="merge",
 )
 
 
@@ -53,7 +54,6 @@ def make(this: Job) -> Made:
         Path(this.input.adapter),
         Path(this.output.model),
         list(read_rows(this.input.selected)),
-        this.run.seed,
         this.threads,
     )
     this.log_timing(report.pop("timing", {}))

@@ -25,6 +25,7 @@ STAGE = Stage(
     machine="assess",
     present=lambda run: "probe" in run.health.measures,
     code=lambda run: (engines.module_of(probe.engine_for(run.engine).name),),
+    does="measure data",
 )
 
 

@@ -33,6 +33,7 @@ STAGE = Stage(
     model=current,
     machine="evaluate",
     present=lambda run: run.evaluation.harness is not None,
+    does="evaluate",
 )
 
 

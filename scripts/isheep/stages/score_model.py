@@ -48,6 +48,7 @@ STAGE = Stage(
     files=lambda run: benchmark_data(run.evaluation),
     machine="score",
     present=lambda run: bool(run.evaluation.on) or run.evaluation.harness is not None,
+    does="evaluate",
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 
 import isheep.stages
@@ -30,6 +30,21 @@ class Table:
     def row_stages(self, run: Run | None = None) -> list[Stage]:
         """Return the stages that pass rows on, first to last: all of them, or those that a run has."""
         return [stage for stage in self if stage.passes_rows and (run is None or stage.present(run))]
+
+    @cached_property
+    def words(self) -> dict[str, str]:
+        """The words for what row stages make, by their names, in order."""
+        return {stage.name: stage.word for stage in self.row_stages()}
+
+    def does(self, name: str) -> str:
+        """Return what a stage, or a job that is none, does in two words."""
+        return self[name].does if name in self else Stage.does
+
+    @property
+    def kinds_of_work(self) -> list[str]:
+        """What stages do in two words, each once, in order; last what all others do."""
+        named = [stage.does for stage in self if stage.does != Stage.does]
+        return [*dict.fromkeys(named), Stage.does]
 
     def of_run(self, run: Run) -> Iterator[tuple[Stage, int]]:
         """Yield every stage of a run with its round, in an order in which they can run.

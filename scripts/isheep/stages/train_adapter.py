@@ -39,6 +39,7 @@ STAGE = Stage(
     model=start,
     machine="train",
     code=_code,
+    does="train",
 )
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from isheep.config.model import Model
 from isheep.config.train import Merge, Train
 from isheep.data.files import digest, publish, write_json
 from isheep.data.rows import Row, read_rows
+from isheep.documents.models import StepLoss, TimedMerge, TimedTraining
 from isheep.errors import UserError
 from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
 from isheep.training.encode import split_heldout
@@ -34,7 +34,7 @@ def launch(
     seed: int,
     threads: int,
     gpus: int,
-) -> dict[str, Any]:
+) -> TimedTraining:
     """Train in this process; parameters and result are those of `training.launch.launch`."""
     return train(settings, model, model_folder, list(read_rows(rows_file)), out, work, seed, threads)
 
@@ -48,7 +48,7 @@ def train(
     work: Path,
     seed: int,
     threads: int,
-) -> dict[str, Any]:
+) -> TimedTraining:
     """Publish an adapter made from the hash of rows, settings and seed; return a report like that of `sft.train`.
 
     Parameters are those of `sft.train`; `model_folder` may be None and `work` stays as it is. The losses are made up.
@@ -80,7 +80,9 @@ def train(
 
     words = [len(row["output"].split()) + 1 for row in train_rows]
     steps = total_steps(len(train_rows), settings)
-    loss = [{"step": step, "loss": 1 + 2 / step + float(draw.random()) / 10} for step in range(1, steps + 1)]
+    loss: list[StepLoss] = [
+        {"step": step, "loss": 1 + 2 / step + float(draw.random()) / 10} for step in range(1, steps + 1)
+    ]
     before = 3 + float(draw.random())
     return {
         "rows": len(train_rows),
@@ -104,9 +106,8 @@ def merge(
     adapter: Path,
     out: Path,
     rows: list[Row],
-    seed: int,
     threads: int,
-) -> dict[str, Any]:
+) -> TimedMerge:
     """Publish a fake model folder: the base's arrays (zeros when it has none) plus the adapter's products.
 
     Parameters are those of `merge.merge`; `model_folder` may be None. The sum is checked as read back from disk.

@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import isheep
 from isheep.config.model import Model
 from isheep.config.train import Train
 from isheep.data.files import read_json, write_json
 from isheep.data.rows import read_rows
+from isheep.documents.models import TimedTraining
 from isheep.errors import UserError
 from isheep.training import sft
 
@@ -35,7 +35,7 @@ def launch(
     seed: int,
     threads: int,
     gpus: int,
-) -> dict[str, Any]:
+) -> TimedTraining:
     """Train in this process, or under torchrun when several processes or DeepSpeed are asked for; return the report.
 
     Parameters
@@ -131,7 +131,7 @@ def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
         errors="replace",
         preexec_fn=end_with_parent,
     ) as process:
-        for line in process.stdout:
+        for line in process.stdout or ():
             logger.info("%s", line.rstrip())
             # After a rank's traceback torchrun prints a page of its own, which says nothing more.
             if match := ERROR_LINE.search(line):

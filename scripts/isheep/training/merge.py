@@ -14,6 +14,7 @@ from isheep.config.model import Model
 from isheep.config.train import Merge
 from isheep.data.files import publish, read_json, write_json
 from isheep.data.rows import Row
+from isheep.documents.models import MergeReport, TimedMerge
 from isheep.errors import UserError
 from isheep.serving import chat
 from isheep.serving.repeatable import make_repeatable
@@ -42,9 +43,8 @@ def merge(
     adapter: Path,
     out: Path,
     rows: list[Row],
-    seed: int,
     threads: int,
-) -> dict[str, Any]:
+) -> TimedMerge:
     """Publish base plus adapter as a model folder of its own, after checking it, and return the report.
 
     The sum is made in float32 and rounded once to `settings.dtype`. Greedy answers of base plus adapter are compared
@@ -62,8 +62,6 @@ def merge(
         Folder of the merged model.
     rows
         Selected rows; the first `settings.probe_prompts` are the probes.
-    seed
-        Not used: nothing is drawn. There so that every stage is called alike.
     threads
         CPU threads.
 
@@ -95,7 +93,7 @@ def merge(
         del merged, network
         gc.collect()
         report = compare(temporary, model, probes, tokenizer.eos_token_id, tied, settings)
-    return report | {"timing": {"seconds": round(time.monotonic() - started, 1)}}
+    return {**report, "timing": {"seconds": round(time.monotonic() - started, 1)}}
 
 
 def probe(network: Any, tokenizer: Any, model: Model, rows: list[Row], new_tokens: int) -> list[Probe]:
@@ -147,8 +145,6 @@ def save_merged(network: Any, tokenizer: Any, folder: Path, settings: Merge) -> 
     network.save_pretrained(folder, max_shard_size=int(settings.max_shard_gib * 2**30))
     tokenizer.padding_side = "right"
     tokenizer.save_pretrained(folder)
-    for file in folder.glob("*.safetensors"):  # written for their owner's eyes only
-        file.chmod((folder / "config.json").stat().st_mode)
     config = read_json(folder / "config.json")
     config = {key: value for key, value in config.items() if not key.endswith("name_or_path")}
     write_json(folder / "config.json", config)
@@ -162,7 +158,7 @@ def _eos(network: Any, tokenizer: Any) -> int | list[int]:
     return ends if len(ends) > 1 else ends[0]
 
 
-def compare(folder: Path, model: Model, probes: list[Probe], end: int, tied: bool, settings: Merge) -> dict[str, Any]:
+def compare(folder: Path, model: Model, probes: list[Probe], end: int, tied: bool, settings: Merge) -> MergeReport:
     """Return how a merged model, read back from disk, agrees with base plus adapter.
 
     Raises
@@ -184,7 +180,7 @@ def compare(folder: Path, model: Model, probes: list[Probe], end: int, tied: boo
         same += int((best == other).sum())
         ties += int((margin <= tolerance).sum())
     stopped = sum(one.answer[-1] == end for one in probes)
-    report = {
+    report: MergeReport = {
         "dtype": settings.dtype,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "tied_embeddings": tied,

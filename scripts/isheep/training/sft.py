@@ -15,6 +15,7 @@ from isheep.config.model import Model
 from isheep.config.train import Train
 from isheep.data.files import publish, read_json, write_json
 from isheep.data.rows import Row, read_rows
+from isheep.documents.models import HeldoutLoss, TimedTraining
 from isheep.errors import UserError
 from isheep.serving import chat
 from isheep.serving.models import longest_context
@@ -38,7 +39,7 @@ def train(
     work: Path,
     seed: int,
     threads: int,
-) -> dict[str, Any]:
+) -> TimedTraining:
     """Train an adapter, publish it as the folder `out`, and return the report.
 
     Under torchrun every rank calls this; rank 0 writes. `work` holds the checkpoints and must belong to these rows and
@@ -199,7 +200,7 @@ def save_adapter(saved: Path, out: Path, tokenizer: Any, base: str) -> None:
     shutil.rmtree(saved)
 
 
-def _heldout(history: list[dict[str, Any]]) -> dict[str, Any]:
+def _heldout(history: list[dict[str, Any]]) -> HeldoutLoss:
     """Return the held-out loss before the first and after the last step, mean nats per answer token."""
     before, *_, after = (log for log in history if "eval_nats_per_token" in log)
     return {

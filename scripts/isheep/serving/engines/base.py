@@ -103,8 +103,13 @@ class Score:
 class Template(Protocol):
     """How the model is addressed; the same object serves generating, judging and training."""
 
-    control_tokens: tuple[str, ...]
-    end_of_turn: str
+    @property
+    def control_tokens(self) -> tuple[str, ...]:
+        """Texts of the tokens that a text must not hold."""
+
+    @property
+    def end_of_turn(self) -> str:
+        """The text that ends an answer."""
 
     def render(self, messages: list[dict[str, str]]) -> Prompt:
         """Return the conversation up to where the assistant starts to write."""
@@ -115,7 +120,10 @@ class Engine(Protocol):
     """Runs one model. Results come as they finish, in any order; what a request gives depends on it alone."""
 
     context_length: int
-    template: Template
+
+    @property
+    def template(self) -> Template:
+        """How the model is addressed."""
 
     def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yield a completion for every request, as they finish; requests are drawn lazily."""

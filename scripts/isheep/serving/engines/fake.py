@@ -198,7 +198,8 @@ def _cut(parts: Iterator[str], limit: int, stops: tuple[str, ...]) -> tuple[str,
 
     The text ends before the first stop string, after `limit` tokens, or where the parts end, whichever comes first.
     """
-    text, pieces, ended = "", [], False
+    text, ended = "", False
+    pieces: list[str] = []
     # A part beyond the limit may still be joined to the last token within it, so one token more is looked at.
     while len(pieces) <= limit and not ended and not any(stop in text for stop in stops):
         more = "".join(islice(parts, 8))

@@ -160,7 +160,7 @@ class VllmEngine(AbstractContextManager):
     def _advance(self, job: Job[Result], outputs: list[Any] | None, waiting: dict[str, _Batch]) -> Result | None:
         """Send a job what it waited for; hand its next calls to the engine, or return its result."""
         try:
-            calls = job.send(outputs)
+            calls = next(job) if outputs is None else job.send(outputs)
         except StopIteration as end:
             return end.value
         from vllm import SamplingParams

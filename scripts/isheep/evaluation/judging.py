@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from isheep.config.evaluation import Evaluation
 from isheep.data.rows import Row
 from isheep.evaluation import stage
 from isheep.evaluation.base import FLOORS, Floor
-from isheep.evaluation.calibration import Calibration, objections
+from isheep.evaluation.calibration import objections
 from isheep.evaluation.intervals import table
-from isheep.evaluation.scores import FORMS, plain
+from isheep.evaluation.scores import plain
 from isheep.evaluation.stage import Loaded, Place, Send
 
 
@@ -33,13 +32,11 @@ def calibrate(evaluation: Evaluation, base: Mapping[Place, Any], send: Send, fai
     settings = evaluation.judge
     benchmarks, _ = stage.load(evaluation, judged_only=True)
     benchmarks = stage.with_rivals(benchmarks, base)
-    trials = {}
-    for form in sorted({FORMS[loaded.kind] for loaded in benchmarks.values()}):
-        trial = Calibration(f"calibration_{form}", form=form, method=settings.method)
-        items = trial.load(Path(settings.calibration.path), settings.calibration.limit)
-        trials[trial.name] = Loaded(trial, "calibration", items)
+    used = sorted({loaded.benchmark.form for loaded in benchmarks.values() if loaded.benchmark.form})
+    bound = [settings.calibration.bound(form, settings.method) for form in used]
+    trials = {trial.name: Loaded(trial, trial.load()) for trial in bound}
     constants = {
-        f"{name}.{floor}": Loaded(Floor(loaded.benchmark, floor), loaded.kind, loaded.items)
+        f"{name}.{floor}": Loaded(Floor(loaded.benchmark, floor), loaded.items)
         for name, loaded in benchmarks.items()
         for floor in FLOORS
     }

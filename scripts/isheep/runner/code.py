@@ -63,16 +63,19 @@ def _uses(file: Path) -> tuple[Path, ...]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    files = (_module_file(name) for name in names if name.split(".")[0] == "isheep")
-    return (*assets, *(file for file in files if file is not None))
+    files = (file for name in names if name.split(".")[0] == "isheep" for file in _module_files(name))
+    return (*assets, *files)
 
 
-def _module_file(name: str) -> Path | None:
+def _module_files(name: str) -> list[Path]:
+    """Return the file of a module; of a package of kinds, which are found by being there, every file."""
     parts = name.split(".")[1:]
     if not parts or parts[0] in NOT_CODE or ".".join(parts[:2]) in NOT_CODE:
-        return None
+        return []
+    if parts[-1] == "kinds":
+        return sorted(PACKAGE.joinpath(*parts).glob("*.py"))
     base = PACKAGE.joinpath(*parts)
     for file in (base.with_suffix(".py"), base / "__init__.py"):
         if file.exists():
-            return file
-    return None
+            return [file]
+    return []

@@ -1,5 +1,7 @@
 """Benchmarks for tests: made without a data file, loaded from one, scored, and run against a file's own solutions."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from isheep.evaluation import sandbox
 from isheep.evaluation.benchmark import Benchmark
 
@@ -22,5 +24,6 @@ def score_all(exam, items, answers):
 
 def failing(benchmark, items, workers=1):
     """Return how the data file's own solutions fail in the sandbox, by id: what is left is the ceiling."""
-    outcomes = sandbox.run_all([benchmark.canonical(item) for item in items], workers=workers)
+    with ThreadPoolExecutor(workers) as pool:
+        outcomes = list(pool.map(lambda item: sandbox.run(benchmark.canonical(item), benchmark.tests(item)), items))
     return {item.id: outcome for item, outcome in zip(items, outcomes, strict=True) if not outcome.passed}

@@ -14,7 +14,7 @@ from isheep.evaluation import sandbox
 from isheep.evaluation.base import Floor, Item, said
 from isheep.evaluation.kinds.humaneval import HumanEval
 from isheep.evaluation.kinds.mbpp import Mbpp
-from isheep.evaluation.programs import defines, extract, indented, pass_at_k
+from isheep.evaluation.programs import pass_at_k
 from isheep.evaluation.sandbox import Outcome
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -46,9 +46,11 @@ SUM = Item(
 def in_process(monkeypatch):
     """Run programs of this file's own in this process, in place of the sandbox."""
 
-    def execute(program, allow_weak=False):
+    def execute(program, tests, allow_weak=False):
+        names = {"__name__": "solution"}
         try:
-            exec(program, {})
+            exec(program, names)
+            exec(tests, names)
         except Exception as error:
             return Outcome("failed", repr(error))
         return Outcome("passed")
@@ -91,15 +93,6 @@ def test_a_continuation_is_cut_where_the_next_definition_begins():
     assert ask.text == HEAD.rstrip() and not ask.turns and "\ndef" in ask.sampling.stop
     text = "\n    return sqrt(x)\n\n\ndef other(:\n  broken"
     assert benchmark.score(TASK, {"sample-0": said(text)})["passed"] == [True]
-
-
-def test_extraction_prefers_the_block_that_defines_the_name():
-    assert extract("```\na = 1\n```\n```\ndef f():\n  pass\n```", "f").startswith("def f")
-    assert extract("```\na = 1\n```\n```\nb = 2\n```", "f") == "a = 1\n"
-    assert (
-        defines("async def f(x): ...", "f") and not defines("def fx(): ...", "f") and not defines("  def f(): 1", "f")
-    )
-    assert indented("if a:\n  b\n\nc") == "    if a:\n      b\n\n    c" and indented("\n  a\nb") == "\n  a\nb"
 
 
 @pytest.mark.usefixtures("in_process")
@@ -162,7 +155,7 @@ def test_samples_are_asked_for_with_one_prompt_and_own_keys():
 
 
 def test_programs_that_run_out_of_bounds_are_counted(monkeypatch):
-    monkeypatch.setattr(sandbox, "run", lambda program, allow_weak: Outcome("timeout"))
+    monkeypatch.setattr(sandbox, "run", lambda program, tests, allow_weak: Outcome("timeout"))
     endless = made(HumanEval)
     metrics = endless.summarise(score_all(endless, [TASK], {"T/0": {"sample-0": said("x")}}))
     assert metrics["humaneval_out_of_bounds"].value == 1 and metrics["humaneval_pass@1"].value == 0

@@ -5,7 +5,6 @@ Prompts and extraction are this project's own.
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from math import prod
@@ -20,8 +19,6 @@ from isheep.evaluation.benchmark import Benchmark
 from isheep.serving.chat import user
 from isheep.serving.engines.base import Sampling
 
-FENCE = re.compile(r"^[ \t]*```[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
-STATEMENT = re.compile(r"^(?:from |import |def |class |async def |@)", re.MULTILINE)
 STOPPED = ("timeout", "memory", "killed")
 
 
@@ -57,11 +54,15 @@ class Programs(Benchmark):
 
     @abstractmethod
     def program(self, item: Item, completion: str) -> str:
-        """Return the completion as a program with the item's tests behind it."""
+        """Return the completion as a program."""
+
+    @abstractmethod
+    def tests(self, item: Item) -> str:
+        """Return the item's tests, to be run behind a program."""
 
     @abstractmethod
     def canonical(self, item: Item) -> str:
-        """Return the data file's own solution as a program with the item's tests behind it."""
+        """Return the data file's own solution as a program."""
 
     def requests(self, item: Item, answers: Answers) -> list[Ask]:
         """Return the same prompt `samples` times."""
@@ -75,7 +76,8 @@ class Programs(Benchmark):
     def score(self, item: Item, answers: Answers) -> Row:
         """Return for every sample how its program ended, and the share that passed."""
         texts = [answers[f"sample-{number}"].text for number in range(self.samples)]
-        outcomes = [sandbox.run(self.program(item, text), allow_weak=self.weak_sandbox) for text in texts]
+        programs = [self.program(item, text) for text in texts]
+        outcomes = [sandbox.run(program, self.tests(item), allow_weak=self.weak_sandbox) for program in programs]
         return {
             "passed": [outcome.passed for outcome in outcomes],
             "status": [outcome.status for outcome in outcomes],
@@ -91,38 +93,6 @@ class Programs(Benchmark):
         stopped = ((row["id"], sum(map(STOPPED.__contains__, row["status"])), len(row["status"])) for row in rows)
         metrics[f"{self.name}_out_of_bounds"] = ratio(stopped, better="lower")
         return metrics
-
-
-def extract(completion: str, name: str) -> str:
-    """Return the code in a chat answer.
-
-    The first code block that defines `name`, else the first block; without any block, the text from the first line
-    that looks like a statement of Python. A block that was never closed goes to the end.
-    """
-    blocks = [match[1] for match in FENCE.finditer(completion)]
-    if blocks:
-        return next((block for block in blocks if defines(block, name)), blocks[0])
-    start = STATEMENT.search(completion)
-    return completion[start.start() :] if start else completion
-
-
-def defines(code: str, name: str) -> bool:
-    """Return whether the code has a top-level function (or class, or value) of that name."""
-    return re.search(rf"^(?:(?:async )?def {name}\b|class {name}\b|{name} *=)", code, re.MULTILINE) is not None
-
-
-def indented(code: str) -> str:
-    """Return the body of a function, indented by four where its first line is not indented at all."""
-    first = next((line for line in code.split("\n") if line.strip()), "")
-    if first[:1] in (" ", "\t"):
-        return code
-    return "\n".join(f"    {line}" if line.strip() else line for line in code.split("\n"))
-
-
-def cut(text: str, stops: Sequence[str]) -> str:
-    """Return the text up to the first of the stop strings."""
-    ends = [text.find(stop) for stop in stops if stop in text]
-    return text[: min(ends)] if ends else text
 
 
 def pass_at_k(n: int, passed: int, k: int) -> float:

@@ -10,8 +10,9 @@ from typing import Literal
 from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation.base import Item
+from isheep.evaluation.extraction import cut, defines, extract, hoisted, indented, longest
 from isheep.evaluation.files import load_items, take
-from isheep.evaluation.programs import Programs, cut, defines, extract, indented
+from isheep.evaluation.programs import Programs
 
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint", "\n@", "\n```")
 CHAT = "Complete this Python function. Answer with the whole function in one code block.\n\n```python\n{}\n```"
@@ -40,18 +41,20 @@ class HumanEval(Programs):
         return (CHAT.format(head.strip()) if self.style == "chat" else head.rstrip()), STOPS
 
     def program(self, item: Item, completion: str) -> str:
-        """Return head, completion and tests. A whole function replaces the head's, whose imports and helpers stay."""
+        """Return head and completion. A whole function replaces the head's, whose imports and helpers stay."""
         head, name = item.fields["prompt"], item.fields["entry_point"]
         if self.style == "continuation":
-            return self._tested(item, head.rstrip() + cut(completion, STOPS))
+            return head.rstrip() + cut(completion, STOPS)
         code = extract(completion, name)
         if defines(code, name):
-            return self._tested(item, f"{head}\n    pass\n\n{code}")
-        return self._tested(item, head.rstrip() + "\n" + indented(code))
+            return hoisted(f"{head}\n    pass\n\n{code}")
+        head = head.rstrip() + "\n"
+        return head + longest(indented(code).split("\n"), head)
+
+    def tests(self, item: Item) -> str:
+        """Return the file's tests, called."""
+        return f"{item.fields['test']}\n\ncheck({item.fields['entry_point']})\n"
 
     def canonical(self, item: Item) -> str:
-        """Return the canonical solution with its tests."""
-        return self._tested(item, item.fields["prompt"] + item.fields["canonical_solution"])
-
-    def _tested(self, item: Item, code: str) -> str:
-        return f"{code}\n\n{item.fields['test']}\n\ncheck({item.fields['entry_point']})\n"
+        """Return the head with the file's solution."""
+        return item.fields["prompt"] + item.fields["canonical_solution"]

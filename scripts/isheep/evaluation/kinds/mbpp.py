@@ -8,8 +8,9 @@ from typing import Literal
 from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation.base import Item
+from isheep.evaluation.extraction import cut, extract, hoisted
 from isheep.evaluation.files import load_items, strings, take
-from isheep.evaluation.programs import Programs, cut, extract
+from isheep.evaluation.programs import Programs
 
 STOPS = ("[DONE]", "\nTask:")
 SHOTS = ("2", "3", "4")
@@ -52,17 +53,24 @@ class Mbpp(Programs):
         return item.fields["shots"] + _task(item.fields), STOPS
 
     def program(self, item: Item, completion: str) -> str:
-        """Return completion and tests."""
-        called = re.search(r"assert\W+(?:\w+\()*?(\w+)\(", item.fields["tests"][0])
+        """Return the completion's code."""
         code = cut(completion, STOPS) if self.style == "continuation" else completion
-        return self._tested(item, extract(code, called[1] if called else ""))
+        return hoisted(extract(code, _asked(item.fields)))
+
+    def tests(self, item: Item) -> str:
+        """Return the file's tests behind what they need."""
+        return "\n".join([item.fields["setup"], *item.fields["tests"]]) + "\n"
 
     def canonical(self, item: Item) -> str:
-        """Return the file's solution with its tests."""
-        return self._tested(item, item.fields["code"])
+        """Return the file's solution."""
+        return item.fields["code"]
 
-    def _tested(self, item: Item, code: str) -> str:
-        return "\n".join([code, item.fields["setup"], *item.fields["tests"]]) + "\n"
+
+def _asked(fields: Row) -> str:
+    """Return the name of the function that the tests call: the first in them that the file's solution defines."""
+    defined = re.findall(r"^(?:def|class) +(\w+)", fields["code"], re.MULTILINE)
+    called = re.findall(r"\w+", fields["tests"][0])
+    return next((name for name in called if name in defined), "")
 
 
 def _task(fields: Row) -> str:

@@ -8,9 +8,10 @@ from exams import load, made, score_all
 
 from isheep.errors import UserError
 from isheep.evaluation.base import Floor, Item, said
+from isheep.evaluation.kinds import squad2, triviaqa
 from isheep.evaluation.kinds.squad2 import Squad2, f1, opencompass, says_no_answer
 from isheep.evaluation.kinds.triviaqa import TriviaQa, contains
-from isheep.evaluation.short_answers import first_line, normalise
+from isheep.evaluation.short_answers import first_line
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the repository")
@@ -18,11 +19,13 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data bes
 
 def question(*golds, plausible=()):
     fields = {"question": "?", "context": "c", "answers": list(golds), "plausible": list(plausible)}
+    fields["normalised"] = [triviaqa.normalise(gold) for gold in golds]
     return Item("q", fields)
 
 
 def test_normalisation_is_the_official_one():
-    assert normalise("The  Cat's, an Apple!") == "cats apple"
+    assert squad2.normalise("The  Cat's, an Apple!") == "cats apple"
+    assert triviaqa.normalise("The  Cat's, an Apple!") == "cat s apple"
     assert first_line("\n \n Paris.\nMore") == "Paris." and first_line("") == ""
 
 
@@ -62,6 +65,66 @@ def test_triviaqa_matches_the_first_line_exactly_or_contains_an_alias(text, em, 
 def test_an_alias_of_signs_alone_is_not_contained_in_everything():
     assert contains("anything", ["🙏", "The", "Pray"]) == 0 and contains("pray", ["🙏", "Pray"]) == 1
     assert made(TriviaQa).score(question("The"), {"answer": said("")})["em"] == 0
+
+
+@pytest.mark.parametrize(
+    ("said_text", "gold"),
+    [
+        ("forty five", "forty-five"),
+        ("Forty_Five", "forty-five"),
+        ("Hobson\u2019s choice", "Hobson's Choice"),
+        ("Hobson\u00b4s choice", "Hobson`s choice"),
+        ("\u2018Hamlet\u2019", "Hamlet"),
+        ("'Hamlet'", "hamlet"),
+        ("AC/DC", "ac dc"),
+        ("The Beatles, a band", "Beatles band"),
+    ],
+)
+def test_triviaqa_takes_signs_for_blanks_as_its_authors_do(said_text, gold):
+    assert made(TriviaQa).score(question(gold), {"answer": said(said_text)})["em"] == 1
+    assert made(TriviaQa).score(question(said_text), {"answer": said(gold)})["em"] == 1
+
+
+@pytest.mark.parametrize(("said_text", "gold"), [("fortyfive", "forty-five"), ("Hobsons choice", "Hobson's choice")])
+def test_triviaqa_does_not_close_the_gap_that_a_sign_leaves(said_text, gold):
+    assert made(TriviaQa).score(question(gold), {"answer": said(said_text)})["em"] == 0
+
+
+def test_where_the_file_gives_normalised_answers_they_and_the_human_ones_count(tmp_path):
+    answer = {"Aliases": ["Sunset Blvd."], "NormalizedAliases": ["sunset blvd", "sunset bulevard"], "Value": "Sunset"}
+    answer["HumanAnswers"] = ["The Boulevard"]
+    rows = {"Data": [{"QuestionId": "1", "Question": "Q?", "Answer": answer}]}
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    hub = {
+        "question_id": "1",
+        "question": "Q?",
+        "answer": {"aliases": ["S"], "normalized_aliases": ["sunset bulevard"]},
+    }
+    (tmp_path / "b.jsonl").write_text(json.dumps(hub))
+    (official,), (row,) = load(TriviaQa, tmp_path / "a.json"), load(TriviaQa, tmp_path / "b.jsonl")
+    hits = {
+        text: made(TriviaQa).score(official, {"answer": said(text)})["em"]
+        for text in ("Sunset Bulevard", "sunset blvd", "boulevard", "Sunset")
+    }
+    assert hits == {"Sunset Bulevard": 1, "sunset blvd": 1, "boulevard": 1, "Sunset": 0}
+    assert made(TriviaQa).score(row, {"answer": said("Sunset-Bulevard")})["em"] == 1
+
+
+@needs_data
+def test_every_alias_of_the_real_questions_is_right_however_its_signs_are_written():
+    benchmark = made(TriviaQa)
+    items = load(TriviaQa, DATA / "triviaqa_rc_wikipedia_validation_150.json")
+    aliases = [(item, alias) for item in items for alias in item.fields["answers"]]
+    rewritten = {
+        "as it is": lambda text: text,
+        "hyphens as blanks": lambda text: text.replace("-", " "),
+        "curly": lambda text: text.replace("'", "\u2019"),
+        "quoted": lambda text: f"\u2018{text}\u2019",
+        "underscores": lambda text: text.replace(" ", "_"),
+    }
+    for name, rewrite in rewritten.items():
+        right = [benchmark.score(item, {"answer": said(rewrite(alias))})["em"] for item, alias in aliases]
+        assert sum(right) == len(aliases) > 2300, name
 
 
 def test_squad_takes_the_best_gold():
@@ -110,7 +173,7 @@ def test_triviaqa_reads_all_three_formats(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(flat))
     (tmp_path / "b.jsonl").write_text(json.dumps(hub))
     (tmp_path / "c.json").write_text(json.dumps(official))
-    wanted = [Item("1", {"question": "Q?", "answers": ["A", "B"]})]
+    wanted = [Item("1", {"question": "Q?", "answers": ["A", "B"], "normalised": ["", "b"]})]
     assert [load(TriviaQa, tmp_path / name) for name in ("a.json", "b.jsonl", "c.json")] == [wanted] * 3
 
 

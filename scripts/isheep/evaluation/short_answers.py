@@ -7,7 +7,6 @@ the paper's numbers rest. The two are not comparable and have separate names.
 from __future__ import annotations
 
 import re
-import string
 
 from isheep.evaluation.base import Ask
 from isheep.serving.chat import user
@@ -24,16 +23,15 @@ def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
-def normalise(text: str) -> str:
-    """Return text in lower case without punctuation, English articles and extra blanks (SQuAD's official script)."""
-    lowered = "".join(char for char in text.lower() if char not in string.punctuation)
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", lowered).split())
+def without_articles(text: str) -> str:
+    """Return text, given in lower case, without English articles and extra blanks."""
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
 
 
 def plain(text: str) -> str:
     """Return text up to the first line end, full stop or comma, without punctuation, articles, extra blanks.
 
-    OpenCompass's general post-processing; unlike `normalise` it keeps case and cuts.
+    OpenCompass's general post-processing; unlike the official ones it keeps case and cuts.
     """
     head = re.split(r"[\n.,]", text, maxsplit=1)[0]
     words = re.sub(r"\b(a|an|the)\b", "", re.sub(r"[^\w\s]", "", head), flags=re.IGNORECASE)

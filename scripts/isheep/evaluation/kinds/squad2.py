@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from isheep.errors import UserError
 from isheep.evaluation.base import Answers, Ask, Item, Metric, mean
 from isheep.evaluation.benchmark import Benchmark
 from isheep.evaluation.files import collect, missing, read, strings, take
-from isheep.evaluation.short_answers import ask, first_line, normalise, plain
+from isheep.evaluation.short_answers import ask, first_line, plain, without_articles
 
 NO_ANSWER = "impossible to answer"
 DECLINING_WORDS = 8
@@ -102,6 +103,11 @@ def _item(context: str, row: dict[str, Any]) -> Item:
         "plausible": sorted({answer["text"] for answer in row.get("plausible_answers") or []}),
     }
     return Item(str(row["id"]), fields)
+
+
+def normalise(text: str) -> str:
+    """Return text in lower case without punctuation, English articles and extra blanks (SQuAD's official script)."""
+    return without_articles("".join(char for char in text.lower() if char not in string.punctuation))
 
 
 def f1(prediction: str, gold: str) -> float:

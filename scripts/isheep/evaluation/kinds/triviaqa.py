@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -14,9 +15,10 @@ from isheep.errors import UserError
 from isheep.evaluation.base import Answers, Ask, Item, Metric, mean
 from isheep.evaluation.benchmark import Benchmark
 from isheep.evaluation.files import collect, missing, read, strings, take
-from isheep.evaluation.short_answers import ask, first_line, normalise, plain
+from isheep.evaluation.short_answers import ask, first_line, plain, without_articles
 
 PROMPT = "Answer this question with a name, a number or a few words, and nothing else.\n\nQuestion: {}\nAnswer:"
+PUNCTUATION = dict.fromkeys(map(ord, string.punctuation + "\u2018\u2019\u00b4`"), " ")
 
 
 class TriviaQa(Benchmark):
@@ -31,7 +33,8 @@ class TriviaQa(Benchmark):
         """Return the questions of a file, with all accepted answers.
 
         Accepts rows of question with aliases (and gold_answer), rows as the hub has them (answer.aliases,
-        answer.value), and TriviaQA's own JSON ({"Data": [...]}).
+        answer.value), and TriviaQA's own JSON ({"Data": [...]}). Where the file gives the answers normalised, as the
+        last two do, an exact match is one of these and of the normalised HumanAnswers, as in the official script.
         """
         return collect(self.data, (_item(place, row) for place, row in _rows(self.data)), self.limit)
 
@@ -41,11 +44,11 @@ class TriviaQa(Benchmark):
 
     def score(self, item: Item, answers: Answers) -> Row:
         """Return exact match, and containment, of the first line."""
-        text, golds = answers["answer"].text, item.fields["answers"]
+        text = answers["answer"].text
         said = normalise(first_line(text))
         return {
-            "em": float(said != "" and any(said == normalise(gold) for gold in golds)),
-            "contains": contains(text, golds),
+            "em": float(said != "" and said in item.fields["normalised"]),
+            "contains": contains(text, item.fields["answers"]),
         }
 
     def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
@@ -71,11 +74,24 @@ def _item(place: str, row: Row) -> Item:
     id = next((row[key] for key in ("question_id", "questionid", "qid", "id") if row.get(key) is not None), place)
     nested = row.get("answer")
     source = {key.lower(): value for key, value in nested.items()} if isinstance(nested, dict) else row
-    golds = strings(place, source, "aliases", [])
-    golds += [source[key] for key in ("value", "gold_answer") if isinstance(source.get(key), str)]
+    golds = {*strings(place, source, "aliases", [])}
+    golds |= {source[key] for key in ("value", "gold_answer") if isinstance(source.get(key), str)}
     if not golds:
         raise UserError(f"{place}: no accepted answer (aliases, answer.aliases or gold_answer)")
-    return Item(str(id), {"question": take(place, row, "question", str), "answers": sorted(set(golds))})
+    given = [text for key in ("normalizedaliases", "normalized_aliases") for text in strings(place, source, key, [])]
+    human = strings(place, source, "humananswers", [])
+    normalised = sorted({*(given or map(normalise, golds)), *map(normalise, human)})
+    fields = {"question": take(place, row, "question", str), "answers": sorted(golds), "normalised": normalised}
+    return Item(str(id), fields)
+
+
+def normalise(text: str) -> str:
+    """Return text in lower case, blanks for punctuation, without English articles and extra blanks.
+
+    As TriviaQA's official script: unlike SQuAD's, "forty-five" and "forty five" are one, and the signs with which
+    quotes and apostrophes are written are punctuation.
+    """
+    return without_articles(text.lower().translate(PUNCTUATION))
 
 
 def contains(text: str, golds: Sequence[str]) -> float:

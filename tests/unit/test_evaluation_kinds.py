@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from exams import made
+from exams import TOY, made
 from pydantic import ValidationError
 
 from isheep.config.evaluation import JUDGED, KINDS, Evaluation
@@ -20,40 +20,6 @@ from isheep.evaluation.benchmark import Benchmark
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 ALL = kinds(KINDS)
-TOY = '''
-"""Counting: how many words does the answer have?"""
-from typing import ClassVar, Literal
-from pydantic import Field
-from isheep.evaluation.base import Ask, Item, mean
-from isheep.evaluation.benchmark import Benchmark
-from isheep.evaluation.files import load_items, take
-from isheep.serving.chat import user
-from isheep.serving.engines.base import Sampling
-
-
-class Counting(Benchmark):
-    """Words of an answer."""
-
-    headline: ClassVar[tuple[str, ...]] = ("{name}_words",)
-    kind: Literal["counting"] = "counting"
-    max_tokens: int = Field(7, ge=1, description="New tokens of a counted answer at most.")
-
-    def load(self):
-        def make(place, row):
-            return Item(str(row["id"]), {"q": take(place, row, "q", str)})
-
-        return load_items(self.data, make, self.limit)
-
-    def requests(self, item, answers):
-        sampling = Sampling(0.0, 1.0, self.max_tokens)
-        return [] if answers else [Ask("answer", tuple(user(item.fields["q"])), sampling=sampling)]
-
-    def score(self, item, answers):
-        return {"words": len(answers["answer"].text.split())}
-
-    def summarise(self, rows):
-        return {f"{self.name}_words": mean(rows, "words", "words")}
-'''
 # What the toy goes through: settings, schema, reference page, digest of the code, and the stages' own functions.
 USED = """
 import json, sys

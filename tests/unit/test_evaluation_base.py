@@ -2,17 +2,16 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import dataclass
 
 import pytest
-from scoring import score_all
+from exams import load, score_all
 
-from isheep.config.evaluation import Evaluation
+from isheep.config.evaluation import KINDS
+from isheep.config.kinds import kinds
 from isheep.config.plain import Plain
 from isheep.errors import UserError
 from isheep.evaluation import files
-from isheep.evaluation.base import FLOORS, Ask, Benchmark, Floor, Item, answered, mean, ratio, said
-from isheep.evaluation.registry import KINDS, build, make
+from isheep.evaluation.base import FLOORS, Ask, Floor, Item, answered, mean, ratio, said
 from isheep.serving.engines.base import Completion, Prompt, Request, Sampling, ScoreRequest
 
 TURNS = (
@@ -30,11 +29,10 @@ class Brackets:
         return Prompt("".join(f"[{turn['role']}]{turn['content']}" for turn in messages), add_special_tokens=False)
 
 
-@dataclass(frozen=True)
-class TwoTurns(Benchmark):
+class TwoTurns:
     """Asks twice, the second time about the first answer, then a judge; counts letters."""
 
-    name: str = "two"
+    name = "two"
 
     def requests(self, item, answers):
         if "one" not in answers:
@@ -128,10 +126,10 @@ def test_a_broken_data_file_is_named_with_its_line(tmp_path, name, text, message
 
 
 def test_a_missing_data_file_is_one_clear_line(tmp_path):
-    for kind in sorted(set(KINDS) - {"ifeval"}):
+    for kind in kinds(KINDS).values():
         for name in ("none.jsonl", "none.json"):
             with pytest.raises(UserError, match="no such file"):
-                make(kind).load(tmp_path / name)
+                load(kind, tmp_path / name)
 
 
 def test_rows_are_read_from_jsonl_gzip_and_json_alike(tmp_path):
@@ -142,23 +140,3 @@ def test_rows_are_read_from_jsonl_gzip_and_json_alike(tmp_path):
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
     read = [[row for _, row in files.read(tmp_path / name)] for name in ("a.jsonl", "a.json", "a.jsonl.gz")]
     assert read == [rows] * 3
-
-
-def test_every_benchmark_is_made_by_name_and_unknown_ones_are_refused():
-    for kind in KINDS:
-        benchmark = make(kind)
-        assert benchmark.name == kind and benchmark.groups([]) == {}
-    with pytest.raises(UserError, match="no benchmark 'ifevil'"):
-        make("ifevil")
-    with pytest.raises(UserError, match="triviaqa has no setting temperature"):
-        make("triviaqa", temperature=1)
-
-
-@pytest.mark.parametrize(
-    "kind", ["heldout", "ifeval", "humaneval", "mbpp", "triviaqa", "squad2", "mt_bench", "pairwise"]
-)
-def test_every_kind_of_the_settings_becomes_a_benchmark_wherever_its_data_is(kind):
-    for source in ({"path": "x.jsonl"}, {"hub": "owner/set", "subset": "part", "split": "dev", "revision": "1"}):
-        given = {"benchmarks": {"x": {"kind": kind, "limit": 3, **source}}, "judge": {"kind": "model"}}
-        benchmark = build("x", Evaluation(**given))
-        assert benchmark.name == "x" and not hasattr(benchmark, "hub")

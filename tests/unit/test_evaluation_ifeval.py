@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from scoring import score_all
+from exams import load, made, score_all
 
 from isheep.errors import UserError
-from isheep.evaluation import ifeval
+from isheep.evaluation import instructions
 from isheep.evaluation.base import Floor, Item, said
-from isheep.evaluation.ifeval import Ifeval, checkers, echoes, followed, punkt_folder
+from isheep.evaluation.instructions import checkers, echoes, followed, punkt_folder
+from isheep.evaluation.kinds.ifeval import ECHO, Ifeval
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -23,7 +24,7 @@ def punkt():
 
     checkers()
     try:
-        nltk.data.find(f"{ifeval.PUNKT}/")
+        nltk.data.find(f"{instructions.PUNKT}/")
     except LookupError:
         pytest.skip("nltk's punkt_tab is not installed")
 
@@ -77,7 +78,7 @@ def test_the_four_accuracies_are_a_prompt_mean_and_a_pooled_mean():
         {"id": "a", "instructions": ["x", "y", "z"], "strict": [1, 0, 0], "loose": [1, 1, 1], "echo": False},
         {"id": "b", "instructions": ["x"], "strict": [1], "loose": [1], "echo": True},
     ]
-    values = {name: metric.value for name, metric in Ifeval().summarise(rows).items()}
+    values = {name: metric.value for name, metric in made(Ifeval).summarise(rows).items()}
     assert values == {
         "prompt_strict": 0.5,
         "instruction_strict": 0.5,
@@ -85,7 +86,7 @@ def test_the_four_accuracies_are_a_prompt_mean_and_a_pooled_mean():
         "instruction_loose": 1.0,
         "echo": 0.5,
     }
-    groups = Ifeval().groups(rows)
+    groups = made(Ifeval).groups(rows)
     assert groups["x"]["instruction_strict"].value == 1 and groups["x"]["instruction_strict"].n == 2
     assert groups["y"]["instruction_strict"].value == 0 and groups["y"]["instruction_loose"].value == 1
 
@@ -93,8 +94,8 @@ def test_the_four_accuracies_are_a_prompt_mean_and_a_pooled_mean():
 def test_an_echo_is_the_prompt_at_the_start_unless_it_was_asked_for():
     assert echoes(item(NO_COMMA, prompt="Write a  Poem."), "write a poem.\nRoses") is True
     assert echoes(item(NO_COMMA, prompt="Write a poem."), "A poem: write a poem.") is False
-    rows = [{"id": "a", "instructions": [ifeval.ECHO], "strict": [True], "loose": [True], "echo": True}]
-    assert Ifeval().summarise(rows)["echo"].n == 0
+    rows = [{"id": "a", "instructions": [ECHO], "strict": [True], "loose": [True], "echo": True}]
+    assert made(Ifeval).summarise(rows)["echo"].n == 0
 
 
 def test_langdetect_is_seeded():
@@ -125,13 +126,13 @@ def test_missing_punkt_is_one_clear_line(monkeypatch, tmp_path):
     monkeypatch.setattr(nltk.data, "path", [])
     path = tmp_path / "p.jsonl"
     sentences = {"num_sentences": 3, "relation": "at least"}
-    row = {"key": 1, "prompt": "x", "instruction_id_list": [ifeval.NEED_PUNKT[0]], "kwargs": [sentences]}
+    row = {"key": 1, "prompt": "x", "instruction_id_list": [instructions.NEED_PUNKT[0]], "kwargs": [sentences]}
     path.write_text(json.dumps(row))
     with pytest.raises(UserError, match="pip install --no-deps llama-index-core"):
-        Ifeval().load(path)
+        load(Ifeval, path)
     row |= {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
     path.write_text(json.dumps(row))
-    assert len(Ifeval().load(path)) == 1
+    assert len(load(Ifeval, path)) == 1
 
 
 def test_punkt_is_taken_from_the_package_that_carries_it(monkeypatch, tmp_path):
@@ -139,10 +140,10 @@ def test_punkt_is_taken_from_the_package_that_carries_it(monkeypatch, tmp_path):
         def locate_file(self, inside):
             return tmp_path / inside
 
-    monkeypatch.setattr(ifeval, "distribution", lambda name: Distribution())
+    monkeypatch.setattr(instructions, "distribution", lambda name: Distribution())
     assert punkt_folder() is None
-    folder = tmp_path / ifeval.PUNKT_PACKAGE[1]
-    (folder / ifeval.PUNKT).mkdir(parents=True)
+    folder = tmp_path / instructions.PUNKT_PACKAGE[1]
+    (folder / instructions.PUNKT).mkdir(parents=True)
     assert punkt_folder() == folder
 
 
@@ -173,13 +174,13 @@ def test_a_constraint_that_no_checker_can_check_is_named_before_any_model_runs(
     row = {"key": 1, "prompt": "x", "instruction_id_list": instructions, "kwargs": settings}
     (tmp_path / "p.jsonl").write_text(json.dumps(row))
     with pytest.raises(UserError, match=message):
-        Ifeval().load(tmp_path / "p.jsonl")
+        load(Ifeval, tmp_path / "p.jsonl")
 
 
 def test_the_prompt_is_answered_greedily_once():
-    (ask,) = Ifeval(max_tokens=99).requests(item(NO_COMMA), {})
+    (ask,) = made(Ifeval, max_tokens=99).requests(item(NO_COMMA), {})
     assert ask.last == "Write." and ask.sampling.temperature == 0 and ask.sampling.max_tokens == 99
-    assert Ifeval().requests(item(NO_COMMA), {"answer": said("x")}) == []
+    assert made(Ifeval).requests(item(NO_COMMA), {"answer": said("x")}) == []
 
 
 @pytest.mark.usefixtures("punkt")
@@ -193,8 +194,8 @@ def test_sentences_and_capital_words_are_counted():
 
 @pytest.mark.usefixtures("punkt")
 def test_the_own_constraints_have_a_floor_of_zero_and_a_ceiling_of_one():
-    benchmark = Ifeval(name="constraints")
-    items = benchmark.load(CONSTRAINTS)
+    benchmark = made(Ifeval, name="constraints")
+    items = load(Ifeval, CONSTRAINTS)
     references = {str(row["key"]): row["reference"] for row in map(json.loads, CONSTRAINTS.open())}
     assert len(items) >= 60
     ceiling = benchmark.summarise(
@@ -212,11 +213,11 @@ def test_the_own_constraints_have_a_floor_of_zero_and_a_ceiling_of_one():
 def prompts(punkt):
     if not DATA.is_dir():
         pytest.skip("no ../shared/data beside the repository")
-    return Ifeval().load(DATA / "ifeval_input_data.jsonl")
+    return load(Ifeval, DATA / "ifeval_input_data.jsonl")
 
 
 def percent(rows):
-    metrics = Ifeval().summarise(rows)
+    metrics = made(Ifeval).summarise(rows)
     return {name: round(100 * metric.value, 2) for name, metric in metrics.items() if name != "echo"}
 
 
@@ -233,25 +234,25 @@ def test_floors_of_the_541_prompts_are_those_of_the_reference(
     prompts, floor, strict, instructions, loose, loose_instructions
 ):
     assert len(prompts) == 541 and sum(len(item.fields["instructions"]) for item in prompts) == 834
-    rows = score_all(Floor(Ifeval(), floor), prompts, {})
+    rows = score_all(Floor(made(Ifeval), floor), prompts, {})
     assert percent(rows) == {
         "prompt_strict": strict,
         "instruction_strict": instructions,
         "prompt_loose": loose,
         "instruction_loose": loose_instructions,
     }
-    assert Ifeval().summarise(rows)["echo"].value == float(floor == "echo")
-    for metrics in Ifeval().groups(rows).values():
+    assert made(Ifeval).summarise(rows)["echo"].value == float(floor == "echo")
+    for metrics in made(Ifeval).groups(rows).values():
         assert metrics["instruction_strict"].value <= metrics["instruction_loose"].value
 
 
 def test_floor_of_a_loop_and_the_same_numbers_twice(prompts):
-    rows = [{"id": item.id, **Ifeval().score(item, {"answer": said("the " * 400)})} for item in prompts]
+    rows = [{"id": item.id, **made(Ifeval).score(item, {"answer": said("the " * 400)})} for item in prompts]
     assert percent(rows) == {
         "prompt_strict": 15.16,
         "instruction_strict": 28.30,
         "prompt_loose": 15.16,
         "instruction_loose": 28.30,
     }
-    assert rows == [{"id": item.id, **Ifeval().score(item, {"answer": said("the " * 400)})} for item in prompts]
-    assert len(Ifeval().groups(rows)) == 25
+    assert rows == [{"id": item.id, **made(Ifeval).score(item, {"answer": said("the " * 400)})} for item in prompts]
+    assert len(made(Ifeval).groups(rows)) == 25

@@ -93,7 +93,7 @@ def _standard_error(value: float, matched: int, shuffled: int) -> float:
 
 def discrimination(
     pairs: Sequence[tuple[Row, Row]], assessors: Iterable[Assessor], result: Result, warn_below: float
-) -> dict[str, dict[str, float | int | str | None]]:
+) -> Discrimination:
     """Return for each assessor {n, auc, low, high, verdict}.
 
     `n` counts the pairs of which both sides got a score. The verdict is `separates`, `weak` (AUC below `warn_below`),

@@ -2,119 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from isheep.config.engine import Engine
+from isheep.config.kinds import kinds, union
 from isheep.config.model import Model
 from isheep.config.places import File
 from isheep.config.section import Section
+from isheep.evaluation.benchmark import Benchmark
+from isheep.evaluation.calibration import Calibration
+from isheep.evaluation.judge import Method
 
-FETCHED = "data/hub/"
 NAME = r"^[a-z][a-z0-9_]*$"
-
-
-class OnFile(Section):
-    """What benchmarks have in common: a data file, or a data set on the hub that is fetched into one."""
-
-    path: File | None = Field(None, description="Data file.")
-    hub: str | None = Field(None, description="In its place, a data set's id on the hub; fetched once into data/hub/.")
-    subset: str | None = Field(None, description="Part of the data set on the hub that has several.")
-    split: str = Field("test", description="Split of the data set on the hub; `train+test` joins two.")
-    revision: str = Field("main", description="Branch, tag or commit on the hub; a commit makes the run repeatable.")
-    limit: int | None = Field(None, ge=1, description="Only the first so many items.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fetched_into(cls, given: Any) -> Any:
-        """Name the file into which a data set on the hub is fetched; resolved settings name it already."""
-        if not isinstance(given, dict) or not isinstance(given.get("hub"), str):
-            return given
-        parts = (given["hub"], given.get("subset"), given.get("split", "test"), given.get("revision", "main"))
-        file = FETCHED + "--".join(str(part).replace("/", "--") for part in parts if part) + ".jsonl"
-        if given.get("path") not in (None, file):
-            raise ValueError("give one of path and hub, not both")
-        return {**given, "path": file}
-
-    @model_validator(mode="after")
-    def _has_data(self) -> OnFile:
-        if self.path is None:
-            raise ValueError("give path (a data file) or hub (a data set's id)")
-        return self
-
-
-class Heldout(OnFile):
-    """Held-out pairs: bits per byte, preference of the right answer, stopping, repetition."""
-
-    kind: Literal["heldout"] = "heldout"
-    max_tokens: int = Field(256, ge=1, description="New tokens of an answer at most.")
-
-
-class Ifeval(OnFile):
-    """Instructions that a program checks; the project's own constraints, or IFEval's file."""
-
-    kind: Literal["ifeval"] = "ifeval"
-    max_tokens: int = Field(1280, ge=1, description="New tokens of an answer at most.")
-
-
-class Code(OnFile):
-    """Programs run in the sandbox: HumanEval and HumanEval+ (`humaneval`), MBPP (`mbpp`)."""
-
-    kind: Literal["humaneval", "mbpp"]
-    style: Literal["chat", "continuation"] = Field("chat", description="Ask, or let a base model go on from the file.")
-    samples: int = Field(1, ge=1, description="Programs for each task.")
-    k: tuple[int, ...] = Field((1,), description="Every k of pass@k.")
-    temperature: float = Field(0.0, ge=0, description="0 is greedy.")
-    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus.")
-    max_tokens: int = Field(1024, ge=1, description="New tokens of a program at most.")
-    weak_sandbox: bool = Field(
-        False,
-        description="Run generated programs with limits alone where this machine offers no real sandbox; only for a "
-        "machine to throw away.",
-    )
-
-    @model_validator(mode="after")
-    def _distinct_samples(self) -> Code:
-        if not self.k or not all(1 <= k <= self.samples for k in self.k):
-            raise ValueError(f"k: each k of pass@k must be from 1 to samples ({self.samples})")
-        if self.samples > 1 and self.temperature == 0:
-            raise ValueError(f"temperature: {self.samples} samples at temperature 0 are all equal; set it to 0.8, say")
-        return self
-
-
-class Questions(OnFile):
-    """Questions with short answers: TriviaQA, SQuAD 2.0."""
-
-    kind: Literal["triviaqa", "squad2"]
-    max_tokens: int = Field(50, ge=1, description="New tokens of an answer at most.")
-
-
-class MtBench(OnFile):
-    """One or two turns, each graded from 1 to 10 by the judge."""
-
-    kind: Literal["mt_bench"]
-    references: File | None = Field(None, description="File of right answers that the judge is shown.")
-    max_tokens: int = Field(1024, ge=1, description="New tokens of an answer at most.")
-
-
-class Pairwise(OnFile):
-    """Win rate against a rival by the judge, in both orders."""
-
-    kind: Literal["pairwise"]
-    rival: Literal["file", "base"] = Field("file", description="Against the file's outputs, or the base model's.")
-    max_tokens: int = Field(1024, ge=1, description="New tokens of an answer at most.")
-
-
-Benchmark = Annotated[Heldout | Ifeval | Code | Questions | MtBench | Pairwise, Field(discriminator="kind")]
-JUDGED = ("mt_bench", "pairwise")
-
-
-class Calibration(Section):
-    """Pairs by which the judge must show that it can judge, before its numbers count."""
-
-    path: File = Field("config/evaluation/heldout.jsonl", description="Pairs of instruction and human answer.")
-    limit: int | None = Field(None, ge=1, description="Only the first so many pairs.")
+KINDS = "isheep.evaluation.kinds"
+JUDGED = tuple(kind for kind, section in kinds(KINDS).items() if issubclass(section, Benchmark) and section.form)
+"""The kinds of benchmark that need a judge."""
+if TYPE_CHECKING:
+    AnyBenchmark = Benchmark
+else:
+    AnyBenchmark = union(KINDS)
 
 
 class EndpointJudge(Section):
@@ -143,7 +51,7 @@ class ModelJudge(Section):
     kind: Literal["model"]
     model: Model | None = Field(None, description="The judge; the run's base model when not given.")
     engine: Engine | None = Field(None, description="What runs it; the run's engine when not given.")
-    method: Literal["text", "likelihood"] = Field(
+    method: Method = Field(
         "likelihood", description="Its written verdict, or the probabilities of its possible verdicts."
     )
     calibration: Calibration = Field(Calibration(), description="The test that the judge must pass.")
@@ -163,7 +71,7 @@ class Harness(Section):
     chat: bool = Field(False, description="Ask through the chat template.")
 
 
-DEFAULT: dict[str, Any] = {
+DEFAULT: dict[str, dict[str, Any]] = {
     "heldout": {"kind": "heldout", "path": "config/evaluation/heldout.jsonl"},
     "constraints": {"kind": "ifeval", "path": "config/evaluation/constraints.jsonl", "max_tokens": 512},
 }
@@ -172,8 +80,8 @@ DEFAULT: dict[str, Any] = {
 class Evaluation(Section):
     """Benchmarks of every iter_i and of the base; they need no network and train nothing."""
 
-    benchmarks: dict[Annotated[str, Field(pattern=NAME)], Benchmark | None] = Field(
-        DEFAULT,
+    benchmarks: dict[Annotated[str, Field(pattern=NAME)], AnyBenchmark | None] = Field(
+        DEFAULT,  # type: ignore[arg-type] # validated like what a user gives
         description="Name: benchmark. `heldout` and `constraints` are always there, unless set to null.",
     )
     judge: Judge | None = Field(None, description="Who judges mt_bench and pairwise.")
@@ -195,7 +103,7 @@ class Evaluation(Section):
 
     @model_validator(mode="after")
     def _has_judge(self) -> Evaluation:
-        judged = [name for name, entry in self.on.items() if entry.kind in JUDGED]
+        judged = [name for name, benchmark in self.on.items() if benchmark.judged]
         if judged and self.judge is None:
             raise ValueError(
                 f"benchmarks.{judged[0]} needs a judge, like judge: {{kind: endpoint, base_url: URL, model: NAME}} or "
@@ -206,23 +114,22 @@ class Evaluation(Section):
         return self
 
     @property
-    def on(self) -> dict[str, Any]:
-        """The benchmarks that are not turned off."""
-        return {name: entry for name, entry in self.benchmarks.items() if entry is not None}
+    def on(self) -> dict[str, Benchmark]:
+        """The benchmarks that are not turned off, each bound to its name and to how the judge is asked."""
+        method = self.judge.method if self.judge else "text"
+        return {name: entry.bound(name, method) for name, entry in self.benchmarks.items() if entry is not None}
 
     @property
     def is_judged(self) -> bool:
         """Whether a benchmark needs the judge."""
-        return any(benchmark.kind in JUDGED for benchmark in self.on.values())
+        return any(benchmark.judged for benchmark in self.on.values())
 
+    @property
+    def files(self) -> list[str]:
+        """Every data file that the benchmarks read."""
+        return [file for benchmark in self.on.values() for file in benchmark.files]
 
-def judge_weights(evaluation: Evaluation) -> Model | None:
-    """Return the section of the judge's own model; None when it is the run's base, or behind an endpoint."""
-    judge = evaluation.judge
-    return judge.model if judge is not None and judge.kind == "model" else None
-
-
-def benchmark_data(evaluation: Evaluation) -> list[str]:
-    """Return every file that a run's benchmarks read."""
-    references = [getattr(benchmark, "references", None) for benchmark in evaluation.on.values()]
-    return [*(benchmark.path for benchmark in evaluation.on.values()), *filter(None, references)]
+    @property
+    def own_judge(self) -> ModelJudge | None:
+        """The judge, when it is a model of its own; None when it is the run's base, or behind an endpoint."""
+        return self.judge if isinstance(self.judge, ModelJudge) and self.judge.model else None

@@ -49,8 +49,9 @@ class Run(Section):
             self.select.check(scales)
         except ValueError as error:
             raise ValueError(f"select: {error}") from None
-        for stage, sampling in (("prompts", self.prompts.sampling), ("outputs", self.outputs.sampling)):
-            if sampling.max_tokens >= self.engine.context_length:
+        for stage, section in (("prompts", self.prompts), ("outputs", self.outputs)):
+            sampling = getattr(section, "sampling", None)  # a source of prompts need not draw any
+            if sampling and sampling.max_tokens >= self.engine.context_length:
                 raise ValueError(
                     f"{stage}.sampling.max_tokens ({sampling.max_tokens}) leaves no room for a prompt in "
                     f"engine.context_length ({self.engine.context_length})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, cast
+from typing import cast
 
 from isheep.documents.rounds import StageFunnel
 
@@ -31,7 +31,7 @@ class Funnel:
         text = f"{self.stage} kept {self.kept:,} of {self.kept + self.rejected.total():,} rows"
         return f"{text}: {reasons}" if reasons else text
 
-    def record(self, rows: int, rejected: int) -> dict[str, Any]:
+    def record(self, rows: int, rejected: int) -> StageFunnel:
         """Return the funnel as a JSON value, checked against the rows that were really written.
 
         Raises

@@ -1,1 +1,1 @@
-"""Benchmarks: each a small module of one shape (base.py), found by name (registry.py); pure functions, no Snakemake."""
+"""Benchmarks: what every iter_i and the base are measured by; each kind is a module in `kinds`. No Snakemake."""

@@ -1,10 +1,9 @@
-"""The shape of a benchmark: items, what to ask about them, measures per item, metrics over all, floors."""
+"""What benchmarks are made of: items, what to ask about them, metrics over all; and floors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from isheep.config.plain import Plain
@@ -131,18 +130,12 @@ def mean(
     )
 
 
-class Benchmark(Protocol):
-    """What every benchmark offers. Instances hold its settings and nothing else."""
-
-    headline: ClassVar[tuple[str, ...]]
-    """The metrics that a summary shows; a name may begin with `{name}_`."""
+class Exam(Protocol):
+    """What is asked and scored: a benchmark, one of its floors, or the calibration of a judge."""
 
     @property
     def name(self) -> str:
-        """What the settings call it."""
-
-    def load(self, path: Path, limit: int | None = None) -> list[Item]:
-        """Return the items of a data file, at most `limit`; UserError names file and line of what is wrong."""
+        """What its answers are kept under."""
 
     def requests(self, item: Item, answers: Answers) -> list[Ask]:
         """Return what can be asked now, given the answers so far (by key); empty when all is answered."""
@@ -153,13 +146,9 @@ class Benchmark(Protocol):
     def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
         """Return the metrics over rows of `{"id": ..., **measures}`."""
 
-    def groups(self, rows: Sequence[Row]) -> dict[str, dict[str, Metric]]:
-        """Return the metrics again per kind of item (instruction type, category); {} where there are no kinds."""
-        return {}
-
 
 def answered(
-    benchmark: Benchmark, item: Item, answers: Answers, reply: Callable[[Ask], Completion | Score | None]
+    benchmark: Exam, item: Item, answers: Answers, reply: Callable[[Ask], Completion | Score | None]
 ) -> dict[str, Completion | Score]:
     """Return `answers` with whatever `reply` gives to the open requests, wave after wave; None leaves one open."""
     known = dict(answers)
@@ -199,7 +188,7 @@ class Floor:
     Log-likelihoods come from the model that gives each of the 256 byte values the same probability.
     """
 
-    benchmark: Benchmark
+    benchmark: Exam
     floor: str
     headline: ClassVar[tuple[str, ...]] = ()
 
@@ -207,10 +196,6 @@ class Floor:
     def name(self) -> str:
         """The benchmark's name and the floor's."""
         return f"{self.benchmark.name}.{self.floor}"
-
-    def load(self, path: Path, limit: int | None = None) -> list[Item]:
-        """Return the benchmark's items."""
-        return self.benchmark.load(path, limit)
 
     def _reply(self, ask: Ask) -> Completion | Score | None:
         if ask.to == "judge":
@@ -230,10 +215,6 @@ class Floor:
     def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
         """Return the benchmark's metrics."""
         return self.benchmark.summarise(rows)
-
-    def groups(self, rows: Sequence[Row]) -> dict[str, dict[str, Metric]]:
-        """Return the benchmark's metrics per kind of item."""
-        return self.benchmark.groups(rows)
 
 
 def uniform_bytes(continuations: Sequence[str]) -> Score:

@@ -4,63 +4,83 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal, Self
 
+from pydantic import Field, PrivateAttr
+
+from isheep.config.places import File
+from isheep.config.section import Section
 from isheep.data.files import digest
 from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio
+from isheep.evaluation.base import Answers, Ask, Item, Metric, mean, ratio
+from isheep.evaluation.comparing import both_orders, read_both
 from isheep.evaluation.files import load_items
-from isheep.evaluation.heldout import mismatched, pair
 from isheep.evaluation.intervals import interval
 from isheep.evaluation.judge import Method, rating, read_rating
-from isheep.evaluation.pairwise import both_orders, read_both
+from isheep.evaluation.pairs import mismatched, pair
 
+Form = Literal["rate", "compare"]
 KINDS = ("truncated", "shuffled", "mismatched")
 MOST_UNREAD = 0.1
 FEWEST_WORDS = 8
 
 
-@dataclass(frozen=True)
-class Calibration(Benchmark):
-    """Human answers against the same answer cut to a third, its words shuffled, and the answer to another prompt.
+class Calibration(Section):
+    """Pairs by which the judge must show that it can judge, before its numbers count."""
 
-    `form` is how the judge is used elsewhere: "compare" two answers, or "rate" each alone.
-    """
+    path: File = Field("config/evaluation/heldout.jsonl", description="Pairs of instruction and human answer.")
+    limit: int | None = Field(None, ge=1, description="Only the first so many pairs.")
 
-    headline: ClassVar[tuple[str, ...]] = ()
-    name: str = "calibration"
-    form: Literal["compare", "rate"] = "compare"
-    method: Method = "text"
+    _form: Form = PrivateAttr("compare")
+    _method: Method = PrivateAttr("text")
 
-    def load(self, path: Path, limit: int | None = None) -> list[Item]:
-        """Return the pairs of a held-out file whose answers have at least eight words, with their spoilt answers."""
-        everything = load_items(path, pair)
+    def bound(self, form: Form, method: Method) -> Self:
+        """Return the trial for one form of use: "compare" two answers, or "rate" each alone; `method`: how to ask."""
+        trial = self.model_copy()
+        trial._form, trial._method = form, method
+        return trial
+
+    @property
+    def form(self) -> Form:
+        """The form of use that is tried."""
+        return self._form
+
+    @property
+    def name(self) -> str:
+        """What its answers are kept under."""
+        return f"calibration_{self._form}"
+
+    def load(self) -> list[Item]:
+        """Return the pairs whose answers have at least eight words, with their spoilt answers.
+
+        These are the same answer cut to a third, its words shuffled, and the answer to another prompt.
+        """
+        everything = load_items(Path(self.path), pair)
         items = [item for item in everything if len(item.fields["output"].split()) >= FEWEST_WORDS]
         if len(items) < 2:
-            raise UserError(f"{path}: a calibration set needs at least two answers of {FEWEST_WORDS} words or more")
-        return [Item(item.id, item.fields | spoilt(items, item)) for item in items[:limit]]
+            raise UserError(f"{self.path}: calibration needs at least two answers of {FEWEST_WORDS} words or more")
+        return [Item(item.id, item.fields | spoilt(items, item)) for item in items[: self.limit]]
 
     def requests(self, item: Item, answers: Answers) -> list[Ask]:
         """Return what the judge is to be asked; the model is not."""
         fields = item.fields
-        if self.form == "compare":
+        if self._form == "compare":
             asks = [
                 ask
                 for kind in KINDS
-                for ask in both_orders(kind, fields["prompt"], fields["output"], fields[kind], self.method)
+                for ask in both_orders(kind, fields["prompt"], fields["output"], fields[kind], self._method)
             ]
         else:
             texts = {"right": fields["output"], **{kind: fields[kind] for kind in KINDS}}
-            asks = [rating(key, [(fields["prompt"], text)], [], self.method) for key, text in texts.items()]
+            asks = [rating(key, [(fields["prompt"], text)], [], self._method) for key, text in texts.items()]
         return [ask for ask in asks if ask.key not in answers]
 
     def score(self, item: Item, answers: Answers) -> Row:
         """Return for each way of spoiling whether the right answer wins (1, 0.5 tied, 0, None unread)."""
         row: Row = {}
-        if self.form == "compare":
+        if self._form == "compare":
             verdicts = {kind: read_both(kind, answers) for kind in KINDS}
             for kind, verdict in verdicts.items():
                 row[kind] = None if verdict["win"] is None else _outcome(verdict["win"], 0.5)
@@ -82,7 +102,7 @@ class Calibration(Benchmark):
         """Return accuracy for each way of spoiling, the length-only judge's, position bias and unread replies."""
         metrics = {f"calibration_{kind}": mean(rows, kind) for kind in KINDS}
         metrics["calibration_length_only"] = mean(rows, "length_only", better="")
-        if self.form == "compare":
+        if self._form == "compare":
             metrics["calibration_first_shown"] = mean(rows, "first_shown", better="")
         unread = ((row["id"], row["unread"], row["asked"]) for row in rows)
         metrics["calibration_parse_failures"] = ratio(unread, better="lower")

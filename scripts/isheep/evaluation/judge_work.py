@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from isheep.config.engine import Engine as EngineSettings
+from isheep.config.evaluation import EndpointJudge, ModelJudge
 from isheep.config.model import Model
 from isheep.config.run import Run
 from isheep.data.rows import read_rows
@@ -22,7 +24,7 @@ from isheep.stages.base import Read, Reads, Round
 def weights(run: Run) -> Model | None:
     """Return which model judges: its own section, or the run's base; None for an endpoint."""
     judge = run.evaluation.judge
-    return None if judge is None or judge.kind == "endpoint" else judge.model or run.model
+    return judge.model or run.model if isinstance(judge, ModelJudge) else None
 
 
 def files_of_judge(run: Run) -> list[str]:
@@ -33,7 +35,7 @@ def files_of_judge(run: Run) -> list[str]:
 
 def rival_answers(at: Round) -> Read | list[Read]:
     """Return the base model's answers, when they are a benchmark's rival."""
-    rivals = any(getattr(benchmark, "rival", None) == "base" for benchmark in at.run.evaluation.on.values())
+    rivals = any(benchmark.against_base for benchmark in at.run.evaluation.on.values())
     return Read("evaluate_model", 0) if rivals else []
 
 
@@ -41,7 +43,7 @@ def reads_of_judge(at: Round) -> Reads:
     """Return what asking the judge reads: its identity, and the base model's answers as rivals."""
     judge = at.run.evaluation.judge
     identity: Read | list[Read] = []
-    if judge is not None and judge.kind == "model":
+    if isinstance(judge, ModelJudge):
         identity = Read("identify_judge", 0) if judge.model else at.model(0)
     return {"identity": identity, "base_answers": rival_answers(at)}
 
@@ -52,29 +54,38 @@ class JudgeWork(stage.Work):
     failures: list[str]
     """What the judge could not be asked, a line each."""
 
+    @cached_property
+    def judge(self) -> EndpointJudge | ModelJudge:
+        """The section of the settings."""
+        judge = self.run.evaluation.judge
+        assert judge is not None, "the stage is there when there is a judge"
+        return judge
+
     @property
     def engine(self) -> EngineSettings:
         """What runs the judge: its own engine, or the run's."""
-        return self.run.evaluation.judge.engine or self.run.engine
+        own = self.judge.engine if isinstance(self.judge, ModelJudge) else None
+        return own or self.run.engine
 
     @property
     def model(self) -> Model:
         """The judge: its own model, or the run's base."""
-        return self.run.evaluation.judge.model or self.run.model
+        own = self.judge.model if isinstance(self.judge, ModelJudge) else None
+        return own or self.run.model
 
     @contextmanager
     def asking(self) -> Iterator[Send]:
         """Yield what sends requests to the judge."""
-        judge = self.run.evaluation.judge
+        judge = self.judge
         self.failures = []
-        if judge.kind == "model":
+        if isinstance(judge, ModelJudge):
             with super().asking() as send:
                 yield send
             return
-        code = code_digest("isheep/evaluation/judge.py")
+        url, name = judge.base_url, judge.model
         limits = (judge.key_variable, judge.timeout_s, judge.attempts, judge.concurrency)
-        depends_on = {"endpoint": judge.base_url, "model": judge.model, "code": code}
-        with self.dispatching(depends_on, lambda: Endpoint(judge.base_url, judge.model, *limits)) as dispatcher:
+        depends_on = {"endpoint": url, "model": name, "code": code_digest("isheep/evaluation/judge.py")}
+        with self.dispatching(depends_on, lambda: Endpoint(url, name, *limits)) as dispatcher:
             self.endpoint = dispatcher
             yield dispatcher.send
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from isheep.config.evaluation import Evaluation
@@ -12,9 +11,9 @@ from isheep.documents.models import Floors
 from isheep.errors import UserError
 from isheep.evaluation import stage
 from isheep.evaluation.base import FLOORS, Floor
-from isheep.evaluation.calibration import Calibration, objections
+from isheep.evaluation.calibration import objections
 from isheep.evaluation.intervals import table
-from isheep.evaluation.scores import FORMS, plain
+from isheep.evaluation.scores import plain
 from isheep.evaluation.stage import Loaded, Place, Send
 
 
@@ -37,13 +36,11 @@ def calibrate(evaluation: Evaluation, base: Mapping[Place, Any], send: Send, fai
         raise UserError("evaluation.judge: there is none; leave this stage out")
     benchmarks, _ = stage.load(evaluation, judged_only=True)
     benchmarks = stage.with_rivals(benchmarks, base)
-    trials = {}
-    for form in sorted({FORMS[loaded.kind] for loaded in benchmarks.values()}):
-        trial = Calibration(f"calibration_{form}", form=form, method=settings.method)
-        items = trial.load(Path(settings.calibration.path), settings.calibration.limit)
-        trials[trial.name] = Loaded(trial, "calibration", items)
-    constants = {
-        f"{name}.{floor}": Loaded(Floor(loaded.benchmark, floor), loaded.kind, loaded.items)
+    used = sorted({loaded.benchmark.form for loaded in benchmarks.values() if loaded.benchmark.form})
+    bound = [settings.calibration.bound(form, settings.method) for form in used]
+    trials: dict[str, Loaded[Any]] = {trial.name: Loaded(trial, trial.load()) for trial in bound}
+    constants: dict[str, Loaded[Any]] = {
+        f"{name}.{floor}": Loaded(Floor(loaded.benchmark, floor), loaded.items)
         for name, loaded in benchmarks.items()
         for floor in FLOORS
     }

@@ -12,12 +12,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from isheep.errors import UserError
 
@@ -70,8 +69,10 @@ class Outcome:
         return self.status == "passed"
 
 
-def run(program: str, limits: Limits | None = None, mode: Mode | None = None, allow_weak: bool = False) -> Outcome:
-    """Run a Python program in a process of its own and say how it ended.
+def run(
+    program: str, tests: str = "", limits: Limits | None = None, mode: Mode | None = None, allow_weak: bool = False
+) -> Outcome:
+    """Run a Python program, then its tests, in a process of its own and say how they ended.
 
     It sees Python's own folders read-only, an empty folder to write to, no network, no other process, and nothing of
     this process's environment. Whatever it starts is killed with it.
@@ -79,7 +80,10 @@ def run(program: str, limits: Limits | None = None, mode: Mode | None = None, al
     Parameters
     ----------
     program
-        Python source; numpy can be imported by it.
+        Python source; numpy can be imported by it. Its `__name__` is not `__main__`.
+    tests
+        Python source that is run behind it, with its names but compiled apart: what the program leaves open (a string,
+        a bracket) does not swallow it, and what it makes of builtins does not reach it.
     limits
         Bounds; the defaults of `Limits`.
     mode
@@ -91,7 +95,7 @@ def run(program: str, limits: Limits | None = None, mode: Mode | None = None, al
     mode = mode or strongest(allow_weak)
     nonce = secrets.token_hex(16)
     order = {
-        "program": program,
+        "parts": [program, tests],
         "nonce": nonce,
         "guard": mode == "limits",
         "nobody": mode != "limits" or _reachable_by_all(Path(sys.executable)),
@@ -170,13 +174,36 @@ def _wrapper(mode: Mode, folder: str, limits: Limits) -> list[str]:
 
 @cache
 def _readable() -> list[str]:
-    """Return what a program may read: the system's libraries and this Python; outer folders first."""
-    python = [sys.base_prefix, sys.prefix, os.path.dirname(os.path.realpath(sys.executable))]
-    found: list[str] = []
-    for path in [*SYSTEM, *sorted(set(python))]:
-        if os.path.lexists(path) and not any(path.startswith(outer + os.sep) or path == outer for outer in found):
-            found.append(path)
-    return found
+    """Return what a program may read: the system's libraries and this Python; outer folders first.
+
+    Where a path leads over symbolic links (an environment may be one), each link and the place that it leads to.
+    """
+    python = [sys.base_prefix, sys.prefix, os.path.dirname(sys.executable), os.path.realpath(sys.executable)]
+    steps = [step for path in [*SYSTEM, *python] if os.path.exists(path) for step in _steps(path)]
+    outermost: list[str] = []
+    for place in sorted({step for step in steps if not os.path.islink(step)}, key=len):
+        if not _inside(place, outermost):
+            outermost.append(place)
+    links = [step for step in steps if os.path.islink(step) and not _inside(step, outermost)]
+    return [*outermost, *dict.fromkeys(links)]
+
+
+def _steps(path: str) -> list[str]:
+    """Return the symbolic links on the way of a path, each by a path without links, and the place where it ends."""
+    links: dict[str, None] = {}
+    at, rest = "/", list(Path(os.path.abspath(path)).parts[1:])
+    while rest:
+        step = os.path.normpath(os.path.join(at, rest.pop(0)))
+        if os.path.islink(step):
+            links[step] = None
+            at, rest = "/", [*Path(os.path.join(at, os.readlink(step))).parts[1:], *rest]
+        else:
+            at = step
+    return [*links, at]
+
+
+def _inside(path: str, folders: Iterable[str]) -> bool:
+    return any(path == folder or path.startswith(folder + os.sep) for folder in folders)
 
 
 def _reachable_by_all(path: Path) -> bool:
@@ -191,15 +218,18 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _outcome(report: bytes, nonce: str, code: int | None, limits: Limits) -> Outcome:
-    """Judge a run by report and exit status (None: out of wall time); signal n is -n, or 128+n through a wrapper."""
+    """Judge a run by report and exit status (None: out of wall time); signal n is -n, or 128+n through a wrapper.
+
+    The program can write into the report too: that it passed counts only with the nonce, how it failed always.
+    """
     if code is None:
         return Outcome("timeout", f"{limits.wall_s:g} s")
-    try:
-        answer = json.loads(report)
-    except ValueError:
-        answer = None
-    if isinstance(answer, dict) and answer.get("nonce") == nonce:
-        return Outcome(answer["status"], answer["detail"])
+    answers = [answer for answer in map(_answer, report.splitlines()) if answer]
+    if any(answer.get("nonce") == nonce and answer["status"] == "passed" for answer in answers):
+        return Outcome("passed")
+    for answer in answers:
+        if answer["status"] in ("failed", "memory"):
+            return Outcome(answer["status"], str(answer.get("detail", ""))[:200])
     number = -code if code < 0 else code - 128
     if number == signal.SIGXCPU:
         return Outcome("timeout", f"{limits.cpu_s} s of CPU")
@@ -208,24 +238,38 @@ def _outcome(report: bytes, nonce: str, code: int | None, limits: Limits) -> Out
     return Outcome("failed", f"ended before its last line (exit status {code})")
 
 
-@cache
+def _answer(line: bytes) -> dict[str, Any] | None:
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) and isinstance(answer.get("status"), str) else None
+
+
 def works(mode: Mode) -> bool:
     """Return whether a harmless program runs in this mode on this machine."""
-    if mode == "bubblewrap" and not _new_bubblewrap():
-        return False
-    outcome = run(PROBE, Limits(cpu_s=30), mode)
-    if not outcome.passed:
-        logger.info("sandbox: %s does not work here (%s %s)", mode, outcome.status, outcome.detail)
-    return outcome.passed
+    return not _trouble(mode)
 
 
-def _new_bubblewrap() -> bool:
-    """Return whether bwrap is there and can bound its scratch space (0.7 or newer)."""
+@cache
+def _trouble(mode: Mode) -> str:
+    """Return why a harmless program does not run in this mode on this machine; "" when it does."""
+    if mode == "bubblewrap" and (missing := _no_bubblewrap()):
+        return missing
+    outcome = run(PROBE, limits=Limits(cpu_s=30), mode=mode)
+    trouble = "" if outcome.passed else f"a harmless program does not run in it ({outcome.status}: {outcome.detail})"
+    if trouble:
+        logger.info("sandbox: %s: %s", mode, trouble)
+    return trouble
+
+
+def _no_bubblewrap() -> str:
+    """Return why bwrap cannot be used; "" when it is there and can bound its scratch space (0.7 or newer)."""
     path = shutil.which("bwrap")
     if path is None:
-        return False
+        return "not installed"
     described = subprocess.run([path, "--help"], capture_output=True, text=True, env=ENVIRONMENT, check=False)
-    return "--size" in described.stdout + described.stderr
+    return "" if "--size" in described.stdout + described.stderr else "older than 0.7"
 
 
 def strongest(allow_weak: bool = False) -> Mode:
@@ -240,19 +284,11 @@ def strongest(allow_weak: bool = False) -> Mode:
         if works(mode):
             return mode
     if not allow_weak:
+        reasons = "; ".join(f"{mode}: {_trouble(mode)}" for mode in MODES[:2])
         raise UserError(
-            "no sandbox for generated code: bubblewrap (0.7 or newer) is not installed and this kernel or container "
-            "allows no user namespaces. Install bubblewrap, or drop the code benchmarks, or, only inside a throw-away "
-            "machine, allow the weak sandbox: it bounds time and memory but does not stop an attacker"
+            f"no sandbox for generated code ({reasons}). Install bubblewrap (0.7 or newer), allow user namespaces, "
+            "drop the code benchmarks, or, only inside a throw-away machine, set weak_sandbox: it bounds time and "
+            "memory, but does not stop an attacker"
         )
     logger.warning("generated code runs in the weak sandbox: it stops accidents, not an attacker")
     return "limits"
-
-
-def run_all(
-    programs: Iterable[str], limits: Limits | None = None, mode: Mode | None = None, workers: int = 1
-) -> list[Outcome]:
-    """Run programs, `workers` at a time; return their outcomes in order."""
-    chosen = mode or strongest()
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda program: run(program, limits, chosen), programs))

@@ -6,20 +6,19 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from isheep.config.evaluation import JUDGED, Evaluation
+from isheep.config.evaluation import Evaluation
 from isheep.data.rows import Row
 from isheep.documents.models import BenchmarkScores, Floors, ModelScores, PlainScore
 from isheep.errors import UserError
 from isheep.evaluation import harness, stage
-from isheep.evaluation.base import FLOORS, Answers, Benchmark, Floor, Item, Metric
+from isheep.evaluation.base import FLOORS, Answers, Exam, Floor, Item, Metric
+from isheep.evaluation.benchmark import Benchmark
 from isheep.evaluation.intervals import table
 from isheep.evaluation.stage import Loaded, Place
 
 logger = logging.getLogger(__name__)
-FORMS: dict[str, Literal["rate", "compare"]] = {"mt_bench": "rate", "pairwise": "compare"}
-"""How each judged kind uses the judge."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def score(evaluation: Evaluation, measured: Measured, workers: int = 1) -> tuple
 
 def _score_one(
     name: str,
-    loaded: Loaded,
+    loaded: Loaded[Benchmark],
     answers: Mapping[Place, Answers],
     measured: Measured,
     found: BenchmarkScores,
@@ -108,12 +107,11 @@ def _score_one(
 ) -> list[Row]:
     """Fill in a benchmark's scores and return the measures of its items."""
     benchmark = loaded.benchmark
-    judged = loaded.kind in JUDGED
-    if getattr(benchmark, "rival", None) == "base" and measured.round == 0:
+    if benchmark.against_base and measured.round == 0:
         found["note"] = "the base is the rival: compared from iter_1 on"
         return []
-    if judged:
-        _calibrated(loaded.kind, measured, found)
+    if benchmark.form:
+        _calibrated(benchmark.form, measured, found)
     done = _complete(benchmark, loaded.items, {item.id: answers.get((name, item.id), {}) for item in loaded.items})
     found["items"] = len(done)
     if not done:
@@ -122,6 +120,7 @@ def _score_one(
     if len(done) < len(loaded.items):
         why = measured.judging.get("error") or "not answered"
         found["error"] = f"{len(loaded.items) - len(done)} of {len(loaded.items)} items left out: {why}"
+    workers = workers if benchmark.sandboxed else 1
     rows = _measures(benchmark, done, {item.id: answers[name, item.id] for item in done}, workers)
     earlier = {
         other: benchmark.summarise([_measured(row) for row in theirs.items if row["benchmark"] == name])
@@ -132,7 +131,7 @@ def _score_one(
     found["headline"] = [metric.format(name=name) for metric in benchmark.headline]
     found["metrics"] = table(metrics, earlier)
     found["groups"] = {group: plain(metrics) for group, metrics in benchmark.groups(rows).items()}
-    if judged:
+    if benchmark.judged:
         found["floors"] = measured.calibration.get("floors", {}).get(name, {})
     elif measured.base_scores:
         found["floors"] = _floors_of_base(measured.base_scores, name)
@@ -182,21 +181,21 @@ def _unscored(kind: str, error: str | None, tokens: dict[str, int] | None) -> Be
     }
 
 
-def _calibrated(kind: str, measured: Measured, found: BenchmarkScores) -> None:
-    """Say whether a judge's numbers count, and why not."""
-    form = measured.calibration.get("forms", {}).get(FORMS[kind], {})
-    found["objections"] = list(form.get("objections", ["the judge was not calibrated"]))
+def _calibrated(form: str, measured: Measured, found: BenchmarkScores) -> None:
+    """Say whether a judge's numbers count in this form of use, and why not."""
+    trial = measured.calibration.get("forms", {}).get(form, {})
+    found["objections"] = list(trial.get("objections", ["the judge was not calibrated"]))
     found["counts"] = not found["objections"]
 
 
-def _complete(benchmark: Benchmark, items: Iterable[Item], answers: Mapping[str, Answers]) -> list[Item]:
+def _complete(benchmark: Exam, items: Iterable[Item], answers: Mapping[str, Answers]) -> list[Item]:
     """Return the items about which nothing is left to ask."""
     return [item for item in items if answers[item.id] and not benchmark.requests(item, answers[item.id])]
 
 
-def _measures(benchmark: Benchmark, items: Sequence[Item], answers: Mapping[str, Answers], workers: int) -> list[Row]:
+def _measures(benchmark: Exam, items: Sequence[Item], answers: Mapping[str, Answers], workers: int) -> list[Row]:
     """Return the measures of every item; programs, which are processes of their own, run `workers` at a time."""
-    with ThreadPoolExecutor(workers if runs_programs(benchmark) else 1) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         measures = pool.map(lambda item: benchmark.score(item, answers[item.id]), items)
         return [{"id": item.id, **row} for item, row in zip(items, measures, strict=True)]
 
@@ -206,11 +205,6 @@ def floors(benchmark: Benchmark, items: Sequence[Item], workers: int = 1) -> dic
     nothing: dict[str, Answers] = {item.id: {} for item in items}
     constants = {floor: Floor(benchmark, floor) for floor in FLOORS}
     return {floor: one.summarise(_measures(one, items, nothing, workers)) for floor, one in constants.items()}
-
-
-def runs_programs(benchmark: Benchmark) -> bool:
-    """Whether scoring an item runs a program in the sandbox."""
-    return hasattr(benchmark.benchmark if isinstance(benchmark, Floor) else benchmark, "run")
 
 
 def plain(metrics: Mapping[str, Metric]) -> dict[str, PlainScore]:

@@ -6,22 +6,21 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
-from isheep.config.evaluation import JUDGED, Evaluation
+from isheep.config.evaluation import Evaluation
 from isheep.config.plain import Plain
 from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.evaluation.base import Answers, Asked, Benchmark, Item
-from isheep.evaluation.pairwise import against
-from isheep.evaluation.registry import build
+from isheep.evaluation.base import Answers, Asked, Exam, Item
+from isheep.evaluation.benchmark import Benchmark
 from isheep.runner.dispatch import Dispatcher, draw_seed
 from isheep.runner.dispatch import Send as Answer
 from isheep.runner.portable import without_place
 from isheep.serving.engines.base import Completion, Score, Template
 
 logger = logging.getLogger(__name__)
+E = TypeVar("E", bound=Exam)
 Place = tuple[str, str]
 """Benchmark and item."""
 ADDRESS = re.compile(r"https?://\S+")  # tells a host: said in the log, never in an artifact
@@ -29,41 +28,41 @@ Send = Callable[[Sequence[Asked]], Mapping[str, Completion | Score]]
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A benchmark of the settings and its items."""
+class Loaded(Generic[E]):
+    """What is asked and scored, and its items."""
 
-    benchmark: Benchmark
-    kind: str
+    benchmark: E
     items: Sequence[Item]
 
 
-def load(evaluation: Evaluation, judged_only: bool = False) -> tuple[dict[str, Loaded], dict[str, str]]:
+def load(evaluation: Evaluation, judged_only: bool = False) -> tuple[dict[str, Loaded[Benchmark]], dict[str, str]]:
     """Return the benchmarks by name, and for those that cannot be used what is wrong with them, in a line.
 
     One that is broken (its data, a missing library) does not keep the others from being measured.
     """
-    found: dict[str, Loaded] = {}
+    found: dict[str, Loaded[Benchmark]] = {}
     errors: dict[str, str] = {}
-    for name, entry in evaluation.on.items():
-        if judged_only and entry.kind not in JUDGED:
+    for name, benchmark in evaluation.on.items():
+        if judged_only and not benchmark.judged:
             continue
         try:
-            benchmark = build(name, evaluation)
-            found[name] = Loaded(benchmark, entry.kind, benchmark.load(Path(entry.path), entry.limit))
+            found[name] = Loaded(benchmark, benchmark.load())
         except UserError as error:
-            errors[name] = without_place(str(error), entry.path)
+            errors[name] = without_place(str(error), str(benchmark.data))
             logger.error("evaluation.benchmarks.%s is left out: %s", name, error)
     return found, errors
 
 
-def with_rivals(benchmarks: Mapping[str, Loaded], base: Mapping[Place, Answers]) -> dict[str, Loaded]:
+def with_rivals(
+    benchmarks: Mapping[str, Loaded[Benchmark]], base: Mapping[Place, Answers]
+) -> dict[str, Loaded[Benchmark]]:
     """Return the benchmarks with the base model's answers as rivals where that is asked for."""
     found = dict(benchmarks)
     for name, loaded in benchmarks.items():
-        if getattr(loaded.benchmark, "rival", None) == "base":
+        if loaded.benchmark.against_base:
             texts = {item.id: base.get((name, item.id), {}).get("answer") for item in loaded.items}
             rivals = {id: answer.text for id, answer in texts.items() if isinstance(answer, Completion)}
-            found[name] = Loaded(loaded.benchmark, loaded.kind, against(loaded.items, rivals))
+            found[name] = Loaded(loaded.benchmark, loaded.benchmark.against(loaded.items, rivals))
     return found
 
 
@@ -155,7 +154,7 @@ def to_engine(ask_engine: Answer, template: Template | None, plain: Plain, run_s
     given the same draws.
     """
 
-    def send(wave: Sequence[Asked]) -> dict[str, Completion | Score]:
+    def send(wave: Sequence[Asked]) -> Mapping[str, Completion | Score]:
         requests = [
             one.ask.request(one.id, template, plain, draw_seed(run_seed, "evaluate_model", 0, one.id)) for one in wave
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -11,7 +11,7 @@ from pydantic import Field
 from isheep.config.section import Section
 
 Measure = Literal["lengths", "diversity", "duplicates", "scores", "overlap", "probe"]
-Document = dict[str, Any]
+Document = Mapping[str, Any]
 Reading = tuple[float | None, str]
 """A value that is held against the limit, and what it was measured of."""
 # Where health.json has what an alarm's measure says, when not under the measure's own name.

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from isheep import config
 from isheep.config.run import Run
@@ -197,11 +197,8 @@ def _place(output: Any) -> str:
     return before if found else ""
 
 
-AnyJob = TypeVar("AnyJob", bound=Job)
-
-
 @contextmanager
-def of(snakemake: Any, stage: str, kind: type[AnyJob] = Job) -> Iterator[AnyJob]:
+def of(snakemake: Any, stage: str) -> Iterator[Job]:
     """Run a rule's script: log to its file and the terminal; end a user's mistake in one message, no traceback."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -217,7 +214,7 @@ def of(snakemake: Any, stage: str, kind: type[AnyJob] = Job) -> Iterator[AnyJob]
         force=True,
     )
     place = " ".join([snakemake.rule, *(f"{key}={value}" for key, value in snakemake.wildcards.items())])
-    job = kind(snakemake, stage)
+    job = Job(snakemake, stage)
     try:
         yield job
         job.check_files()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from isheep.config.evaluation import benchmark_data
 from isheep.config.run import Run
 from isheep.evaluation.judge_work import JudgeWork, files_of_judge, reads_of_judge, weights
 from isheep.evaluation.judging import calibrate
@@ -13,7 +12,7 @@ from isheep.stages.base import Stage
 
 def _files(run: Run) -> list[str]:
     judge = run.evaluation.judge
-    return [*benchmark_data(run.evaluation), *([judge.calibration.path] if judge else []), *files_of_judge(run)]
+    return [*run.evaluation.files, *([judge.calibration.path] if judge else []), *files_of_judge(run)]
 
 
 STAGE = Stage(

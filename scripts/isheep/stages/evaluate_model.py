@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from isheep.config.evaluation import benchmark_data
 from isheep.evaluation import stage as asking
 from isheep.runner import stage
 from isheep.runner.dispatch import Send
@@ -16,7 +15,7 @@ STAGE = Stage(
     makes=("answers.jsonl",),
     of="model",
     settings=("seed", "model", "engine", "outputs.plain", "evaluation.benchmarks"),
-    files=lambda run: [*benchmark_data(run.evaluation), *template(run)],
+    files=lambda run: [*run.evaluation.files, *template(run)],
     model=current,
     machine="evaluate",
     shards="whole",

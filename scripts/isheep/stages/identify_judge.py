@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isheep.config.evaluation import judge_weights
+from isheep.config.model import Model
 from isheep.config.run import Run
 from isheep.data.files import digest
 from isheep.runner.job import Job
@@ -11,8 +11,12 @@ from isheep.serving import models
 from isheep.stages.base import Stage
 
 
+def _weights(run: Run) -> Model | None:
+    return run.evaluation.own_judge.model if run.evaluation.own_judge else None
+
+
 def _source(run: Run) -> list[str | bool | None]:
-    model = judge_weights(run.evaluation)
+    model = _weights(run)
     return [model.path, model.hub, model.revision, model.gguf, run.engine.name == "fake"] if model else []
 
 
@@ -24,17 +28,18 @@ STAGE = Stage(
     makes=("judge.json",),
     of="once",
     decides=_source,
-    weights=lambda run: judge_weights(run.evaluation),
+    weights=_weights,
     machine="merge",
-    present=lambda run: run.evaluation.is_judged and judge_weights(run.evaluation) is not None,
+    present=lambda run: run.evaluation.is_judged and run.evaluation.own_judge is not None,
     does="evaluate",
 )
 
 
 def make(this: Job) -> Made:
     """Return the identity of the judge."""
-    judge = this.run.evaluation.judge
     if this.model_folder is None:
         return {"identity": {"sha256": digest("the fake engine's judge"), "files": {}}}
+    judge = this.run.evaluation.own_judge
+    assert judge is not None and judge.model is not None, "the stage is there when a judge of its own is"
     models.check_folder(this.model_folder, judge.model, (judge.engine or this.run.engine).context_length)
     return {"identity": models.identity(this.model_folder)}

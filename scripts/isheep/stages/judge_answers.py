@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from isheep.config.evaluation import benchmark_data
 from isheep.data.rows import read_rows
 from isheep.evaluation.judge_work import JudgeWork, files_of_judge, reads_of_judge, weights
 from isheep.evaluation.judging import judge
@@ -19,7 +18,7 @@ STAGE = Stage(
     of="model",
     settings=("seed", "model", "engine", "outputs.plain", "evaluation.benchmarks", "evaluation.judge"),
     reads=lambda at: {"answers": Read("evaluate_model", at.i), **reads_of_judge(at)},
-    files=lambda run: [*benchmark_data(run.evaluation), *files_of_judge(run)],
+    files=lambda run: [*run.evaluation.files, *files_of_judge(run)],
     weights=weights,
     machine="judge",
     present=lambda run: run.evaluation.is_judged,

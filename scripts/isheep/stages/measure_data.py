@@ -28,7 +28,7 @@ def _reads(at: Round) -> Reads:
 
 def benchmark_files(run: Run) -> dict[str, str]:
     """Return the data files of a run's benchmarks by name: what its data must not hold."""
-    return {name: benchmark.path for name, benchmark in run.evaluation.on.items()}
+    return {name: str(benchmark.path) for name, benchmark in run.evaluation.on.items()}
 
 
 STAGE = Stage(

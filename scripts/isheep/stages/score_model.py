@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from isheep.config.evaluation import benchmark_data
 from isheep.data.files import read_json
 from isheep.data.rows import Row, read_rows
 from isheep.evaluation.judge_work import rival_answers
@@ -45,7 +44,7 @@ STAGE = Stage(
     of="model",
     settings=("evaluation.benchmarks", "evaluation.judge", "evaluation.harness"),
     reads=_reads,
-    files=lambda run: benchmark_data(run.evaluation),
+    files=lambda run: run.evaluation.files,
     machine="score",
     present=lambda run: bool(run.evaluation.on) or run.evaluation.harness is not None,
     does="evaluate",

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from isheep.assess.base import Assessor
-from isheep.config.evaluation import benchmark_data
 from isheep.config.run import Run
 from isheep.data.seeds import read_seeds
 from isheep.errors import Problems, UserError
@@ -26,7 +25,7 @@ def check(graph: Graph) -> None:
     problems = Problems("before anything runs")
     for name, run in graph.config.runs.items():
         judge = run.evaluation.judge if run.evaluation.is_judged else None
-        data = {*benchmark_data(run.evaluation), *([judge.calibration.path] if judge else [])}
+        data = {*run.evaluation.files, *([judge.calibration.path] if judge else [])}
         files = {file for stage, _ in graph.stages(name) for file in graph.files(name, stage)} - data - {run.seeds.path}
         for test in (
             lambda run=run: resolve("prompts", run.prompts.rules),

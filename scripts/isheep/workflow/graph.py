@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from isheep.config import Config
-from isheep.config.evaluation import FETCHED
 from isheep.config.model import Model
 from isheep.config.resources import Need
 from isheep.config.run import Run
 from isheep.config.section import at, deciding
 from isheep.data.files import digest, digest_file, read_json
 from isheep.errors import UserError
+from isheep.evaluation.benchmark import FETCHED
 from isheep.runner.code import code_digest
 from isheep.runner.portable import in_run, portable, portable_places, renamed, shipped
 from isheep.stages.base import Read, Round
@@ -254,7 +254,7 @@ class Graph:
     def datasets(self) -> dict[str, Any]:
         """Return the data files that the workflow fetches itself, each with what says from where."""
         benchmarks = [entry for run in self.config.runs.values() for entry in run.evaluation.on.values()]
-        return {benchmark.path: benchmark for benchmark in benchmarks if benchmark.hub}
+        return {str(benchmark.path): benchmark for benchmark in benchmarks if benchmark.hub}
 
     # Jobs ----------------------------------------------------------------------------------------------------------
 

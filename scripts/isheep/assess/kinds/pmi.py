@@ -43,14 +43,16 @@ class Pmi(Assessor):
         """Return the score; None for an output without tokens or one that does not fit the context."""
         if not row["output"].strip():
             return {self.name: None}
-        return {self.name: _per_token(*map(result, self._ids(row)))}
+        return {self.name: _per_token([result(id) for id in self._ids(row)])}
 
     def _ids(self, row: Row) -> list[str]:
         return [f"{row['id']}/{self.name}/{part}" for part in PARTS]
 
 
-def _per_token(given: Score, neutral: Score) -> float | None:
-    """Return the difference of the two log-likelihoods divided by the output's tokens."""
+def _per_token(scores: Sequence[object]) -> float | None:
+    """Return the log-likelihood given the prompt less the one without it, divided by the output's tokens."""
+    given, neutral = scores
+    assert isinstance(given, Score) and isinstance(neutral, Score)
     if not given.tokens or not neutral.tokens or not given.tokens[0]:
         return None
     difference = (given.log_likelihoods[0] - neutral.log_likelihoods[0]) / given.tokens[0]

@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from pydantic import Field
+
+from isheep.config.places import File
 from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, Turn, ratio, whole, written
+from isheep.evaluation.base import Answers, Ask, Item, Metric, Turn, ratio, whole, written
+from isheep.evaluation.benchmark import Benchmark
 from isheep.evaluation.files import load_items, read, strings, take
-from isheep.evaluation.judge import Method, rating, read_rating
+from isheep.evaluation.judge import rating, read_rating
 from isheep.serving.engines.base import Sampling
 
 TEMPERATURES = {"writing": 0.7, "roleplay": 0.7, "stem": 0.1, "humanities": 0.1}
 LONG_WORDS = 300
 
 
-@dataclass(frozen=True)
 class MtBench(Benchmark):
-    """Questions of one or two turns by category; the grades are the local judge's, from 1 to 10.
-
-    Parameters
-    ----------
-    references
-        File of right answers (question_id, choices[0].turns); without it the questions' own `reference`, if any.
-    method
-        How the judge is asked and read.
-    """
+    """One or two turns, each graded from 1 to 10 by the judge."""
 
     headline: ClassVar[tuple[str, ...]] = ("local_judge_score",)
-    name: str = "mt_bench"
-    references: Path | None = None
-    method: Method = "text"
-    max_tokens: int = 1024
+    form: ClassVar[Literal["rate", "compare"] | None] = "rate"
 
-    def load(self, path: Path, limit: int | None = None) -> list[Item]:
-        """Return the questions of a file with question_id, category and turns."""
-        known = dict(_reference(place, row) for place, row in read(self.references)) if self.references else {}
+    kind: Literal["mt_bench"] = "mt_bench"
+    references: File | None = Field(None, description="File of right answers that the judge is shown.")
+    max_tokens: int = Field(1024, ge=1, description="New tokens of an answer at most.")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Questions and right answers."""
+        return (*super().files, self.references) if self.references else super().files
+
+    def load(self) -> list[Item]:
+        """Return the questions of a file with question_id, category and turns.
+
+        The right answers are those of `references` (question_id, choices[0].turns); without that file the questions'
+        own `reference`, if any.
+        """
+        known = dict(_reference(*row) for row in read(Path(self.references))) if self.references else {}
 
         def make(place: str, row: Row) -> Item:
             id = str(take(place, row, "question_id", (int, str)))
@@ -49,7 +53,7 @@ class MtBench(Benchmark):
             right = known.get(id) or (own if isinstance(own, list) and all(isinstance(one, str) for one in own) else [])
             return Item(id, {"category": take(place, row, "category", str), "turns": turns, "references": right})
 
-        return load_items(path, make, limit)
+        return load_items(self.data, make, self.limit)
 
     def requests(self, item: Item, answers: Answers) -> list[Ask]:
         """Return the first turn that is unanswered; when all are answered, the judge's grades that are missing."""
@@ -62,7 +66,7 @@ class MtBench(Benchmark):
             turns.append({"role": "assistant", "content": written(answers, f"turn-{number}")})
         said = [(user["content"], model["content"]) for user, model in zip(turns[::2], turns[1::2], strict=True)]
         asks = [
-            rating(f"judge-{number}", said[:number], item.fields["references"][:number], self.method)
+            rating(f"judge-{number}", said[:number], item.fields["references"][:number], self._method)
             for number in range(1, len(said) + 1)
         ]
         return [ask for ask in asks if ask.key not in answers]

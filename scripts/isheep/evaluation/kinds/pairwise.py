@@ -6,38 +6,40 @@ Shown in both orders. The rival is a file's reference outputs or another model's
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio, whole, written
+from isheep.evaluation.base import Answers, Ask, Item, Metric, mean, ratio, whole, written
+from isheep.evaluation.benchmark import Benchmark
+from isheep.evaluation.comparing import both_orders, read_both
 from isheep.evaluation.files import load_items, take
-from isheep.evaluation.judge import Method, comparison, read_choice
 from isheep.serving.chat import join, user
 from isheep.serving.engines.base import Sampling
 
 
-@dataclass(frozen=True)
 class Pairwise(Benchmark):
-    """Win rate against a rival by the local judge.
-
-    Parameters
-    ----------
-    rival
-        "file": the file's own outputs; "base": the base model's answers, put in by `against`.
-    method
-        How the judge is asked and read; "likelihood" gives probabilities instead of verdicts, as AlpacaEval 2 does.
-    """
+    """Win rate against a rival by the judge, in both orders."""
 
     headline: ClassVar[tuple[str, ...]] = ("local_judge_win_rate",)
-    name: str = "pairwise"
-    rival: Literal["file", "base"] = "file"
-    method: Method = "text"
-    max_tokens: int = 1024
+    form: ClassVar[Literal["rate", "compare"] | None] = "compare"
 
-    def load(self, path: Path, limit: int | None = None) -> list[Item]:
+    kind: Literal["pairwise"] = "pairwise"
+    rival: Literal["file", "base"] = Field("file", description="Against the file's outputs, or the base model's.")
+    max_tokens: int = Field(1024, ge=1, description="New tokens of an answer at most.")
+
+    @property
+    def against_base(self) -> bool:
+        """Whether the base model's answers are the rival's; `against` puts them in."""
+        return self.rival == "base"
+
+    def against(self, items: Sequence[Item], rivals: Mapping[str, str]) -> list[Item]:
+        """Return the items that a rival answered, each with its answer; `rivals` maps item id to text."""
+        return [Item(item.id, item.fields | {"rival": rivals[item.id]}) for item in items if item.id in rivals]
+
+    def load(self) -> list[Item]:
         """Return the prompts of a file, each with the rival's answer (None until `against` puts it in).
 
         Rows have instruction (with input) and output, as AlpacaEval's and Self-Instruct's files do, or question_id and
@@ -50,7 +52,7 @@ class Pairwise(Benchmark):
                 raise UserError(f"{place}: no rival's answer to {id}; the file needs `output`, or set rival: base")
             return Item(id, {"prompt": prompt, "rival": output if self.rival == "file" else None})
 
-        return load_items(path, make, limit)
+        return load_items(self.data, make, self.limit)
 
     def requests(self, item: Item, answers: Answers) -> list[Ask]:
         """Return the prompt; once it is answered and there is a rival, the judge's two comparisons."""
@@ -58,9 +60,8 @@ class Pairwise(Benchmark):
             return [Ask("answer", tuple(user(item.fields["prompt"])), sampling=Sampling(0.0, 1.0, self.max_tokens))]
         if item.fields["rival"] is None:
             return []
-        asks = both_orders(
-            "judge", item.fields["prompt"], written(answers, "answer"), item.fields["rival"], self.method
-        )
+        said = written(answers, "answer")
+        asks = both_orders("judge", item.fields["prompt"], said, item.fields["rival"], self._method)
         return [ask for ask in asks if ask.key not in answers]
 
     def score(self, item: Item, answers: Answers) -> Row:
@@ -93,11 +94,6 @@ class Pairwise(Benchmark):
         }
 
 
-def against(items: Sequence[Item], rivals: Mapping[str, str]) -> list[Item]:
-    """Return the items that a rival answered, each with its answer; `rivals` maps item id to text."""
-    return [Item(item.id, item.fields | {"rival": rivals[item.id]}) for item in items if item.id in rivals]
-
-
 def _prompt(place: str, row: Row) -> tuple[str, str, str | None]:
     """Return id, prompt and output (None when the row has none)."""
     if "turns" in row:
@@ -113,32 +109,6 @@ def _prompt(place: str, row: Row) -> tuple[str, str, str | None]:
     prompt = join(instruction, take(place, source, "input", str, ""))
     id = next((str(row[key]) for key in ("id", "question_id") if row.get(key) is not None), prompt)
     return id, prompt, take(place, source, "output", str, None)
-
-
-def both_orders(key: str, request: str, ours: str, theirs: str, method: Method) -> tuple[Ask, Ask]:
-    """Return two comparisons: ours shown first (`key-ab`), and second (`key-ba`)."""
-    return (
-        comparison(f"{key}-ab", request, ours, theirs, method),
-        comparison(f"{key}-ba", request, theirs, ours, method),
-    )
-
-
-def read_both(key: str, answers: Answers) -> Row:
-    """Return what two comparisons say together.
-
-    win: mean preference for ours (0-1), None unless both were read. first_shown: mean preference for what stood first
-    (0.5 without position bias). consistent: whether both orders prefer the same side. unread: replies without verdict.
-    """
-    first, second = (read_choice(answers[f"{key}-{order}"]) for order in ("ab", "ba"))
-    if first is None or second is None:
-        return {"win": None, "first_shown": None, "consistent": None, "unread": (first is None) + (second is None)}
-    sides = {(value > 0.5) - (value < 0.5) for value in (first, 1 - second)}
-    return {
-        "win": (first + 1 - second) / 2,
-        "first_shown": (first + second) / 2,
-        "consistent": float(len(sides) == 1),
-        "unread": 0,
-    }
 
 
 def at_equal_length(judged: Sequence[tuple[float, int]]) -> float | None:

@@ -7,40 +7,42 @@ tokenizers by dividing by bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import log
-from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio
-from isheep.evaluation.files import load_items, take
-from isheep.serving.chat import join, user
+from isheep.evaluation.base import Answers, Ask, Item, Metric, mean, ratio
+from isheep.evaluation.benchmark import Benchmark
+from isheep.evaluation.files import load_items
+from isheep.evaluation.pairs import mismatched, pair
+from isheep.serving.chat import user
 from isheep.serving.engines.base import Completion, Sampling, Score
 
 NGRAM = 4
 
 
-@dataclass(frozen=True)
 class Heldout(Benchmark):
-    """Pairs that no training row may overlap: bits per byte, preference of the right answer, stopping, repetition."""
+    """Held-out pairs: bits per byte, preference of the right answer, stopping, repetition."""
 
     headline: ClassVar[tuple[str, ...]] = ("heldout_bits_per_byte", "heldout_preference")
-    name: str = "heldout"
-    max_tokens: int = 256
 
-    def load(self, path: Path, limit: int | None = None) -> list[Item]:
+    kind: Literal["heldout"] = "heldout"
+    max_tokens: int = Field(256, ge=1, description="New tokens of an answer at most.")
+
+    def load(self) -> list[Item]:
         """Return the pairs of a file, each with the mismatched answer that it is compared with.
 
         Rows have id, instruction, input (may be empty or absent) and output; Self-Instruct's files, with `instances`,
         are read as they are. The mismatched answer is another item's, the nearest in length (bytes), so that length
         alone decides nothing; it depends on the whole file, not on `limit`.
         """
-        items = load_items(path, pair)
+        items = load_items(self.data, pair)
         if len({item.fields["output"] for item in items}) < 2:
-            raise UserError(f"{path}: at least two pairs with different answers are needed")
-        return [Item(item.id, item.fields | {"mismatched": mismatched(items, item)}) for item in items[:limit]]
+            raise UserError(f"{self.path}: at least two pairs with different answers are needed")
+        return [Item(item.id, item.fields | {"mismatched": mismatched(items, item)}) for item in items[: self.limit]]
 
     def requests(self, item: Item, answers: Answers) -> list[Ask]:
         """Return two things to ask: the log-likelihoods of both answers, and an answer drawn greedily."""
@@ -98,29 +100,6 @@ class Heldout(Benchmark):
         """Return the metrics per category, where the file has any."""
         categories = sorted({row["category"] for row in rows} - {""})
         return {name: self.summarise([row for row in rows if row["category"] == name]) for name in categories}
-
-
-def pair(place: str, row: Row) -> Item:
-    """Return the pair in a row, in this project's format or in Self-Instruct's."""
-    instruction = take(place, row, "instruction", str)
-    id, instances = row.get("id"), row.get("instances")
-    if instances is not None:
-        if not isinstance(instances, list) or len(instances) < 1 or not isinstance(instances[0], dict):
-            raise UserError(f"{place}: 'instances' must be a list of objects with input and output")
-        row = instances[0]
-    output = take(place, row, "output", str)
-    if not output.strip():
-        raise UserError(f"{place}: the output is blank")
-    prompt = join(instruction, take(place, row, "input", str, ""))
-    fields = {"prompt": prompt, "output": output, "category": take(place, row, "category", str, "")}
-    return Item(str(take(place, {"id": id}, "id", (str, int))), fields)
-
-
-def mismatched(items: Sequence[Item], item: Item) -> str:
-    """Return the answer of another item that is nearest in length, the earlier one when two are."""
-    size = len(item.fields["output"].encode())
-    others = (other.fields["output"] for other in items if other.fields["output"] != item.fields["output"])
-    return min(others, key=lambda text: abs(len(text.encode()) - size))
 
 
 def repetition(text: str) -> float:

@@ -1,110 +1,23 @@
-"""IFEval: instructions that a program can check (Zhou et al. 2023, arXiv 2311.07911), by lm-eval's checkers."""
+"""Instructions that a program can check (Zhou et al. 2023, arXiv 2311.07911), by lm-eval's checkers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from io import StringIO
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from isheep.data.rows import Row
 from isheep.errors import UserError
-from isheep.evaluation.base import Answers, Ask, Benchmark, Item, Metric, mean, ratio, written
-from isheep.evaluation.files import load_items, strings, take
-from isheep.serving.chat import user
-from isheep.serving.engines.base import Sampling
+from isheep.evaluation.base import Item
 
 PUNKT = "tokenizers/punkt_tab/english"
 PUNKT_PACKAGE = ("llama-index-core", "llama_index/core/_static/nltk_cache")
 NEED_PUNKT = ("length_constraints:number_sentences", "change_case:capital_word_frequency")
 LETTERS = "keywords:letter_frequency"
-ECHO = "combination:repeat_prompt"
-
-
-@dataclass(frozen=True)
-class Ifeval(Benchmark):
-    """IFEval, on its own file or on any file in its format (the project's own constraints are one)."""
-
-    headline: ClassVar[tuple[str, ...]] = ("instruction_strict", "prompt_strict")
-    name: str = "ifeval"
-    max_tokens: int = 1280
-
-    def load(self, path: Path, limit: int | None = None) -> list[Item]:
-        """Return the prompts of a file with key, prompt, instruction_id_list and kwargs.
-
-        Raises
-        ------
-        UserError
-            A row is broken or names an instruction that no checker knows, or Punkt is needed and missing.
-        """
-        known = checkers()
-
-        def make(place: str, row: Row) -> Item:
-            instructions = strings(place, row, "instruction_id_list")
-            settings = take(place, row, "kwargs", list)
-            unknown = [name for name in instructions if name not in known]
-            if unknown or not instructions:
-                raise UserError(f"{place}: no checker for the instruction {', '.join(unknown) or '(none given)'}")
-            if len(settings) != len(instructions) or not all(isinstance(one, dict) for one in settings):
-                raise UserError(f"{place}: kwargs must be a list of one object for each of the instructions")
-            fields = {"prompt": take(place, row, "prompt", str), "instructions": instructions, "kwargs": settings}
-            for name, arguments in zip(instructions, settings, strict=True):
-                _check_arguments(place, name, arguments)
-            return Item(str(take(place, row, "key", (int, str))), fields)
-
-        items = load_items(path, make, limit)
-        if any(name in NEED_PUNKT for item in items for name in item.fields["instructions"]):
-            require_punkt()
-        return items
-
-    def requests(self, item: Item, answers: Answers) -> list[Ask]:
-        """Return the prompt, to be answered greedily, as lm-eval does."""
-        sampling = Sampling(0.0, 1.0, self.max_tokens)
-        return [Ask("answer", tuple(user(item.fields["prompt"])), sampling=sampling)] if not answers else []
-
-    def score(self, item: Item, answers: Answers) -> Row:
-        """Return per instruction whether it was followed, strictly and loosely, and whether the prompt was echoed."""
-        response = written(answers, "answer")
-        strict, loose = followed(item, response)
-        return {
-            "instructions": item.fields["instructions"],
-            "strict": strict,
-            "loose": loose,
-            "echo": echoes(item, response),
-        }
-
-    def summarise(self, rows: Sequence[Row]) -> dict[str, Metric]:
-        """Return the four accuracies (Zhou et al. 2023, section 2) and the share of echoed prompts.
-
-        Prompt accuracy is the share of prompts with every instruction followed; instruction accuracy pools all
-        instructions. Prompts that ask to be repeated do not count as echoed.
-        """
-        metrics = {}
-        for kind in ("strict", "loose"):
-            metrics[f"prompt_{kind}"] = ratio((row["id"], all(row[kind]), 1) for row in rows)
-            metrics[f"instruction_{kind}"] = ratio((row["id"], sum(row[kind]), len(row[kind])) for row in rows)
-        metrics["echo"] = mean([row for row in rows if ECHO not in row["instructions"]], "echo", better="lower")
-        return metrics
-
-    def groups(self, rows: Sequence[Row]) -> dict[str, dict[str, Metric]]:
-        """Return both instruction accuracies for every type of instruction."""
-        types = sorted({name for row in rows for name in row["instructions"]})
-        return {
-            name: {f"instruction_{kind}": _of_type(rows, name, kind) for kind in ("strict", "loose")} for name in types
-        }
-
-
-def _of_type(rows: Sequence[Row], name: str, kind: str) -> Metric:
-    terms = []
-    for row in rows:
-        hits = [hit for instruction, hit in zip(row["instructions"], row[kind], strict=True) if instruction == name]
-        terms.append((row["id"], sum(hits), len(hits)))
-    return ratio(terms)
 
 
 def followed(item: Item, response: str) -> tuple[list[bool], list[bool]]:
@@ -147,7 +60,7 @@ def _build(name: str, arguments: Row) -> Any:
     return checker
 
 
-def _check_arguments(place: str, name: str, arguments: Row) -> None:
+def check_arguments(place: str, name: str, arguments: Row) -> None:
     """Raise UserError unless the checker takes the arguments as given; for one that is absent it draws at random."""
     given = {key: value for key, value in arguments.items() if value}
     try:

@@ -1,0 +1,119 @@
+"""A kind of benchmark is one module: settings, code, files. A new module is a new kind, and nothing else changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from exams import TOY, made
+from pydantic import ValidationError
+
+from isheep.config.evaluation import JUDGED, KINDS, Evaluation
+from isheep.config.kinds import kinds
+from isheep.evaluation.benchmark import Benchmark
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+ALL = kinds(KINDS)
+# What the toy goes through: settings, schema, reference page, digest of the code, and the stages' own functions.
+USED = """
+import json, sys
+from pathlib import Path
+from isheep.config import load
+from isheep.config.generate import reference, schema
+from isheep.evaluation import stage
+from isheep.evaluation.base import said
+from isheep.evaluation.scores import Measured, score
+from isheep.runner.code import code_files
+
+data = {"x": {"kind": "counting", "path": sys.argv[1], "limit": 2}, "heldout": None, "constraints": None}
+run = load({"runs": {"a": {"model": {"path": "m"}, "evaluation": {"benchmarks": data}}}}, Path(sys.argv[2])).runs["a"]
+loaded, errors = stage.load(run.evaluation)
+rows = stage.ask(loaded, "model", lambda wave: {one.id: said(one.ask.last + " yes") for one in wave})
+scores, items = score(run.evaluation, Measured(0, answers=rows))
+print(json.dumps({
+    "errors": errors,
+    "files": run.evaluation.on["x"].files,
+    "asked": [row["prompt"] for row in rows],
+    "scores": scores["benchmarks"]["x"],
+    "items": items,
+    "schema": "Counting" in schema()["$defs"],
+    "reference": "kind `counting`" in reference() and "counted answer at most" in reference(),
+    "digest": "isheep/evaluation/kinds/counting.py" in code_files("isheep/evaluation/stage.py"),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    """Return what happens in a copy of scripts/ with one module more."""
+    folder = tmp_path_factory.mktemp("toy")
+    shutil.copytree(SCRIPTS, folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "scripts/isheep/evaluation/kinds/counting.py").write_text(TOY)
+    data = folder / "q.jsonl"
+    data.write_text("\n".join(json.dumps({"id": number, "q": f"word {number}"}) for number in range(3)))
+    done = subprocess.run(
+        [sys.executable, "-c", USED, str(data), str(SCRIPTS.parent)],
+        env={**os.environ, "PYTHONPATH": str(folder / "scripts")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return {**json.loads(done.stdout), "data": str(data)}
+
+
+def test_one_new_module_is_in_the_settings_their_schema_their_page_and_the_digest(toy):
+    assert toy["schema"] and toy["reference"] and toy["digest"]
+    assert toy["files"] == [toy["data"]] and toy["errors"] == {}
+
+
+def test_one_new_module_is_loaded_asked_and_scored_with_its_floors(toy):
+    assert toy["asked"] == ["word 0", "word 1"]
+    scores = toy["scores"]
+    assert (scores["kind"], scores["items"], scores["headline"]) == ("counting", 2, ["x_words"])
+    assert scores["metrics"]["x_words"]["value"] == 3
+    assert {name: floor["x_words"]["value"] for name, floor in scores["floors"].items()} == {
+        "empty": 0,
+        "lol": 1,
+        "echo": 2,
+    }
+    assert [item["measures"] for item in toy["items"]] == [{"words": 3}] * 2
+
+
+def test_a_kind_is_one_class_that_is_settings_and_code():
+    names = [section.__name__ for section in ALL.values()]
+    assert len(set(names)) == len(names) == len(list((SCRIPTS / "isheep/evaluation/kinds").glob("[a-z]*.py")))
+    for kind, section in ALL.items():
+        assert issubclass(section, Benchmark) and section.__module__ == f"{KINDS}.{kind}"
+        assert all(field.description for name, field in section.model_fields.items() if name != "kind")
+        assert section.headline and made(section).groups([]) == {}
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_kind_of_the_settings_is_bound_to_its_name_wherever_its_data_is(kind):
+    for source in ({"path": "x.jsonl"}, {"hub": "owner/set", "subset": "part", "split": "dev", "revision": "1"}):
+        given = {"benchmarks": {"x": {"kind": kind, "limit": 3, **source}}, "judge": {"kind": "model"}}
+        evaluation = Evaluation(**given)
+        benchmark = evaluation.on["x"]
+        assert benchmark.name == "x" and benchmark.kind == kind and type(benchmark) is ALL[kind]
+        assert benchmark._method == "likelihood" and benchmark.files[0] == benchmark.path
+        # Neither name nor method is a setting: what is written down again is what was given.
+        assert Evaluation(**yaml.safe_load(yaml.safe_dump(evaluation.model_dump(mode="json")))) == evaluation
+        assert "name" not in benchmark.model_dump()
+
+
+def test_judged_and_sandboxed_kinds_say_so():
+    assert {kind for kind, section in ALL.items() if section.form} == set(JUDGED) == {"mt_bench", "pairwise"}
+    assert {kind for kind, section in ALL.items() if section.sandboxed} == {"humaneval", "mbpp"}
+    turns = made(ALL["mt_bench"], path="a", references="b")
+    assert turns.judged and turns.files == ("a", "b") and made(ALL["mt_bench"], path="a").files == ("a",)
+
+
+def test_a_setting_of_another_kind_is_refused():
+    with pytest.raises(ValidationError, match="temperature"):
+        Evaluation(benchmarks={"x": {"kind": "triviaqa", "path": "x", "temperature": 1}})

@@ -25,7 +25,7 @@ def slurm(tmp_path, monkeypatch):
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, script in {
-        "squeue": f'echo "$@" >"{tmp_path}/asked"; [ -f "{queue}" ] || {{ echo "slurm_load_jobs error" >&2; exit 1; }}\n'
+        "squeue": f'echo "$@" >"{tmp_path}/asked"; [ -f "{queue}" ] || {{ echo "slurm error" >&2; exit 1; }}\n'
         f'cat "{queue}"',
         "scancel": f'echo "$@" >>"{tmp_path}/cancelled"\n[ -e "{tmp_path}/stuck" ] || : >"{queue}"',
     }.items():
@@ -69,7 +69,7 @@ def test_jobs_that_do_not_end_stop_the_start_in_one_line(slurm, tmp_path):
 
 def test_a_silent_slurm_stops_the_start_in_one_line(slurm, tmp_path):
     (tmp_path / "queue").unlink()
-    with pytest.raises(UserError, match=r"squeue does not answer.*slurm_load_jobs error"):
+    with pytest.raises(UserError, match=r"squeue does not answer.*slurm error"):
         end_orphans(NAMES, lambda line: None)
     (slurm / "squeue").unlink()
     with pytest.raises(UserError, match=r"squeue does not answer.*No such file"):

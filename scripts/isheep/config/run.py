@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import Field, model_validator
 
 from isheep.config.engine import Engine
@@ -38,6 +40,12 @@ class Run(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Run:
+        if wrong := [*self._unmet_columns(), *self._contradictions()]:
+            raise ValueError("\n".join(wrong))
+        return self
+
+    def _unmet_columns(self) -> Iterator[str]:
+        """Yield what select asks of columns that no assessor makes or that never hold such a value."""
         columns = {assessor.name: assessor for assessor in self.assess.assessors}
         wanted: dict[str, float | None] = {}
         if isinstance(self.select, Threshold):
@@ -47,17 +55,19 @@ class Run(Section):
         for column, value in wanted.items():
             if column not in columns:
                 have = ", ".join(columns) or "none"
-                raise ValueError(f"select: no assessor makes the column {column!r} (assess.assessors makes: {have})")
-            if value is not None and columns[column].kind == "judge" and not 0 <= value < 10:
-                raise ValueError(f"select: {column} above {value} can never be met or says nothing: scores are 1 to 10")
+                yield f"select: no assessor makes the column {column!r} (assess.assessors makes: {have})"
+            elif value is not None and columns[column].kind == "judge" and not 0 <= value < 10:
+                yield f"select: {column} above {value} can never be met or says nothing: scores are 1 to 10"
+
+    def _contradictions(self) -> Iterator[str]:
+        """Yield settings of two sections that exclude each other."""
         for stage, sampling in (("prompts", self.prompts.sampling), ("outputs", self.outputs.sampling)):
             if sampling.max_tokens >= self.engine.context_length:
-                raise ValueError(
+                yield (
                     f"{stage}.sampling.max_tokens ({sampling.max_tokens}) leaves no room for a prompt in "
                     f"engine.context_length ({self.engine.context_length})"
                 )
         if (self.train.trainer == "fake") != (self.engine.name == "fake"):
-            raise ValueError("train.trainer and engine.name: the fake engine and the fake trainer go together")
+            yield "train.trainer and engine.name: the fake engine and the fake trainer go together"
         if self.train.batch_size % self.train.micro_batch_size:
-            raise ValueError("train.batch_size must be a multiple of train.micro_batch_size")
-        return self
+            yield "train.batch_size must be a multiple of train.micro_batch_size"

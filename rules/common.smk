@@ -5,17 +5,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from isheep.workflow.check import check
-from isheep.config import load
+from isheep.config import read_config
 from isheep.config.resources import Need
 from isheep.errors import UserError
 from isheep.workflow.graph import Graph, base_folder
 from isheep.proof.reproduce import prepare
-from isheep.workflow.orphans import end_orphans
+from isheep.workflow import lock
 from isheep.runner.code import code_digest
 from isheep.workflow.stages import ONCE
 
 ROOT = Path(workflow.basedir)
 PYTHON_ENVIRONMENT = "../envs/cpu.yaml"
+driver = None  # the lock, while this process drives the workflow
 GATHERING = Need(gpus=0, cpus=1, mem_gib=4, minutes=30)
 
 try:
@@ -33,10 +34,9 @@ if reproduction:
 
 
 try:
-    graph = Graph(
-        load(config, ROOT, ", ".join(map(str, workflow.configfiles)) or "config"), ROOT
-    )
-    check(graph)
+    reading = read_config(config, ROOT, workflow.configfiles)
+    graph = Graph(reading.config, ROOT)
+    check(graph, reading.problems)
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -298,9 +298,11 @@ def all_scores(wildcards):
     ]
 
 
-def end_jobs_of_killed_driver():
+def begin_driving():
+    """Take the folder's lock for this driver; end what a killed one left on SLURM."""
+    global driver
     try:
-        end_orphans(Path.cwd(), logger.info)
+        driver = lock.begin(workflow, logger.info)
     except UserError as error:
         raise WorkflowError(str(error))
 

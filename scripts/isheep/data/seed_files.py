@@ -1,7 +1,7 @@
 """What a seed file holds, whatever its format: values, each with the place where it stands.
 
-JSON Lines, a JSON array, CSV and TSV are read with Python alone; Parquet and `datasets` folders with their libraries,
-which the light environment lacks. The content tells the format, not the name.
+JSON Lines, a JSON array, CSV and TSV are read with Python alone; Parquet with pyarrow, which the light environment
+lacks. The content tells the format, not the name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from isheep.errors import UserError
 
@@ -27,7 +27,7 @@ FOREIGN = {
     b"\x28\xb5\x2f\xfd": "a Zstandard file; unpack it first (unzstd)",
     b"PK\x03\x04": "a zip or Excel file; unpack it, or save the sheet as CSV",
     b"SQLite format 3": "an SQLite database; export the table as CSV",
-    b"ARROW1": "an Arrow file; name the folder that `save_to_disk` of datasets wrote",
+    b"ARROW1": "an Arrow file; save the tasks as Parquet or JSON Lines",
     b"\xff\xfe": "saved in UTF-16; save the file in UTF-8",
     b"\xfe\xff": "saved in UTF-16; save the file in UTF-8",
 }
@@ -57,8 +57,7 @@ def read_values(path: Path) -> Iterator[tuple[str, Any]]:
         The file is not there, or of a kind that is not read; one sentence with what to do.
     """
     if path.is_dir():
-        yield from _rows(path, _read_folder(path))
-        return
+        _refuse_folder(path)
     data = _bytes(path)
     if data.startswith(b"PAR1"):
         yield from _rows(path, _read_parquet(path))
@@ -112,23 +111,17 @@ def _read_parquet(path: Path) -> Iterator[Any]:
         raise UserError(f"{path}: a damaged Parquet file ({str(error).splitlines()[0]})") from None
 
 
-def _read_folder(path: Path) -> Iterator[Any]:
+def _refuse_folder(path: Path) -> NoReturn:
+    """Refuse a folder: the workflow knows its inputs by the content of files."""
     if (path / "dataset_dict.json").is_file():
         splits = json.loads((path / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
-        raise UserError(f"{path}: holds the splits {', '.join(splits)}; set seeds.path to one: {path / splits[0]}")
-    if not (path / "state.json").is_file():
-        raise UserError(
-            f"{path}: cannot read the seed file: a folder, but none that `save_to_disk` of datasets wrote; name a file"
-        )
-    try:
-        import datasets
-    except ImportError:
-        command = LOAD.format(how="from_disk", name=str(path), split="")
-        raise UserError(f"{path}: a folder of datasets, which is not installed here; where it is: {command}") from None
-    try:
-        yield from datasets.load_from_disk(str(path))
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: a damaged folder of datasets ({str(error).splitlines()[0]})") from None
+        path, what = path / splits[0], f"a folder of datasets with the splits {', '.join(splits)}"
+    elif (path / "state.json").is_file():
+        what = "a folder of datasets"
+    else:
+        raise UserError(f"{path}: cannot read the seed file: it is a folder; name a file in it")
+    command = LOAD.format(how="from_disk", name=str(path), split="")
+    raise UserError(f"{path}: {what}; write the tasks into one file: {command}")
 
 
 def _parse(text: str, path: Path) -> Iterator[tuple[int, Any]]:

@@ -14,18 +14,28 @@ from isheep.serving.models import check_folder
 from isheep.workflow.graph import Graph, base_folder
 
 
-def check(graph: Graph) -> None:
+def check(graph: Graph, problems: Problems | None = None) -> None:
     """Check every run's rules, seeds, template files and base model.
+
+    Parameters
+    ----------
+    graph
+        The graph of the runs that could be read.
+    problems
+        What was found wrong before, in the config itself; told in the same message.
 
     Raises
     ------
     UserError
         Lists every problem of every run, with its key, file or line.
     """
-    problems = Problems("before anything runs")
+    problems = problems or Problems("before anything runs")
     for name, run in graph.config.runs.items():
+        templates = _templates(run)
         data = {file for stage in graph.evaluation_stages(name) for file in graph.files(name, stage)}
+        data -= set(templates.values())
         files = {file for stage, _ in graph.stages(name) for file in graph.files(name, stage)} - data - {run.seeds.path}
+        files -= set(templates.values())
         rubrics = sorted({assessor.rubric for assessor in run.assess.assessors if assessor.kind == "judge"})
         for test in (
             lambda run=run: resolve("prompts", run.prompts.rules),
@@ -33,10 +43,11 @@ def check(graph: Graph) -> None:
             lambda run=run: _check_seeds(run),
             *(lambda file=file: read_rubric(Path(file)) for file in rubrics if Path(file).is_file()),
             *(lambda file=file: _check_text(file) for file in sorted(files)),
+            *(lambda key=key, file=file: _check_template(key, file) for key, file in templates.items()),
             *(lambda file=file: _check_there(file) for file in sorted(data - set(graph.datasets()))),
             *(
                 lambda file=file: _check_braces(file)
-                for file in sorted({*files, *data, run.seeds.path, run.model.path or ""})
+                for file in sorted({*files, *data, *templates.values(), run.seeds.path, run.model.path or ""})
             ),
             lambda run=run: _check_model(run),
         ):
@@ -60,6 +71,23 @@ def _check_seeds(run: Run) -> None:
 def _check_braces(file: str) -> None:
     if "{" in file or "}" in file:
         raise UserError(f"{file}: Snakemake takes braces in a path for a wildcard; rename it")
+
+
+def _templates(run: Run) -> dict[str, str]:
+    """Return the chat template files of a run by the keys that name them."""
+    judge = getattr(run.evaluation.judge, "model", None)
+    own = {"model.chat_template": run.model.chat_template}
+    judges = (
+        {} if judge is None or isinstance(judge, str) else {"evaluation.judge.model.chat_template": judge.chat_template}
+    )
+    return {key: file for key, file in (own | judges).items() if file}
+
+
+def _check_template(key: str, file: str) -> None:
+    try:
+        _check_text(file)
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from None
 
 
 def _check_text(file: str) -> None:

@@ -22,7 +22,7 @@ class Seeds(Section):
 
     path: str = Field(
         "config/seeds/isheep.jsonl",
-        description="Seed file: this project's JSON Lines, Self-Instruct's seed_tasks.jsonl, or an Alpaca-style JSON.",
+        description="Seed file: JSON Lines, JSON, CSV, TSV or Parquet, in any of the formats of config/seeds/README.md.",
     )
 
 

@@ -22,7 +22,7 @@ class Seeds(Section):
 
     path: str = Field(
         "config/seeds/isheep.jsonl",
-        description="Seed file: JSON Lines, JSON, CSV, TSV or Parquet, in any of the formats of config/seeds/README.md.",
+        description="Seed file: JSON Lines, JSON, CSV, TSV or Parquet; config/seeds/README.md has the formats of rows.",
     )
 
 

@@ -50,9 +50,21 @@ def check(graph: Graph, problems: Problems | None = None) -> None:
                 for file in sorted({*files, *data, *templates.values(), run.seeds.path, run.model.path or ""})
             ),
             lambda run=run: _check_model(run),
+            lambda name=name: _check_folder(Path("results", name)),
         ):
             _note(problems, f"runs.{name}", test)
+    _note(problems, "results", lambda: _check_folder(Path("results")))
     problems.raise_if_any()
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder of results that is a link to nowhere, or no folder; a link to a folder is as good as one."""
+    if folder.is_symlink() and not folder.exists():
+        raise UserError(
+            f"{folder}: a link to {folder.readlink()}, which is not there; mount or make it, or delete the link"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: no folder; move the file away")
 
 
 def _note(problems: Problems, place: str, test: Callable[[], object]) -> None:

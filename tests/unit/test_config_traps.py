@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from isheep.config import load, read_config
+from isheep.config.__main__ import main
 from isheep.config.nearest import CALLED, every_path, suggest
 from isheep.config.run import Run
 from isheep.errors import SHOWN, UserError
@@ -253,3 +254,15 @@ def test_named_benchmarks_add_to_those_of_the_recipe(root):
     )
     benchmarks = run_of(root, recipe="r", evaluation={"benchmarks": {"x": {"limit": 5}}}).evaluation.benchmarks
     assert benchmarks["x"].limit == 5 and benchmarks["x"].path == "x.jsonl" and benchmarks["heldout"] is not None
+
+
+def test_files_that_snakemake_gives_up_on_are_explained_by_a_command(tmp_path):
+    file = tmp_path / "c.yaml"
+    for content, said in (
+        (b"runs:\n\ta: {}\n", "c.yaml:2: a tab before the text"),
+        (b"runs:\n  a: {lr: 1}\n", "c.yaml:2: runs.a.lr: unknown key; did you mean train.learning_rate?"),
+        (b"runs:\n  a: {preset: fake}\n", None),
+    ):
+        file.write_bytes(content)
+        told = main([str(file)])
+        assert told is None if said is None else said in told

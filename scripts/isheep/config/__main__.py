@@ -1,4 +1,4 @@
-"""`python -m isheep.config FILE...`: what is wrong with config files, with line and key, also where Snakemake gives up."""
+"""`python -m isheep.config FILE...`: what is wrong with config files, also where Snakemake says no line."""
 
 from __future__ import annotations
 

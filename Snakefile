@@ -42,8 +42,13 @@ rule all:
 
 
 onstart:
-    end_jobs_of_killed_driver()
+    begin_driving()
 
 
 onsuccess:
+    lock.release(driver, finished=True)
     print_summaries()
+
+
+onerror:
+    lock.release(driver, finished=False)

@@ -6,16 +6,17 @@ from pathlib import Path
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from isheep.config import load
+from isheep.config import read_config
 from isheep.errors import UserError
 from isheep.proof.reproduce import prepare
 from isheep.runner.code import code_digest
+from isheep.workflow import lock
 from isheep.workflow.check import check
 from isheep.workflow.graph import Graph, base_folder
-from isheep.workflow.orphans import end_orphans
 
 # Where results lie when a workflow that imports this one gives its files a prefix.
 PLACE = workflow.modifier.path_modifier.prefix or ""
+driver = None  # the lock, while this process drives the workflow
 
 try:
     # `snakemake reproduce --config manifest=FILE`: that run again, in a folder of its own
@@ -32,14 +33,9 @@ if reproduction:
 
 
 try:
-    graph = Graph(
-        load(
-            config, ROOT, ", ".join(map(str, workflow.configfiles)) or "config", PLACE
-        ),
-        ROOT,
-        PLACE,
-    )
-    check(graph)
+    reading = read_config(config, ROOT, workflow.configfiles, PLACE)
+    graph = Graph(reading.config, ROOT, PLACE)
+    check(graph, reading.problems)
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -198,9 +194,11 @@ def published():
     ]
 
 
-def end_jobs_of_killed_driver():
+def begin_driving():
+    """Take the folder's lock for this driver; end what a killed one left on SLURM."""
+    global driver
     try:
-        end_orphans(Path.cwd(), logger.info)
+        driver = lock.begin(workflow, logger.info)
     except UserError as error:
         raise WorkflowError(str(error))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+SHOWN = 10
+
 
 class UserError(Exception):
     """A mistake or a state that the user can mend.
@@ -34,7 +36,8 @@ class Problems:
         self.found.append(f"{place}: {what}")
 
     def raise_if_any(self) -> None:
-        """Raise one UserError that lists everything found; do nothing when nothing was."""
+        """Raise one UserError that lists what was found, `SHOWN` at most; do nothing when nothing was."""
         if self.found:
             count = f"{len(self.found)} problem" + ("s" if len(self.found) > 1 else "")
-            raise UserError("\n  ".join([f"{self.where}: {count}", *self.found]))
+            more = [f"and {len(self.found) - SHOWN} more"] if len(self.found) > SHOWN else []
+            raise UserError("\n  ".join([f"{self.where}: {count}", *self.found[:SHOWN], *more]))

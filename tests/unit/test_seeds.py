@@ -1,4 +1,4 @@
-"""Seed files: three formats read as they are, every problem told with its line, and the project's own seeds."""
+"""Seed files: read in the formats that people have, every problem told with its line, and the project's own seeds."""
 
 from __future__ import annotations
 
@@ -158,12 +158,12 @@ def without(key: str) -> str:
         ("[" * 100_000, ["2: not a task (a number too long, or brackets too deep)"]),
         (without("id"), ["2: the key 'id' is missing"]),
         (without("instruction"), ["2: the key 'instruction' is missing"]),
-        (without("input"), ['2: the key \'input\' is missing; write "input": "" when the task has none']),
         (without("output"), ["2: the key 'output' is missing"]),
-        (changed(id=7), ['2: id must be a string, is a number; write it in "double quotes"']),
+        (changed(id=7.5), ['2: id must be a string, is a number; write it in "double quotes"']),
+        (changed(id=True), ["2: id must be a string, is true or false"]),
         (changed(id=" "), ["2: id is empty; write one or delete the task"]),
         (changed(instruction=["x"]), ["2: instruction must be a string, is a list"]),
-        (changed(input=None), ["2: input must be a string, is null"]),
+        (changed(input=3), ["2: input must be a string, is a number"]),
         (changed(output=True), ["2: output must be a string, is true or false"]),
         (changed(instruction=" \n"), ["2: instruction is empty; write one or delete the task"]),
         (changed(id="a-1"), ["2: the id 'a-1' is also at {path}:1; give it another"]),
@@ -176,7 +176,7 @@ def without(key: str) -> str:
         (changed(instances=[]), ['2: instances must be a list of objects; write [{"input": "...", "output": "..."}]']),
         (changed(instances=["x"]), ["2: instances must be a list of objects"]),
         (changed(instances=[{"input": ""}]), ["2: the key 'output' is missing"]),
-        (changed(id=1, output=2), ["2: id must be a string", "2: output must be a string"]),
+        (changed(id=[], output=2), ["2: id must be a string", "2: output must be a string"]),
     ],
     ids=lambda value: value[0][3:40] if isinstance(value, list) else "",
 )

@@ -1,4 +1,4 @@
-"""The settings. What reads a whole config file stands in `file` and is fetched when it is first asked for.
+"""The settings. What reads a whole config file is fetched when it is first asked for.
 
 Kinds (benchmarks, say) are built on sections, and the whole is built of kinds: importing one section must not import
 all of them.
@@ -6,16 +6,17 @@ all of them.
 
 from __future__ import annotations
 
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from isheep.config.file import RUN_NAME, Config, Shards, load, resolve
+    from isheep.config.document import Config, Shards
+    from isheep.config.load import RUN_NAME, load, read_config
 
-__all__ = ["RUN_NAME", "Config", "Shards", "load", "resolve"]
+__all__ = ["RUN_NAME", "Config", "Shards", "load", "read_config"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("isheep.config.file"), name)
+    return resolve_name(f"isheep.config.{'document' if name in ('Config', 'Shards') else 'load'}:{name}")

@@ -30,9 +30,10 @@ INTRODUCTION = """# Settings
 Written by `{command}` from `scripts/isheep/config/`; `config/defaults.yaml` lists the same as a config file.
 
 A config file has two keys, `runs` (name of a run: its settings) and `shards`. A run's keys are laid over those of its
-`recipe`, these over its model `preset`, these over the defaults below: defaults < preset < recipe < run. Mappings
-merge key by key, all else is replaced; a mapping of another `kind` is replaced whole. Unknown keys are refused, and
-all problems are told in one message before anything runs.
+`recipe`, these over its model `preset`, these over the defaults below: defaults < preset < recipe < run. Sections
+merge key by key; all else is replaced, also a mapping that is data (`select.above`) and a section of another `kind`.
+`null` takes away what preset and recipe say, unless null is a value of the setting. Unknown keys are refused, and all
+problems are told in one message, with file and line, before anything runs.
 
 ## Keys of a run
 """

@@ -32,7 +32,7 @@ class _Alarms(Section):
 def _family() -> dict[str, Any]:
     """Return a setting for every alarm of the package isheep.health.alarms: name, type and default."""
     family: dict[str, Any] = {}
-    alarms = [(name, alarm) for name, alarm in sections("isheep.health.alarms") if issubclass(alarm, Alarm)]
+    alarms: list[tuple[str, Any]] = list(sections("isheep.health.alarms"))
     for name, alarm in sorted(alarms, key=lambda named: (named[1].place, named[0])):
         about = (getdoc(alarm) or "").partition("\n")[0]
         family[name] = (alarm, Field(alarm(), description=about))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import Field, model_validator
 
 from isheep.config.assess import Assess
@@ -44,20 +46,27 @@ class Run(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Run:
-        scales = {assessor.name: assessor.scale for assessor in self.assess.assessors}
+        if wrong := [*self._unmet_scales(), *self._contradictions()]:
+            raise ValueError("\n".join(wrong))
+        return self
+
+    def _unmet_scales(self) -> Iterator[str]:
+        """Yield what select asks of columns that never hold such a value."""
         try:
-            self.select.check(scales)
+            self.select.check({assessor.name: assessor.scale for assessor in self.assess.assessors})
         except ValueError as error:
-            raise ValueError(f"select: {error}") from None
+            yield f"select: {error}"
+
+    def _contradictions(self) -> Iterator[str]:
+        """Yield settings of two sections that exclude each other."""
         for stage, section in (("prompts", self.prompts), ("outputs", self.outputs)):
             sampling = getattr(section, "sampling", None)  # a source of prompts need not draw any
             if sampling and sampling.max_tokens >= self.engine.context_length:
-                raise ValueError(
+                yield (
                     f"{stage}.sampling.max_tokens ({sampling.max_tokens}) leaves no room for a prompt in "
                     f"engine.context_length ({self.engine.context_length})"
                 )
         if (self.train.trainer == "fake") != (self.engine.name == "fake"):
-            raise ValueError("train.trainer and engine.name: the fake engine and the fake trainer go together")
+            yield "train.trainer and engine.name: the fake engine and the fake trainer go together"
         if self.train.batch_size % self.train.micro_batch_size:
-            raise ValueError("train.batch_size must be a multiple of train.micro_batch_size")
-        return self
+            yield "train.batch_size must be a multiple of train.micro_batch_size"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from isheep.data.locks import hold
 from isheep.errors import UserError
 
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -91,7 +91,7 @@ def publish(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path.with_name(f".{path.name}.lock")):
+        with hold(path.with_name(f".{path.name}.lock")):
             _remove(temporary)
             try:
                 yield temporary
@@ -105,23 +105,6 @@ def publish(path: str | Path) -> Iterator[Path]:
         if remedy := _remedy(error):
             raise UserError(f"{path}: {remedy}, then start again; nothing half-written is left") from None
         raise
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold a lock file, which is there only as long as somebody holds it; the kernel frees it when its holder dies."""
-    while True:
-        handle = open(lock, "w")  # noqa: SIM115 - closed below
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(handle.fileno()), os.stat(lock)):
-                break
-        handle.close()  # whoever held it has removed it meanwhile
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-        handle.close()
 
 
 def _remedy(error: Exception) -> str | None:

@@ -1,17 +1,18 @@
-"""Seed tasks: read a seed file in any of three formats, or list everything that is wrong with it."""
+"""Seed tasks: rows of any of the formats that people have, or everything that is wrong with them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isheep.errors import Problems, UserError
+from isheep.data.seed_files import Broken, read_values
+from isheep.errors import Problems
 
 # How Alpaca-style and Self-Instruct-style files write "this task has no input".
 NO_INPUT = frozenset({"", "<noinput>", "noinput"})
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -27,117 +28,128 @@ class Seed:
 def read_seeds(path: str | Path) -> list[Seed]:
     """Return the seed tasks of a file, in the file's order.
 
-    The format is told by the content, not by the name: JSON Lines with `id`, `instruction`, `input` and `output`
-    (this project's); JSON Lines with `id`, `instruction` and `instances`, of which the first counts (Self-Instruct's);
-    a JSON array, or JSON Lines, of `instruction`, `input` and `output` without ids (Alpaca's), whose ids are made
-    from the position: "alpaca-00001". Other keys are ignored.
+    Formats are told by the content: see `FORMATS` for the rows, `seed_files` for the files. Other keys are ignored. Ids
+    that no row has are made from the format and the position: "alpaca-00001".
 
     Raises
     ------
     UserError
-        The file cannot be read, or lists all its problems, each with file and line.
+        The file cannot be read, or lists its problems, each with file and line.
     """
     problems = Problems(str(path))
-    values = list(_parse(_text(path)))
-    made_ids = not any(isinstance(value, dict) and "id" in value for _, value in values)
+    values = list(read_values(Path(path)))
+    rows = [value for _, value in values if isinstance(value, dict)]
+    shape = next((shape for row in rows for shape in FORMATS if shape.fits(row)), None)
+    if rows and shape is None:
+        problems.add(str(path), _unknown(rows[0]))
+        problems.raise_if_any()
+    made_ids = not any(row.get("id") is not None for row in rows)
     seen: dict[str | tuple[str, str], str] = {}
     seeds = []
-    for number, (line, value) in enumerate(values, start=1):
-        place = f"{path}:{line}"
+    for number, (place, value) in enumerate(values, start=1):
         if isinstance(value, Broken):
             problems.add(place, value.why)
         elif not isinstance(value, dict):
             problems.add(place, f"expected a JSON object, found {_kind(value)}; write one task as {{...}}")
-        elif seed := _seed({**value, "id": f"alpaca-{number:05d}"} if made_ids else value, place, problems):
-            _note_repeats(seed, place, seen, problems)
-            seeds.append(seed)
+        else:
+            row = {**value, "id": f"{shape.name}-{number:05d}"} if made_ids else value
+            if seed := _seed(row, shape, place, problems):
+                _note_repeats(seed, place, seen, problems)
+                seeds.append(seed)
     if not values:
         problems.add(str(path), "holds no seed task; write one JSON object a line (config/seeds/README.md)")
     problems.raise_if_any()
     return seeds
 
 
-def _text(path: str | Path) -> str:
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such seed file; set seeds.path to an existing one") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot read the seed file ({error.strerror})") from None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = data[error.start]
-        raise UserError(f"{path}:{line}: byte 0x{byte:02x} is not UTF-8; save the file in UTF-8") from None
+# Rows ----------------------------------------------------------------------------------------------------------------
+
+Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Broken:
-    """Stands for text that is not JSON; `position` is where it stops being so, in characters."""
+class Format:
+    """Rows of one shape: the keys that tell it, and how a row becomes instruction, input and output.
 
-    why: str
-    position: int
+    `read` returns None after noting what is wrong.
+    """
 
+    name: str
+    keys: tuple[str, ...]
+    read: Callable[[Row, Note], Row | None]
 
-def _parse(text: str) -> Iterator[tuple[int, Any]]:
-    """Yield (line, value) of every JSON value that a seed file holds; a Broken where it is no JSON."""
-    start = _skip(text, 0)
-    return _parse_array(text, start) if text.startswith("[", start) else _parse_lines(text)
-
-
-def _parse_lines(text: str) -> Iterator[tuple[int, Any]]:
-    # Not splitlines(): JSON strings may hold U+2028 and its like, which that would split at.
-    for line, content in enumerate(text.split("\n"), start=1):
-        if content.strip():
-            value, end = _decode(content, _skip(content, 0))
-            if content[end:].strip():
-                value = Broken(f"text after the JSON value, from column {end + 1}; write one task a line", end)
-            yield line, value
+    def fits(self, row: Row) -> bool:
+        """Return whether a row has this shape."""
+        return all(key in row for key in self.keys)
 
 
-def _parse_array(text: str, start: int) -> Iterator[tuple[int, Any]]:
-    """Yield the elements of the array that begins at `start`; after the first broken one nothing can be told."""
-    line, counted = 1, 0
-    position = _skip(text, start + 1)
-    while not text.startswith("]", position):
-        value, end = _decode(text, position)
-        at = value.position if isinstance(value, Broken) else position
-        line, counted = line + text.count("\n", counted, at), at
-        yield line, value
-        if isinstance(value, Broken):
-            return
-        position = _skip(text, end)
-        if text.startswith(",", position):
-            position = _skip(text, position + 1)
-        elif not text.startswith("]", position):
-            line += text.count("\n", counted, position)
-            yield line, Broken("expected a comma or the closing ] after this task; is the file cut short?", position)
-            return
-    rest = _skip(text, position + 1)
-    if rest < len(text):
-        yield line + text.count("\n", counted, rest), Broken("text after the closing ]; delete it", rest)
+def _renamed(**names: str) -> Callable[[Row, Note], Row]:
+    """Read rows whose keys have other names."""
+
+    def read(row: Row, note: Note) -> Row:
+        renamed = {ours: row[theirs] for ours, theirs in names.items() if theirs in row}
+        missing = [theirs for ours, theirs in names.items() if theirs not in row and ours != "input"]
+        for key in missing:
+            note(f"the key {key!r} is missing")
+        return renamed
+
+    return read
 
 
-def _skip(text: str, position: int) -> int:
-    """Return where the next character that is no JSON blank stands."""
-    while position < len(text) and text[position] in " \t\r\n":
-        position += 1
-    return position
+def _first_instance(row: Row, note: Note) -> Row | None:
+    instances = row.get("instances")
+    if "instances" not in row:
+        return _renamed(instruction="instruction", input="input", output="output")(row, note)
+    if isinstance(instances, list) and instances and isinstance(instances[0], dict):
+        return _renamed(instruction="instruction", input="input", output="output")(
+            {"instruction": row.get("instruction"), **instances[0]}, note
+        )
+    note('instances must be a list of objects; write [{"input": "...", "output": "..."}]')
+    return None
 
 
-def _decode(text: str, position: int) -> tuple[Any, int]:
-    """Return the JSON value at `position` and where it ends; for broken JSON a Broken and the end of the text."""
-    try:
-        return json.JSONDecoder().raw_decode(text, position)
-    except json.JSONDecodeError as error:
-        at = error.pos
-        why = f"not JSON ({error.msg} at column {error.colno}); mend or delete it"
-        if text.startswith("\0", at):
-            why = "holds a NUL character; delete it (is the file damaged?)"
-    except (ValueError, RecursionError):
-        at, why = position, "not a task (a number too long, or brackets too deep); mend or delete it"
-    return Broken(why, at), len(text)
+def _turns(key: str, who: str, text: str, asks: tuple[str, ...], answers: tuple[str, ...]) -> Any:
+    """Read conversations: the first question is the task, the first answer its output; later turns are ignored."""
+
+    def read(row: Row, note: Note) -> Row | None:
+        turns = row.get(key)
+        if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+            note(f"{key} must be a list of objects; write [{{{who!r}: {asks[0]!r}, {text!r}: '...'}}, ...]")
+            return None
+        speakers = [turn.get(who) for turn in turns]
+        if "system" in speakers:
+            note("begins with a system message, which a seed task cannot hold; delete it, or set model.system")
+            return None
+        if len(turns) < 2 or speakers[0] not in asks or speakers[1] not in answers:
+            note(f"{key} must begin with a turn of {asks[0]!r} and one of {answers[0]!r}, begins with {speakers[:2]}")
+            return None
+        return {"instruction": turns[0].get(text), "output": turns[1].get(text)}
+
+    return read
+
+
+FORMATS = (
+    Format("chat", ("messages",), _turns("messages", "role", "content", ("user",), ("assistant",))),
+    Format(
+        "sharegpt",
+        ("conversations",),
+        _turns("conversations", "from", "value", ("human", "user"), ("gpt", "assistant", "chatgpt", "bing", "bard")),
+    ),
+    Format("self-instruct", ("instruction", "instances"), _first_instance),
+    Format("alpaca", ("instruction", "output"), _first_instance),
+    Format(
+        "dolly", ("instruction", "response"), _renamed(instruction="instruction", input="context", output="response")
+    ),
+    Format("prompt", ("prompt", "completion"), _renamed(instruction="prompt", output="completion")),
+)
+
+
+def _unknown(row: Row) -> str:
+    keys = ", ".join(str(key) for key in list(row)[:10]) or "none"
+    return (
+        f"rows of no known format (their keys: {keys}); rename them to instruction, input and output, or see "
+        "config/seeds/README.md for the formats that are read"
+    )
 
 
 def _kind(value: Any) -> str:
@@ -145,34 +157,30 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _seed(row: dict[str, Any], place: str, problems: Problems) -> Seed | None:
+def _seed(row: Row, shape: Format, place: str, problems: Problems) -> Seed | None:
     """Return the seed task of one row, or None after noting what is wrong with it."""
     before = len(problems.found)
-    answered = _first_instance(row, place, problems) if "instances" in row else row
-    id, instruction = (_field(row, key, place, problems) for key in ("id", "instruction"))
-    input, output = (
-        (_field(answered, key, place, problems) for key in ("input", "output")) if answered is not None else ("", "")
-    )
-    for key, text in (("id", id), ("instruction", instruction)):
+    answered = shape.read(row, lambda what: problems.add(place, what))
+    number = row.get("id")
+    if isinstance(number, int) and not isinstance(number, bool):
+        row = {**row, "id": str(number)}
+    texts = {"id": _field(row, "id", place, problems)}
+    if answered is not None:
+        answered = {**answered, "input": "" if answered.get("input") is None else answered["input"]}
+        texts |= {key: _field(answered, key, place, problems) for key in answered}
+    for key in ("id", "instruction"):
+        text = texts.get(key)
         if text is not None and not text.strip():
             problems.add(place, f"{key} is empty; write one or delete the task")
-    if len(problems.found) > before or id is None or instruction is None or input is None or output is None:
+    if len(problems.found) > before:
         return None
+    id, instruction, input, output = (texts[key] or "" for key in ("id", "instruction", "input", "output"))
     return Seed(id, instruction.strip(), "" if input.strip().lower() in NO_INPUT else input, output)
 
 
-def _first_instance(row: dict[str, Any], place: str, problems: Problems) -> dict[str, Any] | None:
-    instances = row["instances"]
-    if isinstance(instances, list) and instances and isinstance(instances[0], dict):
-        return instances[0]
-    problems.add(place, 'instances must be a list of objects; write [{"input": "...", "output": "..."}]')
-    return None
-
-
-def _field(row: dict[str, Any], key: str, place: str, problems: Problems) -> str | None:
+def _field(row: Row, key: str, place: str, problems: Problems) -> str | None:
     if key not in row:
-        hint = '; write "input": "" when the task has none' if key == "input" else ""
-        problems.add(place, f"the key {key!r} is missing{hint}")
+        problems.add(place, f"the key {key!r} is missing")
         return None
     text = row[key]
     if not isinstance(text, str):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from zlib import crc32
 
 from isheep.data.files import encode
+from isheep.data.locks import hold
 from isheep.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -42,29 +43,26 @@ class Journal:
         self.fingerprint = fingerprint
         self.path = folder / f"{writer}.jsonl"
         self.results: dict[str, Any] = {}
+        self._held = ExitStack()  # the lock, until __exit__
 
     def __enter__(self) -> Journal:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path.with_suffix(".lock"), "w")  # held until __exit__
-            self._take_lock()
+            # No other process (an orphan of a killed driver, say) writes to this file meanwhile.
+            self._held.enter_context(hold(self.path.with_suffix(".lock"), self._tell_wait))
             for file in sorted(self.folder.glob("*.jsonl")):
                 self.results.update(self._read(file))
             self._open()
         except OSError as error:
+            self._held.close()
             raise UserError(
                 f"{self.folder}: cannot be written ({error.strerror}); free some space or make it writable, then start "
                 "again"
             ) from None
         return self
 
-    def _take_lock(self) -> None:
-        """Wait until no other process (an orphan of a killed driver, say) writes to this file."""
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.warning("%s: another process still writes here; waiting for it to end", self.path)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+    def _tell_wait(self) -> None:
+        logger.warning("%s: another process still writes here; waiting for it to end", self.path)
 
     def _read(self, file: Path) -> dict[str, Any]:
         good: dict[str, Any] = {}
@@ -126,7 +124,7 @@ class Journal:
             if error is None:  # else the same again: what could not be written is tried once more
                 raise
         finally:
-            self._lock.close()
+            self._held.close()
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import shutil
 from collections.abc import Iterator
@@ -10,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from isheep.data.files import digest_file, read_json, write_json
+from isheep.data.locks import hold
 from isheep.errors import UserError
 
 logger = logging.getLogger(__name__)
 MARKER = "complete.json"
+WAITING = "%s: another process still trains here; waiting for it to end"
 
 
 def mark_complete(checkpoint: Path) -> None:
@@ -51,13 +52,8 @@ def _digests(checkpoint: Path) -> dict[str, str]:
 def exclusive(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, so that an orphan of a killed run and its successor never write checkpoints together.
 
-    The kernel frees the lock when its holder dies, however it dies.
+    The lock is freed when its holder dies, however it dies.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "training.lock", "w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.warning("%s: another process still trains here; waiting for it to end", folder)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    with hold(folder / "training.lock", lambda: logger.warning(WAITING, folder)):
         yield

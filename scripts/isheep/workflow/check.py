@@ -14,35 +14,57 @@ from isheep.serving.models import check_folder
 from isheep.workflow.graph import Graph, base_folder, check_columns
 
 
-def check(graph: Graph) -> None:
+def check(graph: Graph, problems: Problems | None = None) -> None:
     """Check every run's rules, seeds, template files and base model.
+
+    Parameters
+    ----------
+    graph
+        The graph of the runs that could be read.
+    problems
+        What was found wrong before, in the config itself; told in the same message.
 
     Raises
     ------
     UserError
         Lists every problem of every run, with its key, file or line.
     """
-    problems = Problems("before anything runs")
+    problems = problems or Problems("before anything runs")
     for name, run in graph.config.runs.items():
+        templates = _templates(run)
         judge = run.evaluation.judge if run.evaluation.is_judged else None
         data = {*run.evaluation.files, *([judge.calibration.path] if judge else [])}
-        files = {file for stage, _ in graph.stages(name) for file in graph.files(name, stage)} - data - {run.seeds.path}
+        files = {file for stage, _ in graph.stages(name) for file in graph.files(name, stage)}
+        files -= {*data, *templates.values(), run.seeds.path}
         for test in (
             lambda run=run: resolve("prompts", run.prompts.rules),
             lambda run=run: resolve("outputs", run.outputs.rules),
             lambda run=run: _check_seeds(run),
             *(lambda assessor=assessor: _check_assessor(assessor) for assessor in run.assess.assessors),
             *(lambda file=file: _check_text(file) for file in sorted(files)),
+            *(lambda key=key, file=file: _check_template(key, file) for key, file in templates.items()),
             *(lambda file=file: _check_there(file) for file in sorted(data - set(graph.datasets()))),
             *(
                 lambda file=file: _check_braces(file)
-                for file in sorted({*files, *data, run.seeds.path, run.model.path or ""})
+                for file in sorted({*files, *data, *templates.values(), run.seeds.path, run.model.path or ""})
             ),
             lambda run=run: _check_model(run),
             lambda run=run: check_columns(graph.table, run),
+            lambda name=name: _check_folder(Path("results", name)),
         ):
             _note(problems, f"runs.{name}", test)
+    _note(problems, "results", lambda: _check_folder(Path("results")))
     problems.raise_if_any()
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder of results that is a link to nowhere, or no folder; a link to a folder is as good as one."""
+    if folder.is_symlink() and not folder.exists():
+        raise UserError(
+            f"{folder}: a link to {folder.readlink()}, which is not there; mount or make it, or delete the link"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: no folder; move the file away")
 
 
 def _note(problems: Problems, place: str, test: Callable[[], object]) -> None:
@@ -64,6 +86,23 @@ def _check_assessor(assessor: Assessor) -> None:
 def _check_braces(file: str) -> None:
     if "{" in file or "}" in file:
         raise UserError(f"{file}: Snakemake takes braces in a path for a wildcard; rename it")
+
+
+def _templates(run: Run) -> dict[str, str]:
+    """Return the chat template files of a run by the keys that name them."""
+    judge = getattr(run.evaluation.judge, "model", None)
+    own = {"model.chat_template": run.model.chat_template}
+    judges = (
+        {} if judge is None or isinstance(judge, str) else {"evaluation.judge.model.chat_template": judge.chat_template}
+    )
+    return {key: file for key, file in (own | judges).items() if file}
+
+
+def _check_template(key: str, file: str) -> None:
+    try:
+        _check_text(file)
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from None
 
 
 def _check_text(file: str) -> None:

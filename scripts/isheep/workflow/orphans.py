@@ -1,56 +1,54 @@
 """Jobs of a killed driver that SLURM still holds: ended before a new driver sends the same work again.
 
-A job is known by the folder that it works in and by the comment that the plugin gives it. What it has finished is in
-the journals, so that nothing but its last requests, or the steps since the last checkpoint, is done again.
+A job is known by its name, which the plugin makes anew for every driver and the driver's lock notes. What it has
+finished is in the journals, so that nothing but its last requests, or the steps since the last checkpoint, is done
+again.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from isheep.errors import UserError
 
-COMMENTS = ("rule_", "group_")
-SUBMITTED = Path(".snakemake") / "slurm_logs"
 SECONDS = 120
 
 
-def find_orphans(folder: Path) -> list[str]:
-    """Return the ids of the jobs in SLURM's queue that a workflow in `folder` submitted.
+def find_orphans(names: Sequence[str]) -> list[str]:
+    """Return the ids of this user's jobs in SLURM's queue that have one of these names.
 
     Raises
     ------
     UserError
-        Jobs were submitted from here and SLURM does not answer: nobody knows whether they still work in the folder.
+        SLURM does not answer: nobody knows whether such jobs still work in the folder.
     """
-    if not (folder / SUBMITTED).is_dir() or shutil.which("squeue") is None:
+    if not names:
         return []
-    asked = ["squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%i|%k|%Z"]
-    answer = subprocess.run(asked, capture_output=True, text=True)
-    if answer.returncode:
+    asked = ["squeue", "--noheader", "--array", f"--user={os.getuid()}", f"--name={','.join(names)}", "--format=%i|%j"]
+    try:
+        answer = subprocess.run(asked, capture_output=True, text=True)
+        failed, why = answer.returncode, answer.stderr.strip()
+    except OSError as error:
+        failed, why = 1, f"squeue: {error.strerror}"
+    if failed:
         raise UserError(
-            "squeue does not answer, so nobody knows whether jobs of an earlier start still work in this folder; start "
-            f"again when SLURM is back ({answer.stderr.strip()})"
+            "squeue does not answer, so nobody knows whether jobs of a killed driver still work in this folder; start "
+            f"again when SLURM is back ({why})"
         )
-    fields = [line.split("|", 2) for line in answer.stdout.splitlines()]
-    here = os.path.realpath(folder)
-    return [job for job, comment, place in fields if comment.startswith(COMMENTS) and os.path.realpath(place) == here]
+    lines = (line.split("|", 1) for line in answer.stdout.splitlines())
+    return [job for job, name in lines if name in names]
 
 
-def end_orphans(folder: Path, say: Callable[[str], None], seconds: float = SECONDS) -> None:
-    """Cancel the jobs that an earlier driver left behind in `folder`, and wait until SLURM has seen the last of them.
-
-    To be called where no other driver can be at work in the folder: Snakemake holds its lock by then.
+def end_orphans(names: Sequence[str], say: Callable[[str], None], seconds: float = SECONDS) -> None:
+    """Cancel the jobs that dead drivers left behind, and wait until SLURM has seen the last of them.
 
     Parameters
     ----------
-    folder
-        Where the workflow runs.
+    names
+        Names of those drivers' jobs, as their lock noted them.
     say
         Takes a line for the user.
     seconds
@@ -61,7 +59,7 @@ def end_orphans(folder: Path, say: Callable[[str], None], seconds: float = SECON
     UserError
         SLURM does not answer, or a job does not end (a node that cannot be reached, say).
     """
-    orphans = find_orphans(folder)
+    orphans = find_orphans(names)
     if not orphans:
         return
     say(
@@ -70,7 +68,7 @@ def end_orphans(folder: Path, say: Callable[[str], None], seconds: float = SECON
     )
     subprocess.run(["scancel", *orphans], capture_output=True, text=True)
     deadline = time.monotonic() + seconds
-    while orphans := find_orphans(folder):
+    while orphans := find_orphans(names):
         if time.monotonic() > deadline:
             raise UserError(
                 f"cancelled jobs {' '.join(orphans)} have not ended after {seconds:.0f} s; look at them with "

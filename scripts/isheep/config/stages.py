@@ -38,6 +38,11 @@ class Prompts(Section):
     similarity: float = Field(
         0.7, gt=0, le=1, description="ROUGE-L F1 with an earlier instruction above which a prompt is a near-duplicate."
     )
+    tokens: Literal["words", "rouge"] = Field(
+        "words",
+        description="What instructions are compared by, here and in `health`. words: words of any alphabet, characters "
+        "of scripts without blanks; rouge: runs of a-z and 0-9, as rouge_score, which sees no other script.",
+    )
     compare_with: tuple[Literal["seeds", "round", "earlier_rounds"], ...] = Field(
         ("seeds", "round"), description="What a new instruction is compared with."
     )

@@ -49,7 +49,7 @@ def read_seeds(path: str | Path) -> list[Seed]:
     for number, (place, value) in enumerate(values, start=1):
         if isinstance(value, Broken):
             problems.add(place, value.why)
-        elif not isinstance(value, dict):
+        elif not isinstance(value, dict) or shape is None:
             problems.add(place, f"expected a JSON object, found {_kind(value)}; write one task as {{...}}")
         else:
             row = {**value, "id": f"{shape.name}-{number:05d}"} if made_ids else value

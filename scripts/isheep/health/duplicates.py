@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable
 
 from isheep.data.dedup import NearDuplicates
 from isheep.data.rows import Row
+from isheep.data.text import Tokens
 from isheep.documents.rounds import Duplicates
 from isheep.health.metric import share
 
@@ -13,7 +14,9 @@ FIELDS = ("instruction", "output")
 Rows = Callable[[], Iterable[Row]]
 
 
-def duplicates(rows: Rows, earlier: Rows, seeds: Rows, sampled: Container[str], similarity: float) -> Duplicates:
+def duplicates(
+    rows: Rows, earlier: Rows, seeds: Rows, sampled: Container[str], similarity: float, tokens: Tokens = "words"
+) -> Duplicates:
     """Return the shares of exact and near-duplicates for instructions and outputs.
 
     Exact ones (equal but for blanks at the ends) are counted over all rows. Whether a text is a near-duplicate (ROUGE-L
@@ -28,12 +31,14 @@ def duplicates(rows: Rows, earlier: Rows, seeds: Rows, sampled: Container[str], 
         Ids of the rows that are looked at for near-duplicates.
     similarity
         ROUGE-L F1 above which two texts are near-duplicates.
+    tokens
+        What they are compared by (`prompts.tokens`).
     """
     found: Duplicates = {"exact": {}, "near": {}}
     for field in FIELDS:
-        pools = {"within_round": _Pool(similarity)}
+        pools = {"within_round": _Pool(similarity, tokens)}
         for name, others in (("seeds", seeds), ("earlier_rounds", earlier)):
-            pools[name] = _Pool(similarity)
+            pools[name] = _Pool(similarity, tokens)
             for row in others():
                 pools[name].add(row[field])
         exact, near = dict.fromkeys(pools, 0), dict.fromkeys(pools, 0)
@@ -54,9 +59,9 @@ def duplicates(rows: Rows, earlier: Rows, seeds: Rows, sampled: Container[str], 
 class _Pool:
     """Texts, each once, to compare new ones with."""
 
-    def __init__(self, similarity: float) -> None:
+    def __init__(self, similarity: float, tokens: Tokens) -> None:
         self._texts: set[str] = set()
-        self._near = NearDuplicates(similarity)
+        self._near = NearDuplicates(similarity, tokens)
 
     def add(self, text: str) -> None:
         text = text.strip()

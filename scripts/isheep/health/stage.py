@@ -75,6 +75,7 @@ def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings
             lambda: seeds(files.seeds),
             {row["id"] for row in sample},
             health.similarity,
+            run.prompts.tokens,
         )
     if "scores" in health.measures:
         scales = {assessor.name: assessor.scale for assessor in run.assess.assessors}

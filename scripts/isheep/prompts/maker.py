@@ -103,23 +103,32 @@ class PromptMaker:
             known = {"id": f"{completion.id}-{position:02d}", "round": self.round_number, "request": number}
             yield {**known, **task}, problem
 
-    def collect(self, completions: Iterable[tuple[int, Completion]], earlier: Iterable[Row]) -> Collected:
-        """Return the prompts that the completions, in request order, give.
+    def begin(self, earlier: Iterable[Row]) -> Collected:
+        """Return a collection without prompts yet.
 
         Parameters
         ----------
-        completions
-            Request numbers and completions, in order from 0 without gaps.
         earlier
             Rows of earlier rounds that new instructions are compared with as well.
         """
-        pool = NearDuplicates(self.source.similarity)
+        pool = NearDuplicates(self.source.similarity, self.source.tokens)
         if "seeds" in self.source.compare_with:
             for seed in self.seeds:
                 pool.add(seed.id, seed.instruction)
         for row in earlier:
             pool.add(row["id"], row["instruction"])
-        collected = Collected([], [], Funnel(STAGE, self.round_number), self.source.rows)
+        return Collected([], [], Funnel(STAGE, self.round_number), self.source.rows, pool)
+
+    def collect(self, completions: Iterable[tuple[int, Completion]], collected: Collected) -> None:
+        """Add the prompts that further completions give; what was collected before is not looked at again.
+
+        Parameters
+        ----------
+        completions
+            Request numbers and completions, in order from 0 without gaps, those collected before left out.
+        collected
+            What it is added to.
+        """
         for number, completion in completions:
             if collected.full:
                 break
@@ -128,19 +137,18 @@ class PromptMaker:
             for row, problem in self.candidates(number, completion):
                 if collected.full:
                     break
-                self._sort(row, problem, pool, collected)
-        return collected
+                self._sort(row, problem, collected)
 
-    def _sort(self, row: Row, problem: str | None, pool: NearDuplicates, collected: Collected) -> None:
+    def _sort(self, row: Row, problem: str | None, collected: Collected) -> None:
         rule = problem or first_broken(self.rules, row)
         like = None
-        if rule is None and (like := pool.find(row["instruction"])) is not None:
+        if rule is None and (like := collected.pool.find(row["instruction"])) is not None:
             rule = "near_duplicate"
         collected.funnel.count(rule)
         if rule is None:
             collected.rows.append(row)
             if "round" in self.source.compare_with:
-                pool.add(row["id"], row["instruction"])
+                collected.pool.add(row["id"], row["instruction"])
         else:
             collected.rejected.append({**row, "rule": rule, **({"like": like} if like else {})})
 
@@ -153,6 +161,7 @@ class Collected:
     rejected: list[Row]
     funnel: Funnel
     wanted: int
+    pool: NearDuplicates
     requests: int = 0
     tokens: int = 0
 
@@ -192,14 +201,12 @@ def gather(
     UserError
         Too few prompts survived and the settings say to stop; the message holds the funnel.
     """
-    sent, until = 0, first_wave(maker)
-    completions: dict[str, Completion] = {}
+    sent, until, collected = 0, first_wave(maker), maker.begin(earlier)
     while until:
-        completions |= send([maker.request(number) for number in range(sent, until)])
-        sent = until
-        numbered = ((number, completions[maker.request_id(number)]) for number in range(sent))
-        collected = maker.collect(numbered, earlier)
-        until = next_wave(maker, collected)
+        wave = range(sent, until)
+        completions = send([maker.request(number) for number in wave])
+        maker.collect(((number, completions[maker.request_id(number)]) for number in wave), collected)
+        sent, until = until, next_wave(maker, collected)
         logger.info("%s; %d requests sent", collected.funnel.line(), sent)
     missing = maker.source.rows - len(collected.rows)
     if missing > 0 and (maker.source.on_shortfall == "stop" or not collected.rows):

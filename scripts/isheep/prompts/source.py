@@ -12,6 +12,7 @@ from pydantic import Field
 from isheep.config.section import Section
 from isheep.data.rows import Row
 from isheep.data.seeds import Seed
+from isheep.data.text import Tokens
 from isheep.serving.engines.base import Completion, Request
 
 
@@ -52,6 +53,11 @@ class PromptSource(Section):
     rules: tuple[str, ...] = Field(("default",), description="Prompt rules, or names of rule sets, in order.")
     similarity: float = Field(
         0.7, gt=0, le=1, description="ROUGE-L F1 with an earlier instruction above which a prompt is a near-duplicate."
+    )
+    tokens: Tokens = Field(
+        "words",
+        description="What instructions are compared by, here and in `health`. words: words of any alphabet, characters "
+        "of scripts without blanks; rouge: runs of a-z and 0-9, as rouge_score, which sees no other script.",
     )
     compare_with: tuple[Literal["seeds", "round", "earlier_rounds"], ...] = Field(
         ("seeds", "round"), description="What a new instruction is compared with."

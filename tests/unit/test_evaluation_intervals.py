@@ -14,7 +14,7 @@ from isheep.evaluation.intervals.changes import graded_tango, tango
 from isheep.evaluation.intervals.means import _unskewed, skewed
 from isheep.evaluation.intervals.range import normal_quantile, t_quantile
 from isheep.evaluation.intervals.shares import agresti_coull, effective_items
-from isheep.evaluation.pairwise import at_equal_length
+from isheep.evaluation.kinds.pairwise import at_equal_length
 
 Z = NormalDist().inv_cdf(0.975)
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from report_results import Made
 
-from isheep.data import tables
+from isheep.documents import tables
 from isheep.data.files import read_json
 from isheep.data.metrics import best_floor, floors_of, headline, is_past, ordered
 from isheep.documents.stages import Stage

@@ -18,7 +18,7 @@ from isheep.documents.records import Settings
 from isheep.errors import UserError
 from isheep.proof.results import SETTINGS, Results
 from isheep.report.gather import Report, gather
-from isheep.results import tables
+from isheep.documents import tables
 from isheep.stages.table import table as stage_table
 
 if TYPE_CHECKING:

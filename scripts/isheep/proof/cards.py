@@ -15,7 +15,7 @@ from isheep.documents.models import MergeReport, TrainingReport, read_merging, r
 from isheep.documents.records import Hardware, Manifest, Settings
 from isheep.documents.rounds import read_discrimination, read_funnel
 from isheep.filters import resolve
-from isheep.results.tables import rejections_table
+from isheep.documents.tables import rejections_table
 from isheep.runner.portable import in_run
 from isheep.stages.table import table
 

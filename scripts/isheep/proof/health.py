@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isheep.documents.rounds import Health
-from isheep.results.tables import leaves
+from isheep.documents.tables import leaves
 
 # Where health.json has a measure: what the card calls it.
 MEASURES = {

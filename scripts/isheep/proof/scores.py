@@ -6,7 +6,7 @@ from typing import Any
 
 from isheep.data.metrics import floors_of, is_past
 from isheep.documents.models import ModelScores
-from isheep.results.tables import rows_of, scores_table
+from isheep.documents.tables import rows_of, scores_table
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 Told = dict[str, Any]

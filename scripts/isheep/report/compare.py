@@ -15,7 +15,7 @@ from isheep.report.gather import Report
 from isheep.report.page import HERE, fill, without_places
 from isheep.report.sections import BETTER, CURVES, Drawing, Part, floor_lines, note, point
 from isheep.report.verdicts import colour, title, unit_of
-from isheep.results.tables import rows_of, scores_table
+from isheep.documents.tables import rows_of, scores_table
 
 if TYPE_CHECKING:
     import pandas as pd

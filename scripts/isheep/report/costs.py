@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from isheep.config.evaluation import JUDGED
 from isheep.documents.models import BenchmarkScores, ModelScores
 from isheep.documents.stages import Stage
-from isheep.results.tables import costs_table, rows_of
+from isheep.documents.tables import costs_table, rows_of
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from isheep.report.gather import Round
-from isheep.results.tables import Leaf, leaves
+from isheep.documents.tables import Leaf, leaves
 
 QUANTILE = re.compile(r"p\d{1,2}")
 

@@ -11,7 +11,7 @@ from isheep.report import charts, costs, measures
 from isheep.report.charts import Row
 from isheep.report.gather import Report
 from isheep.report.verdicts import colour, title, unit_of
-from isheep.results.tables import (
+from isheep.documents.tables import (
     costs_table,
     discrimination_table,
     funnel_table,

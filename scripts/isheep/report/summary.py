@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from isheep.data.numbers import fixed, interval
 from isheep.documents.models import MergeReport, ModelScores, TrainingReport
 from isheep.documents.rounds import Discrimination, StageFunnel
-from isheep.results.tables import (
+from isheep.documents.tables import (
     discrimination_table,
     funnel_table,
     rejections_table,

@@ -28,8 +28,7 @@ class PmiAssessor:
     render
         Renders instruction and input as when outputs are generated.
     gap
-        What separates output and rendered prompt: a space when the plain format ends in a word, nothing after a chat
-        template (the same rule as for a judge's candidates).
+        What separates output and rendered prompt (`chat.seam`).
     control_tokens
         Broken in the output, where they would be read as the end of a turn.
     """

@@ -15,7 +15,6 @@ from isheep.data.funnel import Funnel
 from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.serving import chat
-from isheep.serving.chat import gap
 from isheep.serving.engines.base import Prompt, Request, Sampling, ScoreRequest, Template
 
 STAGE = "assess_outputs"
@@ -67,8 +66,7 @@ def build(
             rubric = read_rubric(root / each.rubric)
             assessors.append(JudgeAssessor(each.name, each.method, rubric, ask, tokens, drawn, seed_for))
         else:
-            space = "" if plain is None else gap(plain.text.partition("{prompt}")[2])
-            assessors.append(PmiAssessor(each.name, each.neutral, task, space, tokens))
+            assessors.append(PmiAssessor(each.name, each.neutral, task, chat.seam(template, plain), tokens))
     _check_columns(assessors, fields)
     return assessors
 

@@ -14,7 +14,7 @@ from isheep.data.rows import Row
 from isheep.health.diversity import FIELDS
 from isheep.health.readings import Readings
 from isheep.runner.journal import Journal
-from isheep.serving.chat import address, gap, neutralise
+from isheep.serving.chat import address, neutralise, seam
 from isheep.serving.engines.base import Prompt, Score, ScoreRequest, Template
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def probe(
         Opens the engine; called only when a row is not in the journal.
     """
     engine: Prober | None = None
-    space = "" if plain is None else gap(plain.text.partition("{prompt}")[2])
+    space = seam(template, plain)
     found = []
     for row in rows:
         texts = {field: neutralise(row[field], template.control_tokens) for field in FIELDS}

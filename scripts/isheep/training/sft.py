@@ -74,8 +74,9 @@ def train(
     check_batch(settings, processes)
     check_length(settings, model_folder)
     make_repeatable(threads)
-    tokenizer = chat.load_tokenizer(model_folder, model)
-    encoded = encode_rows(chat.ChatTemplate(tokenizer, model.system), rows, settings.max_length)
+    template = chat.load_template(model_folder, model)
+    tokenizer = template.tokenizer
+    encoded = encode_rows(template, rows, settings.max_length)
     train_rows, heldout = split_heldout([row for row in encoded if row.answer], settings.heldout_share, seed)
     if not train_rows:
         raise UserError(
@@ -91,7 +92,7 @@ def train(
             checkpoint = find_complete(work / "checkpoints")
         set_seed(seed)
         network = load_model(model_folder, model, settings.dtype)
-        end_of_turn = check_end_of_turn(network, tokenizer)
+        end_of_turn = check_end_of_turn(network, tokenizer, template.end_of_turn)
         trainer = build_trainer(settings, arguments, network, tokenizer, train_rows, heldout)
         arguments.eval_on_start = bool(heldout) and checkpoint is None
         if checkpoint and first:

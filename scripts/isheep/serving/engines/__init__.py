@@ -58,9 +58,9 @@ def load_template(settings: Settings, model: Model, folder: Path | None) -> Temp
         from isheep.serving.engines.fake import FakeTemplate
 
         return FakeTemplate(model.system)
-    from isheep.serving.chat import ChatTemplate, load_tokenizer
+    from isheep.serving.chat import load_template as load_chat_template
 
-    return ChatTemplate(load_tokenizer(folder, model), model.system)
+    return load_chat_template(folder, model)
 
 
 def _count_gpus() -> int:

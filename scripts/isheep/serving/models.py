@@ -54,6 +54,11 @@ def check_folder(folder: Path, model: Model, context_length: int) -> None:
     UserError
         Lists everything that is wrong, with the file or key and what to type.
     """
+    find_problems(folder, model, context_length).raise_if_any()
+
+
+def find_problems(folder: Path, model: Model, context_length: int) -> Problems:
+    """Return what `check_folder` would raise; a folder that is not there is raised at once."""
     folder = Path(folder)
     if not folder.is_dir():
         looks_like_id = len(folder.parts) == 2 and not folder.is_absolute()
@@ -71,7 +76,7 @@ def check_folder(folder: Path, model: Model, context_length: int) -> None:
             "engine.context_length",
             f"{context_length} tokens, but the model was made for {longest} (config.json); write {longest} or less",
         )
-    problems.raise_if_any()
+    return problems
 
 
 def longest_context(config: dict[str, Any]) -> int | None:
@@ -186,7 +191,13 @@ def _read_header(path: Path, problems: Problems) -> set[str] | None:
 
 def _check_tokenizer(folder: Path, model: Model, tokenizer_config: dict[str, Any], problems: Problems) -> None:
     present = [names for names in TOKENIZERS if all((folder / name).is_file() for name in names)]
-    if not present and not _files(folder, ("*.tiktoken",)):
+    if not present and (folder / "tekken.json").is_file():
+        problems.add(
+            "tekken.json",
+            "is a tokenizer of mistral-common, which has no chat template and no place in a saved model; take the "
+            "model's form for transformers, which has tokenizer.json",
+        )
+    elif not present and not _files(folder, ("*.tiktoken",)):
         problems.add("tokenizer.json", "there is no tokenizer; fetch the tokenizer's files into the folder")
     _read_object(folder / "tokenizer.json", problems)
     templates = _files(folder, ("chat_template.jinja", "chat_template.json"))

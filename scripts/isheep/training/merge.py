@@ -16,9 +16,12 @@ from isheep.data.files import publish, read_json, write_json
 from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.serving import chat
+from isheep.serving.agreement import check_same
+from isheep.serving.models import longest_context
 from isheep.serving.repeatable import make_repeatable
 from isheep.training.checks import check_adapter, check_free_space, full_disk_named
 from isheep.training.encode import encode_row
+from isheep.training.portable import write_both_layouts
 from isheep.training.sft import load_model
 
 logger = logging.getLogger(__name__)
@@ -95,6 +98,9 @@ def merge(
         save_merged(merged, tokenizer, end, temporary, settings)
         del merged, network
         gc.collect()
+        names = (str(model_folder), str(adapter), str(out))
+        folders = (model_folder, adapter, temporary)
+        check_same({name: chat.load_tokenizer(each, model) for name, each in zip(names, folders, strict=True)})
         report = compare(temporary, model, probes, end, tied, settings)
     return report | {"timing": {"seconds": round(time.monotonic() - started, 1)}}
 
@@ -107,6 +113,12 @@ def probe(network: Any, template: chat.ChatTemplate, end: int, rows: list[Row], 
     prompts = [encode_row(template, row, max_length=sys.maxsize).prompt for row in rows]
     if not prompts:
         return []
+    width = max(map(len, prompts))
+    longest = longest_context(network.config.to_dict())  # no position is there beyond it, in some models
+    if longest is not None:
+        new_tokens = min(new_tokens, longest - width)
+    if new_tokens < 1:
+        return []
     tokenizer.padding_side = "left"
     batch = tokenizer.pad({"input_ids": prompts}, return_tensors="pt")
     with torch.no_grad():
@@ -117,7 +129,6 @@ def probe(network: Any, template: chat.ChatTemplate, end: int, rows: list[Row], 
             eos_token_id=end,
             pad_token_id=tokenizer.pad_token_id,
         )
-    width = batch["input_ids"].shape[1]
     answers = [_up_to(end, ids.tolist()) for ids in written[:, width:]]
     return [
         Probe(prompt, answer, _logits(network, prompt, answer)) for prompt, answer in zip(prompts, answers, strict=True)
@@ -144,6 +155,7 @@ def save_merged(network: Any, tokenizer: Any, end: int, folder: Path, settings: 
     network = network.to(getattr(torch, settings.dtype))
     network.config.eos_token_id = network.generation_config.eos_token_id = _ends(network, end)
     network.generation_config._from_model_config = False
+    _make_savable(network.generation_config)
     network.config.pad_token_id = network.generation_config.pad_token_id = tokenizer.pad_token_id
     network.save_pretrained(folder, max_shard_size=int(settings.max_shard_gib * 2**30))
     tokenizer.padding_side = "right"
@@ -153,6 +165,14 @@ def save_merged(network: Any, tokenizer: Any, end: int, folder: Path, settings: 
     config = read_json(folder / "config.json")
     config = {key: value for key, value in config.items() if not key.endswith("name_or_path")}
     write_json(folder / "config.json", config)
+    write_both_layouts(folder)
+
+
+def _make_savable(generation: Any) -> None:
+    """Say that one samples where a temperature or its like is given: transformers saves no config without that."""
+    asked = {"temperature": 1.0, "top_p": 1.0, "top_k": 50, "min_p": None, "typical_p": 1.0}
+    if any(getattr(generation, key, None) not in (None, usual) for key, usual in asked.items()):
+        generation.do_sample = True
 
 
 def _ends(network: Any, end: int) -> int | list[int]:

@@ -23,6 +23,7 @@ from isheep.training.checkpoint import exclusive, find_complete
 from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter, full_disk_named
 from isheep.training.encode import Encoded, encode_row, split_heldout
 from isheep.training.end_of_turn import check_end_of_turn
+from isheep.training.portable import write_both_layouts
 from isheep.training.trainer import build_trainer, trainer_arguments
 
 logger = logging.getLogger(__name__)
@@ -190,11 +191,13 @@ def save_adapter(saved: Path, out: Path, tokenizer: Any, base: str) -> None:
     """
     check_adapter(saved)
     config = read_json(saved / ADAPTER_CONFIG) | {"base_model_name_or_path": base}
-    if isinstance(config["target_modules"], list):
-        config["target_modules"].sort()
+    for key in ("target_modules", "target_parameters", "exclude_modules", "modules_to_save"):
+        if isinstance(config.get(key), list):
+            config[key].sort()
     with publish(out) as temporary:
         temporary.mkdir()
         tokenizer.save_pretrained(temporary)
+        write_both_layouts(temporary)
         shutil.copyfile(saved / ADAPTER_WEIGHTS, temporary / ADAPTER_WEIGHTS)
         write_json(temporary / ADAPTER_CONFIG, config)
     shutil.rmtree(saved)

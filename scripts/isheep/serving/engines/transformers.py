@@ -119,11 +119,14 @@ class TransformersEngine(AbstractContextManager):
 
         with torch.inference_mode():
             read = self._forward(prompt, None)
+            shared = getattr(read, "past_key_values", None)
             sums = []
             for ids in continuations:
                 logits = read.logits[0]
-                if len(ids) > 1:
-                    cache = copy.deepcopy(read.past_key_values) if len(continuations) > 1 else read.past_key_values
+                if len(ids) > 1 and shared is None:  # recurrent models keep their state elsewhere, or nowhere
+                    logits = self._read_through(prompt + ids[:-1])[len(prompt) - 1 :]
+                elif len(ids) > 1:
+                    cache = copy.deepcopy(shared) if len(continuations) > 1 else shared
                     logits = torch.cat([logits, self._forward(ids[:-1], cache).logits[0]])
                 # One row of the vocabulary's log-probabilities for each token of the continuation.
                 rows = torch.log_softmax(logits[: len(ids)].float(), dim=-1).cpu()
@@ -151,6 +154,11 @@ class TransformersEngine(AbstractContextManager):
         keep = 1 if cache is None else len(ids)
         tensor = torch.tensor([ids], device=self._model.device)
         return self._model(tensor, past_key_values=cache, use_cache=True, logits_to_keep=keep)
+
+    def _read_through(self, ids: list[int]) -> Any:
+        import torch
+
+        return self._model(torch.tensor([ids], device=self._model.device), use_cache=False).logits[0]
 
     def close(self) -> None:
         """Free the model's memory; the engine cannot be used afterwards."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from isheep.serving.reasoning import handle
 
 logger = logging.getLogger(__name__)
 
+MEMORY = re.compile(r"memory|KV cache|cache blocks|larger than the maximum number of tokens", re.IGNORECASE)
+MAX_CAUSE = 400  # characters
 # vLLM's own bound on `logprob_token_ids`.
 MAX_CHILDREN = 128
 # Prompts are read whole (no chunks), so a step must take the longest one; more tokens a step cost memory.
@@ -303,10 +306,21 @@ def _start(settings: Settings, folder: Path, arguments: dict[str, Any], gpus: in
         return LLMEngine.from_engine_args(EngineArgs(model=str(folder), **arguments))
     except (ValueError, RuntimeError, OSError) as error:
         memory = "gpu_memory_utilization" if gpus else "cpu_cache_gib"
-        raise UserError(
-            f"{folder}: vLLM cannot start ({_first_line(error)}); what it can hold follows from engine.context_length, "
-            f"engine.max_num_seqs and engine.{memory}"
-        ) from error
+        cause = _cause(error)
+        hint = (
+            "what it can hold follows from engine.context_length, engine.max_num_seqs and engine." + memory
+            if MEMORY.search(cause)
+            else "correct that in the model's folder or in section engine, or try engine.name: transformers"
+        )
+        raise UserError(f"{folder}: vLLM cannot start ({cause}); {hint}") from error
+
+
+def _cause(error: Exception) -> str:
+    """Return what an error says in a line; pydantic's first line only counts the errors, which stand below it."""
+    details = getattr(error, "errors", None)
+    if callable(details) and (found := details()):
+        return " ".join(str(found[0].get("msg", "")).removeprefix("Value error, ").split())[:MAX_CAUSE]
+    return _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ HARDWARE ?= cpu
 VENV ?= .venv
 KILLS ?= 100
 DEMO ?= config/demo.yaml
+THIRD ?= all
 
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready-$(HARDWARE)
@@ -27,7 +28,7 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):.* ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do
 	printf '  make %-15s %s\n' "$$name" "$$text"
 	done
-	echo "  variables: HARDWARE=cpu|gpu  VENV=.venv  PYTHON=python3  DEMO=config/demo.yaml  KILLS=100"
+	echo "  variables: HARDWARE=cpu|gpu  VENV=.venv  PYTHON=python3  DEMO=config/demo.yaml  KILLS=100  THIRD=all"
 
 .PHONY: env
 env: $(READY) ## the environment, envs/cpu.lock installed into .venv
@@ -90,6 +91,10 @@ test-workflow: env ## the whole graph on the fake engine (minutes)
 .PHONY: test-real
 test-real: env ## real weights: engines, training, one short round (minutes)
 	@$(PYTEST) tests/real
+
+.PHONY: test-models
+test-models: env ## tiny models of 40 architectures through a round (THIRD=0, 1 or 2: a third of them)
+	@ISHEEP_THIRD=$(THIRD) $(PYTEST) tests/models
 
 .PHONY: test-gpu
 test-gpu: env ## the tier real on one NVIDIA GPU, with HARDWARE=gpu (minutes)

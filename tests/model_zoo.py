@@ -20,7 +20,7 @@ SHAPE = {
     "max_position_embeddings": 256,
 }
 EXPERTS = {"num_experts_per_tok": 2, "moe_intermediate_size": 32}
-FALCON = {"num_kv_heads": 2, "new_decoder_architecture": True}
+FALCON = {"head_dim": None, "num_kv_heads": 2, "new_decoder_architecture": True}
 LATENT = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 16}
 SPARSE = {"n_routed_experts": 4, "n_shared_experts": 1, "n_group": 1, "topk_group": 1, "first_k_dense_replace": 1}
 MAMBA = {"state_size": 8, "conv_kernel": 4, "time_step_rank": 8}
@@ -50,7 +50,7 @@ ZOO = (
     Entry("llama+vicuna", "prepend", "vicuna"),
     Entry("mistral", "metaspace_always", "inst", {"sliding_window": 64}),
     Entry("mixtral", "prepend", "inst", {"num_local_experts": 4, "num_experts_per_tok": 2}),
-    Entry("qwen2"),
+    Entry("qwen2", "qwen"),
     Entry("qwen2_moe", changes={**EXPERTS, "num_experts": 4, "shared_expert_intermediate_size": 32}),
     Entry("qwen3", template="thinking"),
     Entry("qwen3_moe", template="thinking", changes={**EXPERTS, "num_experts": 4}),
@@ -105,7 +105,8 @@ def save(entry: Entry, folder: Path) -> Path:
 
     shape = {"vocab_size": len(tokenizer), "bos_token_id": 1, "eos_token_id": 2, **SHAPE}
     torch.manual_seed(0)
-    config = AutoConfig.for_model(entry.model_type, **(shape | entry.changes))
+    given = {key: value for key, value in (shape | entry.changes).items() if value is not None}
+    config = AutoConfig.for_model(entry.model_type, **given)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -16,7 +16,12 @@ LINES = [
 ]
 SPECIAL = ("<unk>", "<s>", "</s>")
 BYTES = tuple(f"<0x{number:02X}>" for number in range(256))
-KINDS = ("byte_level", "metaspace_always", "metaspace_first", "prepend", "replace", "unigram")
+KINDS = ("byte_level", "qwen", "metaspace_always", "metaspace_first", "prepend", "replace", "unigram")
+OF_BYTES = ("byte_level", "qwen")
+# How Qwen's tokenizers cut a text into words.
+WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 
 TEMPLATES = {
     "chatml": (
@@ -84,7 +89,7 @@ def backend(kind: str, add_start: bool = True) -> Any:
             vocab_size=200, special_tokens=list(SPECIAL), unk_token="<unk>", show_progress=False
         )
     else:
-        letters = pre_tokenizers.ByteLevel.alphabet() if kind == "byte_level" else []
+        letters = pre_tokenizers.ByteLevel.alphabet() if kind in OF_BYTES else []
         trainer = trainers.BpeTrainer(
             vocab_size=420, special_tokens=list(SPECIAL), initial_alphabet=letters, show_progress=False
         )
@@ -102,8 +107,16 @@ def backend(kind: str, add_start: bool = True) -> Any:
 
 
 def _dress(tokenizer: Any, kind: str) -> None:
-    from tokenizers import decoders, normalizers, pre_tokenizers
+    from tokenizers import Regex, decoders, normalizers, pre_tokenizers
 
+    if kind == "qwen":
+        tokenizer.normalizer = normalizers.NFC()
+        split = pre_tokenizers.Split(Regex(WORDS), "isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        )
+        tokenizer.decoder = decoders.ByteLevel()
+        return
     if kind == "byte_level":
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
@@ -121,7 +134,7 @@ def _dress(tokenizer: Any, kind: str) -> None:
 
 def _with_bytes(made: dict[str, Any], kind: str) -> dict[str, Any]:
     """Give a model the 256 byte tokens and have it fall back on them, as SentencePiece models do."""
-    if kind == "byte_level":
+    if kind in OF_BYTES:
         return made
     model = made["model"]
     model["byte_fallback"] = True

@@ -133,6 +133,12 @@ def test_a_folder_with_mistrals_own_tokenizer_is_told_so(folder):
     assert "tekken.json: is a tokenizer of mistral-common" in complaint(preflight.check, folder)
 
 
+def test_an_architecture_that_always_gets_one_class_is_told_of_with_another_remedy(tmp_path):
+    folder = model_zoo.save(model_zoo.Entry("qwen2", "byte_level"), tmp_path / "model")
+    text = complaint(preflight.check_loaded, folder)
+    assert "it does so for every model of this model_type, so take a tokenizer.json made for Qwen2Tokenizer" in text
+
+
 # ---- tokenizers of three folders
 
 

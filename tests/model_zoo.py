@@ -20,8 +20,16 @@ SHAPE = {
     "max_position_embeddings": 256,
 }
 EXPERTS = {"num_experts_per_tok": 2, "moe_intermediate_size": 32}
+WIDE = {"head_dim": 32, "num_attention_heads": 2, "num_key_value_heads": 1}  # vLLM has no narrower heads on CPUs
 FALCON = {"head_dim": None, "num_kv_heads": 2, "new_decoder_architecture": True}
-LATENT = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 16}
+LATENT = {
+    "head_dim": None,
+    "q_lora_rank": 16,
+    "kv_lora_rank": 16,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 16,
+}
 SPARSE = {"n_routed_experts": 4, "n_shared_experts": 1, "n_group": 1, "topk_group": 1, "first_k_dense_replace": 1}
 MAMBA = {"state_size": 8, "conv_kernel": 4, "time_step_rank": 8}
 GPT2 = {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 256}
@@ -45,18 +53,18 @@ class Entry:
 
 
 ZOO = (
-    Entry("llama", "metaspace_first", "inst", {"rope_parameters": ROTARY}),
+    Entry("llama", "metaspace_first", "inst", {"rope_parameters": ROTARY, **WIDE}),
     Entry("llama+dated", "byte_level", "dated", {"rope_parameters": ROTARY, "tie_word_embeddings": True}),
     Entry("llama+vicuna", "prepend", "vicuna"),
     Entry("mistral", "metaspace_always", "inst", {"sliding_window": 64}),
     Entry("mixtral", "prepend", "inst", {"num_local_experts": 4, "num_experts_per_tok": 2}),
-    Entry("qwen2", "qwen"),
+    Entry("qwen2", "qwen", changes=WIDE),
     Entry("qwen2_moe", changes={**EXPERTS, "num_experts": 4, "shared_expert_intermediate_size": 32}),
     Entry("qwen3", template="thinking"),
     Entry("qwen3_moe", template="thinking", changes={**EXPERTS, "num_experts": 4}),
     Entry("gemma", "replace", "gemma"),
     Entry("gemma2", "replace", "gemma", {"sliding_window": 64, "final_logit_softcapping": 3.0}),
-    Entry("gemma3_text", "replace", "gemma", {"sliding_window": 64}),
+    Entry("gemma3_text", "replace", "gemma", {"sliding_window": 64, **WIDE}),
     Entry("phi", changes={"partial_rotary_factor": 0.5}),
     Entry("phi3", "prepend", "phi", {"pad_token_id": 0}),
     Entry("glm", template="glm", changes={"pad_token_id": 0}),
@@ -76,7 +84,7 @@ ZOO = (
     Entry("cohere2", changes={"logit_scale": 0.25, "sliding_window": 64}),
     Entry("granite", changes={"logits_scaling": 4.0, "embedding_multiplier": 2.0}),
     Entry("granitemoe", changes={"num_local_experts": 4, "num_experts_per_tok": 2}),
-    Entry("smollm3"),
+    Entry("smollm3", changes={"pad_token_id": 2}),
     Entry("exaone4"),
     Entry("ernie4_5"),
     Entry("helium"),

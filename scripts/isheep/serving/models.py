@@ -281,6 +281,8 @@ def dequantise(gguf: str, out: Path) -> None:
             quantization_config=GgufConfig(dequantize=True),
         )
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+        if says_start(source):
+            start_texts(tokenizer)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"model.gguf: {source} cannot be read ({error}); is it a GGUF of a known model?") from None
     with publish(out) as temporary:
@@ -288,6 +290,29 @@ def dequantise(gguf: str, out: Path) -> None:
         tokenizer.save_pretrained(temporary)
         # safetensors writes for the owner alone, whatever the umask; a cluster's other users read models too.
         (temporary / WEIGHTS).chmod((temporary / "config.json").stat().st_mode)
+
+
+def says_start(gguf: Path) -> bool:
+    """Return whether a GGUF says that its tokenizer puts a start token before every text."""
+    from gguf import GGUFReader
+
+    said = GGUFReader(gguf).get_field("tokenizer.ggml.add_bos_token")
+    return said is not None and bool(said.contents())
+
+
+def start_texts(tokenizer: Any) -> None:
+    """Have a tokenizer put its start token before plain text, which transformers forgets when it reads a GGUF."""
+    from tokenizers.processors import TemplateProcessing
+
+    start = tokenizer.bos_token_id
+    if start is None or tokenizer("a").input_ids[:1] == [start]:
+        return
+    tokenizer.add_bos_token = True  # some classes are rebuilt by this at every load
+    if tokenizer("a").input_ids[:1] != [start]:
+        name = tokenizer.bos_token
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+            single=f"{name} $A", pair=f"{name} $A {name} $B", special_tokens=[(name, start)]
+        )
 
 
 def _find_in_package(gguf: str) -> Path:

@@ -24,6 +24,7 @@ WIDE = {"head_dim": 32, "num_attention_heads": 2, "num_key_value_heads": 1}  # v
 FALCON = {"head_dim": None, "num_kv_heads": 2, "new_decoder_architecture": True}
 LATENT = {
     "head_dim": None,
+    "num_key_value_heads": 4,
     "q_lora_rank": 16,
     "kv_lora_rank": 16,
     "qk_nope_head_dim": 8,

@@ -154,7 +154,7 @@ def tokenizer(kind: str, template: str = "chatml", added: Sequence[str] = (), **
     made = backend(kind, add_start=changes.pop("add_start", True))
     made.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in MARKS.get(template, ())])
     made.add_tokens([AddedToken(token, special=False, normalized=False) for token in added])
-    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"} | changes
+    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"} | changes
     fast = PreTrainedTokenizerFast(tokenizer_object=made, **names)
     fast.chat_template = TEMPLATES[template]
     return fast

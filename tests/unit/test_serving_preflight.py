@@ -111,6 +111,8 @@ def test_tokens_without_an_embedding_are_told_of(folder):
     tokenizer_zoo.tokenizer("byte_level", added=("<more>", "<yet>")).save_pretrained(folder)
     text = complaint(preflight.check_loaded, folder)
     assert "2 of its tokens have no embedding" in text
+    tokenizer_zoo.tokenizer("byte_level", pad_token="<pad>").save_pretrained(folder)
+    assert "1 of its tokens have no embedding" in complaint(preflight.check_loaded, folder)
 
 
 def test_a_model_that_no_library_builds_is_refused(folder):

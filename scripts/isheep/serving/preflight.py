@@ -165,7 +165,7 @@ def _addressed(folder: Path, model: Model, problems: Problems) -> set[int]:
     if encoded.answer[-1] is None or encoded.answer[-1] == tokenizer.unk_token_id:
         problems.add("model.end_of_turn", f"{template.end_of_turn!r} is not a token of the tokenizer; name one that is")
     special = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
-    return {*encoded.input_ids, *(set(tokenizer.get_vocab().values()) - special)}
+    return {*encoded.input_ids, tokenizer.pad_token_id, *(set(tokenizer.get_vocab().values()) - special)}
 
 
 def _built(folder: Path, model: Model, train: Train | None, ids: set[int], problems: Problems) -> None:

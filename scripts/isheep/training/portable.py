@@ -7,12 +7,11 @@ from typing import Any
 
 from isheep.data.files import read_json, write_json
 
-OLDEST = "4.57"
-"""The oldest transformers with which a merged model was loaded and gave the same logits (tests/models)."""
-
 
 def write_both_layouts(folder: Path) -> None:
     """Add to the saved config and tokenizer files what transformers 4 looks for; transformers 5 reads on as before.
+
+    4.57 is the oldest release with which merged models were loaded and gave the same logits (tests/models).
 
     Version 5 keeps all that concerns rotary positions in `rope_parameters`; version 4 takes an absent `rope_theta` for
     10000. Version 5 names a tokenizer's class `TokenizersBackend`, which version 4 does not know, and lists further

@@ -33,7 +33,15 @@ LATENT = {
 }
 SPARSE = {"n_routed_experts": 4, "n_shared_experts": 1, "n_group": 1, "topk_group": 1, "first_k_dense_replace": 1}
 MAMBA = {"state_size": 8, "conv_kernel": 4, "time_step_rank": 8}
-GPT2 = {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 256}
+GPT2 = {
+    "n_embd": 64,
+    "n_layer": 2,
+    "n_head": 4,
+    "n_positions": 256,
+    "resid_pdrop": 0.0,
+    "embd_pdrop": 0.0,
+    "attn_pdrop": 0.0,
+}
 ROTARY = {"rope_type": "default", "rope_theta": 500000.0}
 
 
@@ -74,7 +82,7 @@ ZOO = (
     Entry("gpt_neox", template="headings"),
     Entry("gpt_bigcode", template="headings", changes={**GPT2, "multi_query": True}),
     Entry("gptj", template="headings", changes={**GPT2, "rotary_dim": 8}),
-    Entry("opt", template="headings", changes={"ffn_dim": 96, "word_embed_proj_dim": 64}),
+    Entry("opt", template="headings", changes={"ffn_dim": 96, "dropout": 0.0, "word_embed_proj_dim": 64}),
     Entry("bloom", template="headings", changes={"n_layer": 2, "n_head": 4}),
     Entry("falcon", template="headings", changes=FALCON),
     Entry("stablelm", changes={"partial_rotary_factor": 0.5}),

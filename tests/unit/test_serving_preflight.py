@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import model_zoo
 import pytest
@@ -170,9 +171,10 @@ def test_rotary_positions_and_tokenizer_class_are_written_for_both_layouts(tmp_p
 
 def test_rotary_positions_of_two_kinds_of_attention_are_written_as_gemma_3_had_them(tmp_path):
     kinds = {"full_attention": {"rope_theta": 1e6}, "sliding_attention": {"rope_theta": 1e4}}
-    (tmp_path / "config.json").write_text(json.dumps({"rope_parameters": kinds}))
+    (tmp_path / "config.json").write_text(json.dumps({"rope_parameters": kinds, "num_local_experts": 4}))
     write_both_layouts(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
+    assert config["num_experts"] == config["num_local_experts"] == 4
     assert (config["rope_theta"], config["rope_local_base_freq"]) == (1e6, 1e4)
 
 
@@ -194,3 +196,9 @@ def test_vllms_start_error_shows_its_cause():
         ModelConfig(length=3)
     assert _cause(raised.value) == "User-specified max_model_len is greater than the derived one"
     assert _cause(RuntimeError("first\nsecond")) == "first"
+
+
+def test_the_docs_show_every_architecture_of_the_zoo():
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    for entry in model_zoo.ZOO:
+        assert f"| {entry.name} | {entry.kind} | {entry.template} | yes | yes | yes | yes |" in page, entry.name

@@ -7,6 +7,9 @@ from typing import Any
 
 from isheep.data.files import read_json, write_json
 
+# Version 4's name, where a mixture's config has another in version 5.
+ALIASES = {"num_experts": "num_local_experts", "num_local_experts": "num_experts"}
+
 
 def write_both_layouts(folder: Path) -> None:
     """Add to the saved config and tokenizer files what transformers 4 looks for; transformers 5 reads on as before.
@@ -25,7 +28,8 @@ def write_both_layouts(folder: Path) -> None:
 def _config(config: dict[str, Any]) -> dict[str, Any]:
     for part in (config, config.get("text_config")):
         if isinstance(part, dict):
-            part |= {key: value for key, value in _rope(part).items() if key not in part}
+            named = {key: part[other] for key, other in ALIASES.items() if other in part}
+            part |= {key: value for key, value in {**named, **_rope(part)}.items() if key not in part}
     return config
 
 

@@ -9,6 +9,7 @@ HARDWARE ?= cpu
 VENV ?= .venv
 KILLS ?= 100
 DEMO ?= config/demo.yaml
+THIRD ?= all
 
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready-$(HARDWARE)
@@ -27,7 +28,7 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):.* ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do
 	printf '  make %-15s %s\n' "$$name" "$$text"
 	done
-	echo "  variables: HARDWARE=cpu|gpu  VENV=.venv  PYTHON=python3  DEMO=config/demo.yaml  KILLS=100"
+	echo "  variables: HARDWARE=cpu|gpu  VENV=.venv  PYTHON=python3  DEMO=config/demo.yaml  KILLS=100  THIRD=all"
 
 .PHONY: env
 env: $(READY) ## the environment, envs/cpu.lock installed into .venv
@@ -90,6 +91,15 @@ test-workflow: env ## the whole graph on the fake engine (minutes)
 .PHONY: test-real
 test-real: env ## real weights: engines, training, one short round (minutes)
 	@$(PYTEST) tests/real
+
+.PHONY: test-models
+test-models: env .venv-transformers4/.ready ## tiny models of many architectures through a round (THIRD=0, 1 or 2: a third)
+	@ISHEEP_THIRD=$(THIRD) ISHEEP_TRANSFORMERS4=$(CURDIR)/.venv-transformers4 $(PYTEST) tests/models
+# The oldest release that merged models must load in; the rest of what it needs is in the environment.
+.venv-transformers4/.ready: | env
+	@python -m pip install --quiet --no-deps --target .venv-transformers4 transformers==4.57.3 \
+	huggingface_hub==0.36.0 tokenizers==0.22.1
+	touch $@
 
 .PHONY: test-gpu
 test-gpu: env ## the tier real on one NVIDIA GPU, with HARDWARE=gpu (minutes)

@@ -24,6 +24,7 @@ FENCE = re.compile(r"\[\[(begin|end) (instruction|output) ([0-9a-f]{8})\]\]")
 class Template:
     control_tokens = TOKENS
     end_of_turn = "<|im_end|>"
+    seam = ""
 
     def render(self, messages):
         turns = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in messages)

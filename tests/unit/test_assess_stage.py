@@ -29,6 +29,7 @@ PLAIN = Plain()
 class Template:
     control_tokens = ("<|im_start|>", "<|im_end|>")
     end_of_turn = "<|im_end|>"
+    seam = ""
 
     def render(self, messages):
         turns = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in messages)

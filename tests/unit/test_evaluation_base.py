@@ -24,6 +24,7 @@ TURNS = (
 class Brackets:
     control_tokens = ()
     end_of_turn = "<end>"
+    seam = ""
 
     def render(self, messages):
         return Prompt("".join(f"[{turn['role']}]{turn['content']}" for turn in messages), add_special_tokens=False)
@@ -68,6 +69,14 @@ def test_plain_text_is_shown_as_it_stands_with_its_own_stops():
 def test_continuations_make_a_score_request():
     request = Ask("a", TURNS, continuations=("x", "y")).request("id", Brackets(), Plain(), 0)
     assert isinstance(request, ScoreRequest) and request.continuations == ("x", "y")
+
+
+def test_continuations_stand_apart_from_a_prompt_that_ends_in_a_word():
+    template = Brackets()
+    template.seam = " "
+    assert Ask("a", TURNS, continuations=("x",)).request("id", template, Plain(), 0).continuations == (" x",)
+    assert Ask("a", TURNS, continuations=("x",)).request("id", None, Plain(), 0).continuations == (" x",)
+    assert Ask("a", text="abc", continuations=("x",)).request("id", template, Plain(), 0).continuations == ("x",)
 
 
 def test_a_ratio_pools_and_leaves_out_what_does_not_count():

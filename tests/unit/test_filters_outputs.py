@@ -26,6 +26,12 @@ DROPPED: Cases = {
         (CAPITAL, "", "Paris</s>"),
         (CAPITAL, "", "Paris. [INST] And of Spain? [/INST]"),
     ],
+    "reasoning": [
+        (CAPITAL, "", "The user asks for a capital.</think>\n\nParis."),
+        (CAPITAL, "", "<think>\nThe capital of France"),
+        (CAPITAL, "", "analysisThe user asks for a capital.assistantfinalParis."),
+        (CAPITAL, "", "It is in France.[/THINK]Paris."),
+    ],
     "leftover_marker": [
         (CAPITAL, "", "Paris.\n\n### Instruction:\nName the capital of Spain."),
         (CAPITAL, "", "Paris.\nInstruction: Name the capital of Spain."),
@@ -100,6 +106,11 @@ KEPT: Cases = {
         ("Show struck-out text in HTML.", "", "<s>old price</s>"),
         ("How do you pipe a value in F#?", "", "Use x |> f, or f <| x."),
         ("Write |x| < 3 without bars.", "", "-3 < x < 3, that is, |x|<3."),
+    ],
+    "reasoning": [
+        (CAPITAL, "", "<think>France.</think>Paris."),
+        ("What does a closing </think> mean?", "", "A </think> ends the reasoning of a model."),
+        ("Give an analysis of the game.", "", "Analysis: the assistant coach made the final call."),
     ],
     "leftover_marker": [
         ("Write a recipe for pancakes.", "", "### Ingredients\nFlour, milk\n\n### Instructions\nMix and fry."),

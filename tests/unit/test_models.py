@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizer_zoo
 import yaml
 from safetensors.numpy import save_file
 
@@ -240,6 +241,32 @@ def test_identity_changes_with_weights_tokenizer_and_template_only(folder):
 def test_identity_does_not_depend_on_where_the_folder_is(folder, tmp_path):
     before = models.identity(folder)
     assert models.identity(folder.rename(tmp_path / "elsewhere")) == before
+
+
+@pytest.mark.parametrize("kind", ["byte_level", "replace"])
+def test_a_start_token_that_a_gguf_asks_for_is_put_before_texts_and_kept(kind, tmp_path):
+    from transformers import AutoTokenizer
+
+    tokenizer = tokenizer_zoo.tokenizer(kind, add_start=False)
+    plain = tokenizer("Hello there").input_ids
+    models.start_texts(tokenizer)
+    models.start_texts(tokenizer)
+    tokenizer.save_pretrained(tmp_path)
+    assert AutoTokenizer.from_pretrained(tmp_path)("Hello there").input_ids == [tokenizer.bos_token_id, *plain]
+
+
+@pytest.mark.parametrize("said", [True, False, None])
+def test_a_gguf_is_asked_whether_texts_start_with_a_token(said, tmp_path):
+    from gguf import GGUFWriter
+
+    writer = GGUFWriter(tmp_path / "tiny.gguf", "llama")
+    if said is not None:
+        writer.add_add_bos_token(said)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert models.says_start(tmp_path / "tiny.gguf") is bool(said)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from isheep.config.plain import Plain
 from isheep.data.rows import Row
+from isheep.serving.chat import seam
 from isheep.serving.engines.base import Completion, Prompt, Request, Sampling, Score, ScoreRequest, Template
 
 Turn = dict[str, str]
@@ -58,7 +59,8 @@ class Ask:
         """Return the engine's request for this; `seed` decides what is drawn."""
         prompt = self.prompt(template, plain)
         if self.continuations:
-            return ScoreRequest(id, prompt, self.continuations)
+            space = seam(template, None if template else plain) if self.turns else ""
+            return ScoreRequest(id, prompt, tuple(f"{space}{text}" for text in self.continuations))
         assert self.sampling is not None, f"{id}: neither sampling nor continuations"
         stop = self.sampling.stop + (tuple(plain.stop) if self.turns and template is None else ())
         return Request(id, prompt, replace(self.sampling, stop=stop), seed)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from math import exp
 from typing import Any, Literal
 
+from isheep.assess.scale import SCALE, belief
 from isheep.data.files import digest
 from isheep.errors import UserError
 from isheep.evaluation.base import Ask, Asked
@@ -24,7 +25,6 @@ from isheep.serving.engines.base import Completion, Sampling, Score
 
 logger = logging.getLogger(__name__)
 Method = Literal["text", "likelihood"]
-SCALE = tuple(str(number) for number in range(1, 11))
 SIDES = ("A", "B")
 JUDGE_TOKENS = 2048
 
@@ -94,7 +94,7 @@ def rating(key: str, turns: Sequence[tuple[str, str]], references: Sequence[str]
             parts.append((f"right answer{suffix}", references[number]))
         parts.append((f"answer{suffix}", answer))
     text = _fill(RATE, RATE_TEXT if method == "text" else RATE_LIKELIHOOD, parts)
-    return _ask(key, f"{SECOND_TURN}\n\n{text}" if len(turns) > 1 else text, SCALE, method)
+    return _ask(key, f"{SECOND_TURN}\n\n{text}" if len(turns) > 1 else text, tuple(map(str, SCALE)), method)
 
 
 def comparison(key: str, request: str, first: str, second: str, method: Method) -> Ask:
@@ -120,13 +120,13 @@ def read_rating(reply: Completion | Score) -> float | None:
     """Return the grade (1 to 10) in a judge's reply, None when there is none.
 
     Of text, the last number in double brackets counts, and only between 1 and 10. Of likelihoods, the mean of 1 to 10
-    weighted by probability.
+    weighted by probability, as in self-assessment (`assess.scale.belief`).
     """
     if isinstance(reply, Completion):
         found = GRADE.findall(reply.text)
         return float(found[-1]) if found and 1 <= float(found[-1]) <= 10 else None
-    shares = _probabilities(reply)
-    return sum(share * grade for grade, share in enumerate(shares, start=1)) if shares else None
+    found = belief(reply)
+    return found.expected if found else None
 
 
 def read_choice(reply: Completion | Score) -> float | None:

@@ -6,6 +6,7 @@ import re
 
 from isheep.filters import drift, text
 from isheep.filters.registry import Row, output_rule
+from isheep.serving.reasoning import MARKERS, left_over
 
 ONLY_NO_INPUT = re.compile(
     r"\W*no[ -]input(?: (?:is |was )?(?:needed|required|necessary|provided|given))?\W*", re.IGNORECASE
@@ -124,6 +125,18 @@ def broken_characters(row: Row) -> bool:
 def control_token(row: Row) -> bool:
     """Drop outputs that hold text like "<|im_end|>" or "[INST]": the model wrote its own turn markers."""
     return text.has_control_token(row["output"])
+
+
+@output_rule("reasoning", sets=("default",))
+def reasoning(row: Row) -> bool:
+    """Drop outputs with what is left of reasoning: a lone "</think>" or its like, "analysis...assistantfinal".
+
+    What `model.reasoning` strips or keeps whole is not dropped, what it refuses is. A mark that the prompt holds, too,
+    is a word.
+    """
+    if row["finish_reason"] == "reasoning":
+        return True
+    return left_over(row["output"]) and not any(marker in _prompt(row) for marker in MARKERS)
 
 
 @output_rule("leftover_marker", sets=("default",))

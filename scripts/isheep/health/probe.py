@@ -12,7 +12,7 @@ from isheep.config.plain import Plain
 from isheep.data.rows import Row
 from isheep.health.diversity import FIELDS
 from isheep.health.readings import Readings
-from isheep.serving.chat import address, gap, neutralise
+from isheep.serving.chat import address, neutralise, seam
 from isheep.serving.engines.base import Prompt, Score, ScoreRequest, Template
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ def request(row: Row, template: Template, plain: Plain | None) -> ProbeRequest:
     """Return what to ask about a row; the model is addressed as in `chat.address`."""
     texts = {field: neutralise(row[field], template.control_tokens) for field in FIELDS}
     prompt = address(row["instruction"], row["input"], template, plain)
-    space = "" if plain is None else gap(plain.text.partition("{prompt}")[2])
-    return ProbeRequest(row["id"], prompt, space + texts["output"], texts)
+    return ProbeRequest(row["id"], prompt, seam(template, plain) + texts["output"], texts)
 
 
 class Prober:

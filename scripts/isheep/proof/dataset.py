@@ -30,7 +30,7 @@ def split(run: Run, rows: list[Row], adapter: Path) -> tuple[Splits, int]:
     """
     answered = rows
     if run.train.trainer != "fake":
-        template = chat.ChatTemplate(chat.load_tokenizer(adapter, run.model), run.model.system)
+        template = chat.load_template(adapter, run.model)
         answered = [row for row in rows if encode_row(template, row, run.train.max_length).answer]
     train, heldout = split_heldout(answered, run.train.heldout_share, run.seed % 2**32)
     splits = {"train": train, "heldout": heldout}

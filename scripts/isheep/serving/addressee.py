@@ -52,9 +52,9 @@ class Addressee:
         return chat.address(instruction, input_text, self.template, self.plain)
 
     @property
-    def gap(self) -> str:
-        """What separates an answer from its task: a space when the plain format ends in a word, else nothing."""
-        return "" if self.plain is None else chat.gap(self.plain.text.partition("{prompt}")[2])
+    def seam(self) -> str:
+        """What separates an answer from its task."""
+        return chat.seam(self.template, self.plain)
 
     @property
     def stop(self) -> tuple[str, ...]:

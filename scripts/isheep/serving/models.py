@@ -55,6 +55,11 @@ def check_folder(folder: Path, model: Model, context_length: int) -> None:
     UserError
         Lists everything that is wrong, with the file or key and what to type.
     """
+    find_problems(folder, model, context_length).raise_if_any()
+
+
+def find_problems(folder: Path, model: Model, context_length: int) -> Problems:
+    """Return what `check_folder` would raise; a folder that is not there is raised at once."""
     folder = Path(folder)
     if not folder.is_dir():
         looks_like_id = len(folder.parts) == 2 and not folder.is_absolute()
@@ -72,7 +77,7 @@ def check_folder(folder: Path, model: Model, context_length: int) -> None:
             "engine.context_length",
             f"{context_length} tokens, but the model was made for {longest} (config.json); write {longest} or less",
         )
-    problems.raise_if_any()
+    return problems
 
 
 def longest_context(config: dict[str, Any]) -> int | None:
@@ -188,7 +193,13 @@ def _read_header(path: Path, problems: Problems) -> set[str] | None:
 
 def _check_tokenizer(folder: Path, model: Model, tokenizer_config: dict[str, Any], problems: Problems) -> None:
     present = [names for names in TOKENIZERS if all((folder / name).is_file() for name in names)]
-    if not present and not _files(folder, ("*.tiktoken",)):
+    if not present and (folder / "tekken.json").is_file():
+        problems.add(
+            "tekken.json",
+            "is a tokenizer of mistral-common, which has no chat template and no place in a saved model; take the "
+            "model's form for transformers, which has tokenizer.json",
+        )
+    elif not present and not _files(folder, ("*.tiktoken",)):
         problems.add("tokenizer.json", "there is no tokenizer; fetch the tokenizer's files into the folder")
     _read_object(folder / "tokenizer.json", problems)
     templates = _files(folder, ("chat_template.jinja", "chat_template.json"))
@@ -272,11 +283,36 @@ def dequantise(gguf: str, out: Path) -> None:
             quantization_config=GgufConfig(dequantize=True),
         )
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+        if says_start(source):
+            start_texts(tokenizer)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"model.gguf: {source} cannot be read ({error}); is it a GGUF of a known model?") from None
     with publish(out) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
+
+
+def says_start(gguf: Path) -> bool:
+    """Return whether a GGUF says that its tokenizer puts a start token before every text."""
+    from gguf import GGUFReader
+
+    said = GGUFReader(gguf).get_field("tokenizer.ggml.add_bos_token")
+    return said is not None and bool(said.contents())
+
+
+def start_texts(tokenizer: Any) -> None:
+    """Have a tokenizer put its start token before plain text, which transformers forgets when it reads a GGUF."""
+    from tokenizers.processors import TemplateProcessing
+
+    start = tokenizer.bos_token_id
+    if start is None or tokenizer("a").input_ids[:1] == [start]:
+        return
+    tokenizer.add_bos_token = True  # some classes are rebuilt by this at every load
+    if tokenizer("a").input_ids[:1] != [start]:
+        name = tokenizer.bos_token
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+            single=f"{name} $A", pair=f"{name} $A {name} $B", special_tokens=[(name, start)]
+        )
 
 
 def _find_in_package(gguf: str) -> Path:

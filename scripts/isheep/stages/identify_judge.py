@@ -7,7 +7,7 @@ from isheep.config.run import Run
 from isheep.data.files import digest
 from isheep.runner.job import Job
 from isheep.runner.stage import Made
-from isheep.serving import models
+from isheep.serving import models, preflight
 from isheep.stages.base import Stage
 
 
@@ -41,5 +41,5 @@ def make(this: Job) -> Made:
         return {"identity": {"sha256": digest("the fake engine's judge"), "files": {}}}
     judge = this.run.evaluation.own_judge
     assert judge is not None and judge.model is not None, "the stage is there when a judge of its own is"
-    models.check_folder(this.model_folder, judge.model, (judge.engine or this.run.engine).context_length)
+    preflight.check_loaded(this.model_folder, judge.model, (judge.engine or this.run.engine).context_length)
     return {"identity": models.identity(this.model_folder)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from isheep.data.files import digest
 from isheep.runner.job import Job
 from isheep.runner.stage import Made
-from isheep.serving import models
+from isheep.serving import models, preflight
 from isheep.stages.base import Stage
 
 STAGE = Stage(
@@ -25,5 +25,5 @@ def make(this: Job) -> Made:
     """Return the identity of the base model."""
     if this.model_folder is None:
         return {"identity": {"sha256": digest("the fake engine's base model"), "files": {}}}
-    models.check_folder(this.model_folder, this.run.model, this.run.engine.context_length)
+    preflight.check_loaded(this.model_folder, this.run.model, this.run.engine.context_length, this.run.train)
     return {"identity": models.identity(this.model_folder)}

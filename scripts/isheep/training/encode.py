@@ -8,6 +8,7 @@ from typing import Any
 
 from isheep.data.rows import Row
 from isheep.serving import chat
+from isheep.serving.engines.tokens import encode_continuation, encode_prompt
 
 IGNORED = -100
 
@@ -34,9 +35,10 @@ class Encoded:
 def encode_row(template: chat.ChatTemplate, row: Row, max_length: int) -> Encoded:
     """Return a row as the model meets it when it generates: the rendered prompt, then the answer and its end of turn.
 
-    Prompt and answer are tokenised apart and joined as ids, as in every engine, so that the prompt's ids do not
-    depend on the answer. Control tokens inside instruction, input and output are neutralised: the end of turn that is
-    trained is always the one added here. A row that was cut has no end of turn, so nobody learns to stop there.
+    The prompt's ids do not depend on the answer; the answer's are those that it has behind the prompt, with the seam
+    that a model writes and a row's stripped output lacks, as when engines score a text. Control tokens inside
+    instruction, input and output are neutralised: the end of turn that is trained is always the one added here. A row
+    that was cut has no end of turn, so nobody learns to stop there.
 
     Parameters
     ----------
@@ -49,8 +51,9 @@ def encode_row(template: chat.ChatTemplate, row: Row, max_length: int) -> Encode
     """
     tokenizer = template.tokenizer
     rendered = template.render(chat.user(chat.join(row["instruction"], row["input"])))
-    prompt = tokenizer(rendered.text, add_special_tokens=rendered.add_special_tokens)["input_ids"]
-    answer = tokenizer(chat.neutralise(row["output"], template.control_tokens), add_special_tokens=False)["input_ids"]
+    prompt = encode_prompt(tokenizer, rendered)
+    output = template.seam + chat.neutralise(row["output"], template.control_tokens)
+    answer = encode_continuation(tokenizer, output, rendered.text)
     answer = [*answer, tokenizer.convert_tokens_to_ids(template.end_of_turn)]
     room = max(0, max_length - len(prompt))
     return Encoded(prompt[:max_length], answer[:room], cut=len(answer) > room)

@@ -12,13 +12,13 @@ LOW_NORM = 0.5  # of the norm that 99 % of the vocabulary exceeds
 CHUNK = 16_384  # rows of the vocabulary looked at together
 
 
-def check_end_of_turn(model: Any, tokenizer: Any) -> dict[str, Any]:
-    """Return {token, id, trained, how} for the tokenizer's end of turn; log a warning when it was never trained.
+def check_end_of_turn(model: Any, tokenizer: Any, token: str) -> dict[str, Any]:
+    """Return {token, id, trained, how} for the end of turn `token`; log a warning when it was never trained.
 
     A base model has often rows for control tokens that no text ever held. LoRA trains neither embeddings nor the output
     layer, so a model whose template ends turns with such a token learns to stop badly or not at all.
     """
-    token, token_id = tokenizer.eos_token, tokenizer.eos_token_id
+    token_id = tokenizer.convert_tokens_to_ids(token)
     layer = model.get_output_embeddings() or model.get_input_embeddings()
     with _gathered(layer.weight) as weight:
         trained, how = judge_row(weight, token_id)

@@ -17,9 +17,12 @@ from isheep.data.rows import Row
 from isheep.documents.models import MergeReport, TimedMerge
 from isheep.errors import UserError
 from isheep.serving import chat
+from isheep.serving.agreement import check_same
+from isheep.serving.models import longest_context
 from isheep.serving.repeatable import make_repeatable
 from isheep.training.checks import check_adapter, check_free_space, full_disk_named
 from isheep.training.encode import encode_row
+from isheep.training.portable import write_both_layouts
 from isheep.training.sft import load_model
 
 logger = logging.getLogger(__name__)
@@ -76,7 +79,8 @@ def merge(
     check_adapter(adapter)
     check_free_space(model_folder, out, settings.dtype)
     make_repeatable(threads)
-    tokenizer = chat.load_tokenizer(adapter, model)
+    template = chat.load_template(adapter, model)
+    tokenizer, end = template.tokenizer, template.tokenizer.convert_tokens_to_ids(template.end_of_turn)
     network = load_model(model_folder, model, "float32").eval()
     tied = bool(network.config.tie_word_embeddings)
     try:
@@ -86,23 +90,32 @@ def merge(
         raise UserError(
             f"{adapter}: does not fit {model_folder} ({reason}); merge it with the model it was trained on"
         ) from None
-    probes = probe(network, tokenizer, model, rows[: settings.probe_prompts], settings.probe_tokens)
+    probes = probe(network, template, end, rows[: settings.probe_prompts], settings.probe_tokens)
     merged = network.merge_and_unload()
     with full_disk_named(out), publish(out) as temporary:
-        save_merged(merged, tokenizer, temporary, settings)
+        save_merged(merged, tokenizer, end, temporary, settings)
         del merged, network
         gc.collect()
-        report = compare(temporary, model, probes, tokenizer.eos_token_id, tied, settings)
+        names = (str(model_folder), str(adapter), str(out))
+        folders = (model_folder, adapter, temporary)
+        check_same({name: chat.load_tokenizer(each, model) for name, each in zip(names, folders, strict=True)})
+        report = compare(temporary, model, probes, end, tied, settings)
     return {**report, "timing": {"seconds": round(time.monotonic() - started, 1)}}
 
 
-def probe(network: Any, tokenizer: Any, model: Model, rows: list[Row], new_tokens: int) -> list[Probe]:
+def probe(network: Any, template: chat.ChatTemplate, end: int, rows: list[Row], new_tokens: int) -> list[Probe]:
     """Return greedy answers of at most `new_tokens` tokens to the prompts of some rows, with their logits."""
     import torch
 
-    template = chat.ChatTemplate(tokenizer, model.system)
+    tokenizer = template.tokenizer
     prompts = [encode_row(template, row, max_length=sys.maxsize).prompt for row in rows]
     if not prompts:
+        return []
+    width = max(map(len, prompts))
+    longest = longest_context(network.config.to_dict())  # no position is there beyond it, in some models
+    if longest is not None:
+        new_tokens = min(new_tokens, longest - width)
+    if new_tokens < 1:
         return []
     tokenizer.padding_side = "left"
     batch = tokenizer.pad({"input_ids": prompts}, return_tensors="pt")
@@ -111,11 +124,10 @@ def probe(network: Any, tokenizer: Any, model: Model, rows: list[Row], new_token
             **batch,
             do_sample=False,
             max_new_tokens=new_tokens,
-            eos_token_id=tokenizer.eos_token_id,
+            eos_token_id=end,
             pad_token_id=tokenizer.pad_token_id,
         )
-    width = batch["input_ids"].shape[1]
-    answers = [_up_to(tokenizer.eos_token_id, ids.tolist()) for ids in written[:, width:]]
+    answers = [_up_to(end, ids.tolist()) for ids in written[:, width:]]
     return [
         Probe(prompt, answer, _logits(network, prompt, answer)) for prompt, answer in zip(prompts, answers, strict=True)
     ]
@@ -134,13 +146,14 @@ def _logits(network: Any, prompt: list[int], answer: list[int]) -> Any:
     return logits[0, :-1].float()
 
 
-def save_merged(network: Any, tokenizer: Any, folder: Path, settings: Merge) -> None:
+def save_merged(network: Any, tokenizer: Any, end: int, folder: Path, settings: Merge) -> None:
     """Write weights, tokenizer, chat template and generation settings for any library; no path of this machine."""
     import torch
 
     network = network.to(getattr(torch, settings.dtype))
-    network.config.eos_token_id = network.generation_config.eos_token_id = _eos(network, tokenizer)
+    network.config.eos_token_id = network.generation_config.eos_token_id = _ends(network, end)
     network.generation_config._from_model_config = False
+    _make_savable(network.generation_config)
     network.config.pad_token_id = network.generation_config.pad_token_id = tokenizer.pad_token_id
     network.save_pretrained(folder, max_shard_size=int(settings.max_shard_gib * 2**30))
     tokenizer.padding_side = "right"
@@ -148,13 +161,21 @@ def save_merged(network: Any, tokenizer: Any, folder: Path, settings: Merge) -> 
     config = read_json(folder / "config.json")
     config = {key: value for key, value in config.items() if not key.endswith("name_or_path")}
     write_json(folder / "config.json", config)
+    write_both_layouts(folder)
 
 
-def _eos(network: Any, tokenizer: Any) -> int | list[int]:
+def _make_savable(generation: Any) -> None:
+    """Say that one samples where a temperature or its like is given: transformers saves no config without that."""
+    asked = {"temperature": 1.0, "top_p": 1.0, "top_k": 50, "min_p": None, "typical_p": 1.0}
+    if any(getattr(generation, key, None) not in (None, usual) for key, usual in asked.items()):
+        generation.do_sample = True
+
+
+def _ends(network: Any, end: int) -> int | list[int]:
     """Return the ids that end an answer: those the model had, and the end of turn it was trained on, first."""
     had = network.generation_config.eos_token_id
     others = [had] if isinstance(had, int) else had or []
-    ends = [tokenizer.eos_token_id, *(token for token in others if token != tokenizer.eos_token_id)]
+    ends = [end, *(token for token in others if token != end)]
     return ends if len(ends) > 1 else ends[0]
 
 

@@ -24,6 +24,7 @@ from isheep.training.checkpoint import exclusive, find_complete
 from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter, full_disk_named
 from isheep.training.encode import Encoded, encode_row, split_heldout
 from isheep.training.end_of_turn import check_end_of_turn
+from isheep.training.portable import write_both_layouts
 from isheep.training.trainer import build_trainer, trainer_arguments
 
 logger = logging.getLogger(__name__)
@@ -75,8 +76,9 @@ def train(
     check_batch(settings, processes)
     check_length(settings, model_folder)
     make_repeatable(threads)
-    tokenizer = chat.load_tokenizer(model_folder, model)
-    encoded = encode_rows(chat.ChatTemplate(tokenizer, model.system), rows, settings.max_length)
+    template = chat.load_template(model_folder, model)
+    tokenizer = template.tokenizer
+    encoded = encode_rows(template, rows, settings.max_length)
     train_rows, heldout = split_heldout([row for row in encoded if row.answer], settings.heldout_share, seed)
     if not train_rows:
         raise UserError(
@@ -92,7 +94,7 @@ def train(
             checkpoint = find_complete(work / "checkpoints")
         set_seed(seed)
         network = load_model(model_folder, model, settings.dtype)
-        end_of_turn = check_end_of_turn(network, tokenizer)
+        end_of_turn = check_end_of_turn(network, tokenizer, template.end_of_turn)
         trainer = build_trainer(settings, arguments, network, tokenizer, train_rows, heldout)
         arguments.eval_on_start = bool(heldout) and checkpoint is None
         if checkpoint and first:
@@ -190,11 +192,13 @@ def save_adapter(saved: Path, out: Path, tokenizer: Any, base: str) -> None:
     """
     check_adapter(saved)
     config = read_json(saved / ADAPTER_CONFIG) | {"base_model_name_or_path": base}
-    if isinstance(config["target_modules"], list):
-        config["target_modules"].sort()
+    for key in ("target_modules", "target_parameters", "exclude_modules", "modules_to_save"):
+        if isinstance(config.get(key), list):
+            config[key].sort()
     with publish(out) as temporary:
         temporary.mkdir()
         tokenizer.save_pretrained(temporary)
+        write_both_layouts(temporary)
         shutil.copyfile(saved / ADAPTER_WEIGHTS, temporary / ADAPTER_WEIGHTS)
         write_json(temporary / ADAPTER_CONFIG, config)
     shutil.rmtree(saved)

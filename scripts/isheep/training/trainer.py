@@ -11,9 +11,11 @@ from isheep.config.train import Lora, Train
 from isheep.errors import UserError
 from isheep.training.checkpoint import mark_complete
 from isheep.training.deepspeed import join_processes, zero_config
-from isheep.training.encode import Encoded
+from isheep.training.encode import IGNORED, Encoded
 
 logger = logging.getLogger(__name__)
+LOSS_TOKENS = 32  # of prompt and of answer, on which two ways to the loss are compared
+LOSS_TOLERANCE = 0.05  # nats a token; bfloat16 alone explains some hundredths
 WARMUP_SHARE = 10  # warm-up takes at most one step in ten
 
 
@@ -104,6 +106,8 @@ def build_trainer(
     from transformers import PrinterCallback
     from trl import SFTTrainer
 
+    agree_with_config(arguments, model.config.get_text_config())
+
     class Trainer(SFTTrainer):
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """Write no card: it would name folders of this machine."""
@@ -143,7 +147,54 @@ def build_trainer(
             raise
         raise UserError(f"train.lora.target_modules: {str(error).splitlines()[0]}") from None
     trainer.remove_callback(PrinterCallback)
+    if not settings.zero_stage:  # DeepSpeed has yet to place the weights
+        check_loss(trainer.model, train[0])
     return trainer
+
+
+def agree_with_config(arguments: Any, config: Any) -> None:
+    """Make TRL's loss that of the model's own config.
+
+    TRL adds a load-balancing loss wherever a config has a weight for one, though the config may say that it is off, and
+    caps logits by the name that most models give the cap, where a recurrent one has another.
+    """
+    if not getattr(config, "output_router_logits", False):
+        arguments.router_aux_loss_coef = 0.0
+    cap = getattr(config, "logits_soft_cap", None)
+    if cap is not None:
+        config.final_logit_softcapping = cap
+
+
+def check_loss(model: Any, row: Encoded) -> None:
+    """Check on the beginning of one row that the fused loss of training is what the model's own logits give.
+
+    Raises
+    ------
+    UserError
+        They differ, so the library does not know what this architecture does to its logits.
+    """
+    import torch
+
+    # The last tokens of the prompt and the first of the answer.
+    start = max(0, len(row.prompt) - LOSS_TOKENS)
+    ids, labels = (
+        torch.tensor([each[start:][: 2 * LOSS_TOKENS]], device=model.device) for each in (row.input_ids, row.labels)
+    )
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        fused = model(input_ids=ids, labels=labels, use_cache=False, fused_lm_head=True).log_probs.float().sum()
+        logits = torch.log_softmax(model(input_ids=ids, use_cache=False).logits[:, :-1].float(), dim=-1)
+    model.train(training)
+    targets = labels[:, 1:]
+    own = logits.gather(2, targets.clamp(min=0)[..., None])[..., 0][targets != IGNORED].sum()
+    count = int((targets != IGNORED).sum())
+    difference = float((fused - own).abs()) / max(count, 1)
+    if not difference <= LOSS_TOLERANCE:
+        raise UserError(
+            f"train: the loss of TRL differs from that of {type(model.get_base_model()).__name__} itself by "
+            f"{difference:.3g} nats a token, so this architecture cannot be trained here; use another model"
+        )
 
 
 def _dataset(rows: list[Encoded]) -> Any:

@@ -10,7 +10,7 @@ from isheep.config.run import Run
 from isheep.data.seeds import read_seeds
 from isheep.errors import Problems, UserError
 from isheep.filters.registry import resolve
-from isheep.serving.models import check_folder
+from isheep.serving import preflight
 from isheep.workflow.graph import Graph, base_folder, check_columns
 
 
@@ -131,4 +131,4 @@ def _check_model(run: Run) -> None:
         )
     made_here = run.model.hub or run.model.gguf
     if not made_here or Path(folder).exists():
-        check_folder(Path(folder), run.model, run.engine.context_length)
+        preflight.check(Path(folder), run.model, run.engine.context_length, run.train)

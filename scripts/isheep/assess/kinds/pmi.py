@@ -34,7 +34,7 @@ class Pmi(Assessor):
         if not row["output"].strip():
             return []
         prompts = (model.task(row["instruction"], row["input"]), model.task(self.neutral, ""))
-        output = model.gap + neutralise(row["output"], model.control_tokens)
+        output = model.seam + neutralise(row["output"], model.control_tokens)
         return [
             ScoreRequest(request, prompt, (output,)) for request, prompt in zip(self._ids(row), prompts, strict=True)
         ]

@@ -60,9 +60,9 @@ def load_template(settings: Settings, model: Model, folder: Path | None) -> Temp
     """Return the template that the engine would have, without loading the model; the parameters are those of `load`."""
     if settings.name == "fake" or folder is None:
         return resolve_name(FAKE_TEMPLATE)(model.system)
-    from isheep.serving.chat import ChatTemplate, load_tokenizer
+    from isheep.serving.chat import load_template as load_chat_template
 
-    return ChatTemplate(load_tokenizer(folder, model), model.system)
+    return load_chat_template(folder, model)
 
 
 def _count_gpus() -> int:

@@ -54,7 +54,8 @@ class Completion:
     """What a request gave.
 
     finish_reason: "stop" (end-of-turn token, or a stop string, which `stop_reason` then names), "length" (the limit of
-    new tokens or of the context was reached) or "context" (the prompt alone leaves no room: nothing was generated).
+    new tokens or of the context was reached), "context" (the prompt alone leaves no room: nothing was generated) or
+    "reasoning" (stopped, but reasons before its answer, which `model.reasoning: refuse` does not take).
     Token counts are in tokens of the model's tokenizer.
     """
 
@@ -70,9 +71,9 @@ class Completion:
 class ScoreRequest:
     """Ask for the log-likelihood of each continuation after the prompt.
 
-    Prompt and continuation are tokenised apart and joined as token ids, so that a continuation's tokens do not depend
-    on the prompt. Continuations are never given special tokens by the tokenizer, but control tokens written in a
-    continuation (an end of turn) are read as such.
+    The prompt's tokens do not depend on the continuation; the continuation's are those that it has in the joined text,
+    unless a token would reach over the seam. Continuations are never given special tokens by the tokenizer, but control
+    tokens written in a continuation (an end of turn) are read as such.
     """
 
     asks: ClassVar[str] = "score"
@@ -101,7 +102,10 @@ class Score:
 
 @runtime_checkable
 class Template(Protocol):
-    """How the model is addressed; the same object serves generating, judging and training."""
+    """How the model is addressed; the same object serves generating, judging and training.
+
+    `seam` is what separates a rendered prompt from an answer to it: nothing after most templates, else white space.
+    """
 
     @property
     def control_tokens(self) -> tuple[str, ...]:
@@ -110,6 +114,10 @@ class Template(Protocol):
     @property
     def end_of_turn(self) -> str:
         """The text that ends an answer."""
+
+    @property
+    def seam(self) -> str:
+        """What separates a rendered prompt from an answer to it."""
 
     def render(self, messages: list[dict[str, str]]) -> Prompt:
         """Return the conversation up to where the assistant starts to write."""

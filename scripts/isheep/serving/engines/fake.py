@@ -43,6 +43,7 @@ class FakeTemplate:
     system: str | None = None
     control_tokens: tuple[str, ...] = (END, START)
     end_of_turn: str = END
+    seam: str = ""
 
     def render(self, messages: list[dict[str, str]]) -> Prompt:
         """Return the conversation up to where the assistant starts to write; control tokens in it are neutralised."""

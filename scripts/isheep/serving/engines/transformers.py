@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
 from isheep.errors import UserError
-from isheep.serving.chat import ChatTemplate, load_tokenizer
+from isheep.serving.chat import load_template
 from isheep.serving.engines.base import Completion, Prompt, Request, Score, ScoreRequest
 from isheep.serving.engines.tokens import TextStream, encode_continuation, encode_prompt, end_tokens
+from isheep.serving.reasoning import Handling, handle
 from isheep.serving.repeatable import make_gpus_repeatable
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ class TransformersEngine(AbstractContextManager):
         logging.disable_progress_bar()
         self.context_length = settings.context_length
         self._batch_size = settings.batch_size
-        self._tokenizer = load_tokenizer(folder, model)
-        self._ends = frozenset(end_tokens(self._tokenizer, folder))
-        self.template = ChatTemplate(self._tokenizer, model.system)
+        self.template = load_template(folder, model)
+        self._tokenizer = self.template.tokenizer
+        self._ends = frozenset(end_tokens(self._tokenizer, folder, self.template.end_of_turn))
+        self._reasoning = model.reasoning
         try:
             self._model = AutoModelForCausalLM.from_pretrained(
                 folder,
@@ -66,7 +68,7 @@ class TransformersEngine(AbstractContextManager):
             yield from (row.completion() for row in rows)
 
     def _row(self, request: Request) -> _Row:
-        return _Row(request, self._tokenizer, self._ends, self.context_length)
+        return _Row(request, self._tokenizer, self._ends, self.context_length, self._reasoning)
 
     def _generate(self, rows: list[_Row]) -> None:
         import torch
@@ -103,7 +105,9 @@ class TransformersEngine(AbstractContextManager):
         """Yield the log-likelihoods for each request, in order, each before the next request is drawn."""
         for request in requests:
             prompt = encode_prompt(self._tokenizer, request.prompt)
-            continuations = [encode_continuation(self._tokenizer, text) for text in request.continuations]
+            continuations = [
+                encode_continuation(self._tokenizer, text, request.prompt.text) for text in request.continuations
+            ]
             if len(prompt) + max(map(len, continuations), default=0) > self.context_length:
                 yield Score(request.id, (), ())
             else:
@@ -115,11 +119,14 @@ class TransformersEngine(AbstractContextManager):
 
         with torch.inference_mode():
             read = self._forward(prompt, None)
+            shared = getattr(read, "past_key_values", None)
             sums = []
             for ids in continuations:
                 logits = read.logits[0]
-                if len(ids) > 1:
-                    cache = copy.deepcopy(read.past_key_values) if len(continuations) > 1 else read.past_key_values
+                if len(ids) > 1 and shared is None:  # recurrent models keep their state elsewhere, or nowhere
+                    logits = self._read_through(prompt + ids[:-1])[len(prompt) - 1 :]
+                elif len(ids) > 1:
+                    cache = copy.deepcopy(shared) if len(continuations) > 1 else shared
                     logits = torch.cat([logits, self._forward(ids[:-1], cache).logits[0]])
                 # One row of the vocabulary's log-probabilities for each token of the continuation.
                 rows = torch.log_softmax(logits[: len(ids)].float(), dim=-1).cpu()
@@ -148,6 +155,11 @@ class TransformersEngine(AbstractContextManager):
         tensor = torch.tensor([ids], device=self._model.device)
         return self._model(tensor, past_key_values=cache, use_cache=True, logits_to_keep=keep)
 
+    def _read_through(self, ids: list[int]) -> Any:
+        import torch
+
+        return self._model(torch.tensor([ids], device=self._model.device), use_cache=False).logits[0]
+
     def close(self) -> None:
         """Free the model's memory; the engine cannot be used afterwards."""
         self._model = None
@@ -159,17 +171,21 @@ class TransformersEngine(AbstractContextManager):
 class _Row:
     """One request being completed: what it draws, what it has written, and whether it is over."""
 
-    def __init__(self, request: Request, tokenizer: Any, ends: frozenset[int], context_length: int) -> None:
+    def __init__(
+        self, request: Request, tokenizer: Any, ends: frozenset[int], context_length: int, reasoning: Handling
+    ) -> None:
         import torch
 
         self._request = request
+        self._tokenizer = tokenizer
+        self._reasoning = reasoning
         self._ends = ends
         self.prompt = encode_prompt(tokenizer, request.prompt)
         self.room = context_length - len(self.prompt)
         self.limit = min(request.sampling.max_tokens, self.room)
         self._stream = TextStream(tokenizer, self.prompt, request.sampling.stop)
         self._generator = torch.Generator().manual_seed(request.seed)
-        self._tokens = 0
+        self._tokens: list[int] = []
         self._finish = "length" if self.room > 0 else "context"
         self._stop: str | None = None
         self.done = False
@@ -194,16 +210,18 @@ class _Row:
 
     def take(self, token: int) -> None:
         """Add a token to what was written; note whether it ended the completion, and why."""
-        self._tokens += 1
+        self._tokens.append(token)
         if token in self._ends:
             self._finish, self.done = "stop", True
             return
         self._stop = self._stream.push(token)
         if self._stop is not None:
             self._finish = "stop"
-        self.done = self._stop is not None or self._tokens >= self.limit
+        self.done = self._stop is not None or len(self._tokens) >= self.limit
 
     def completion(self) -> Completion:
         """Return the result."""
-        used = len(self.prompt)
-        return Completion(self._request.id, self._stream.text, self._finish, self._stop, used, self._tokens)
+        counts = len(self.prompt), len(self._tokens)
+        text, refused = handle(self._reasoning, self._stream.text, self._tokenizer, self._tokens)
+        finish = "reasoning" if refused and self._finish == "stop" else self._finish
+        return Completion(self._request.id, text, finish, self._stop, *counts)

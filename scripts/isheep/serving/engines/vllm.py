@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -15,12 +16,15 @@ from typing import Any, TypeVar
 from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
 from isheep.errors import UserError
-from isheep.serving.chat import ChatTemplate, load_tokenizer
+from isheep.serving.chat import load_template
 from isheep.serving.engines.base import Completion, Request, Score, ScoreRequest
 from isheep.serving.engines.tokens import encode_continuation, encode_prompt, end_tokens
+from isheep.serving.reasoning import handle
 
 logger = logging.getLogger(__name__)
 
+MEMORY = re.compile(r"memory|KV cache|cache blocks|larger than the maximum number of tokens", re.IGNORECASE)
+MAX_CAUSE = 400  # characters
 # vLLM's own bound on `logprob_token_ids`.
 MAX_CHILDREN = 128
 # Prompts are read whole (no chunks), so a step must take the longest one; more tokens a step cost memory.
@@ -50,9 +54,10 @@ class VllmEngine(AbstractContextManager):
     def __init__(self, settings: Settings, model: Model, folder: Path, threads: int, gpus: int) -> None:
         self._engine = _start(settings, folder, prepare(settings, model, threads, gpus), gpus)
         self.context_length = settings.context_length
-        self._tokenizer = load_tokenizer(folder, model)
-        self._ends = end_tokens(self._tokenizer, folder)
-        self.template = ChatTemplate(self._tokenizer, model.system)
+        self.template = load_template(folder, model)
+        self._tokenizer = self.template.tokenizer
+        self._ends = end_tokens(self._tokenizer, folder, self.template.end_of_turn)
+        self._reasoning = model.reasoning
         self._max_calls = settings.max_num_seqs
         self._names = map(str, count())
         self._finished: dict[str, Any] = {}
@@ -95,11 +100,15 @@ class VllmEngine(AbstractContextManager):
         (output,) = yield [(prompt, settings)]
         done = output.outputs[0]
         stop = done.stop_reason if isinstance(done.stop_reason, str) else None
-        return Completion(request.id, done.text, done.finish_reason, stop, len(prompt), len(done.token_ids))
+        text, refused = handle(self._reasoning, done.text, self._tokenizer, done.token_ids)
+        finish = "reasoning" if refused and done.finish_reason == "stop" else done.finish_reason
+        return Completion(request.id, text, finish, stop, len(prompt), len(done.token_ids))
 
     def _scoring(self, request: ScoreRequest) -> Job[Score]:
         prompt = encode_prompt(self._tokenizer, request.prompt)
-        continuations = [encode_continuation(self._tokenizer, text) for text in request.continuations]
+        continuations = [
+            encode_continuation(self._tokenizer, text, request.prompt.text) for text in request.continuations
+        ]
         if len(prompt) + max(map(len, continuations), default=0) > self.context_length:
             return Score(request.id, (), ())
         levels = trie_levels(continuations)
@@ -297,10 +306,21 @@ def _start(settings: Settings, folder: Path, arguments: dict[str, Any], gpus: in
         return LLMEngine.from_engine_args(EngineArgs(model=str(folder), **arguments))
     except (ValueError, RuntimeError, OSError) as error:
         memory = "gpu_memory_utilization" if gpus else "cpu_cache_gib"
-        raise UserError(
-            f"{folder}: vLLM cannot start ({_first_line(error)}); what it can hold follows from engine.context_length, "
-            f"engine.max_num_seqs and engine.{memory}"
-        ) from error
+        cause = _cause(error)
+        hint = (
+            "what it can hold follows from engine.context_length, engine.max_num_seqs and engine." + memory
+            if MEMORY.search(cause)
+            else "correct that in the model's folder or in section engine, or try engine.name: transformers"
+        )
+        raise UserError(f"{folder}: vLLM cannot start ({cause}); {hint}") from error
+
+
+def _cause(error: Exception) -> str:
+    """Return what an error says in a line; pydantic's first line only counts the errors, which stand below it."""
+    details = getattr(error, "errors", None)
+    if callable(details) and (found := details()):
+        return " ".join(str(found[0].get("msg", "")).removeprefix("Value error, ").split())[:MAX_CAUSE]
+    return _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

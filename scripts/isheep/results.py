@@ -14,11 +14,11 @@ import yaml
 
 from isheep.data.files import publish
 from isheep.data.rows import read_rows
+from isheep.documents import tables
 from isheep.documents.records import Settings
 from isheep.errors import UserError
 from isheep.proof.results import SETTINGS, Results
 from isheep.report.gather import Report, gather
-from isheep.documents import tables
 from isheep.stages.table import table as stage_table
 
 if TYPE_CHECKING:

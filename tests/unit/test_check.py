@@ -50,6 +50,11 @@ def test_mistakes_of_the_config_and_of_files_come_together(place):
     assert ["lr" in lines[0], "emty" in lines[1], "gone.jsonl" in lines[2]] == [True] * 3 and len(lines) == 3
 
 
+def test_a_column_that_no_stage_adds_is_told_with_the_others(place):
+    lines = said(seeds={"path": "gone.jsonl"}, select={"kind": "quantile", "column": "charm"})
+    assert len(lines) == 2 and any("no stage before select_data adds the column 'charm'" in line for line in lines)
+
+
 @pytest.mark.parametrize("name", ["results", "results/a"])
 def test_results_that_lead_nowhere_are_refused_in_one_line(place, name):
     folder = place / name

@@ -145,7 +145,7 @@ FOURTEEN = """\
         outputs: {plain: {text: no place}}
         assess: {assessors: [{name: x}, {kind: juge}]}
       b: {preset: smal}
-      c: {preset: small, select: {kind: quantile, column: charm}, train: {batch_size: 3, micro_batch_size: 2}}
+      c: {preset: small, select: {kind: threshold, above: {quality: 11}}, train: {batch_size: 3, micro_batch_size: 2}}
     shards: {generate_outputs: 0}
     """
 
@@ -167,7 +167,7 @@ def test_fourteen_mistakes_come_in_one_pass_and_ten_lines(root, told, monkeypatc
         "runs.a.assess.assessors.0: kind is missing; write one of kind: judge, pmi",
         "runs.a.assess.assessors.1.kind: unknown kind 'juge'; did you mean 'judge'?",
         "c.yaml:11: runs.b.preset: there is no models/smal.yaml; did you mean 'small'?",
-        "c.yaml:12: runs.c: select: no assessor makes the column 'charm'",
+        "c.yaml:12: runs.c: select: quality above 11.0 can never be met",
         "runs.c: train.batch_size must be a multiple of train.micro_batch_size",
         "c.yaml:13: shards.generate_outputs: Input should be greater",
     ):

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from report_results import Made
 
-from isheep.documents import tables
 from isheep.data.files import read_json
 from isheep.data.metrics import best_floor, floors_of, headline, is_past, ordered
+from isheep.documents import tables
 from isheep.documents.stages import Stage
 from isheep.errors import UserError
 from isheep.results import FRAMES, Run

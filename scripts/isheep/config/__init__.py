@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isheep.config.document import Config, Shards
-    from isheep.config.load import RUN_NAME, load, read_config
+    from isheep.config.reading import RUN_NAME, load, read_config
 
 __all__ = ["RUN_NAME", "Config", "Shards", "load", "read_config"]
 
@@ -19,4 +19,4 @@ __all__ = ["RUN_NAME", "Config", "Shards", "load", "read_config"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return resolve_name(f"isheep.config.{'document' if name in ('Config', 'Shards') else 'load'}:{name}")
+    return resolve_name(f"isheep.config.{'document' if name in ('Config', 'Shards') else 'reading'}:{name}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from isheep.config.load import read_config
 from isheep.config.overlay import lay
+from isheep.config.reading import read_config
 from isheep.config.source import read_source
 from isheep.errors import Problems, UserError
 

@@ -131,7 +131,7 @@ def _walk(node: yaml.Node, keys: Keys, lines: dict[Keys, int], within: set[int])
     elif isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
             yield from _walk(item, (*keys, str(number)), lines, within)
-    elif what := _trap(node):
+    elif isinstance(node, yaml.ScalarNode) and (what := _trap(node)):
         yield line, f"{'.'.join(keys)}: {what}"
 
 

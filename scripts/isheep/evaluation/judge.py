@@ -125,8 +125,8 @@ def read_rating(reply: Completion | Score) -> float | None:
     if isinstance(reply, Completion):
         found = GRADE.findall(reply.text)
         return float(found[-1]) if found and 1 <= float(found[-1]) <= 10 else None
-    found = belief(reply)
-    return found.expected if found else None
+    believed = belief(reply)
+    return believed.expected if believed else None
 
 
 def read_choice(reply: Completion | Score) -> float | None:

@@ -14,8 +14,8 @@ from isheep.data.rows import Row
 from isheep.documents.models import MergeReport, TrainingReport, read_merging, read_training
 from isheep.documents.records import Hardware, Manifest, Settings
 from isheep.documents.rounds import read_discrimination, read_funnel
-from isheep.filters import resolve
 from isheep.documents.tables import rejections_table
+from isheep.filters import resolve
 from isheep.runner.portable import in_run
 from isheep.stages.table import table
 

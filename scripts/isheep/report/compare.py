@@ -10,12 +10,12 @@ from isheep.data.metrics import ordered
 from isheep.data.numbers import shown, span
 from isheep.data.values import differences
 from isheep.documents.models import BenchmarkScores, Difference
+from isheep.documents.tables import rows_of, scores_table
 from isheep.report import charts, costs
 from isheep.report.gather import Report
 from isheep.report.page import HERE, fill, without_places
 from isheep.report.sections import BETTER, CURVES, Drawing, Part, floor_lines, note, point
 from isheep.report.verdicts import colour, title, unit_of
-from isheep.documents.tables import rows_of, scores_table
 
 if TYPE_CHECKING:
     import pandas as pd

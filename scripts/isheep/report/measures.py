@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from isheep.report.gather import Round
 from isheep.documents.tables import Leaf, leaves
+from isheep.report.gather import Round
 
 QUANTILE = re.compile(r"p\d{1,2}")
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from isheep import __version__
 from isheep.data.numbers import shown
+from isheep.documents.tables import alarms_table, rows_of
 from isheep.report import costs, sections, verdicts
 from isheep.report.browser import embed
 from isheep.report.gather import Report
 from isheep.report.lineage import draw
-from isheep.documents.tables import alarms_table, rows_of
 
 HERE = Path(__file__).parent
 # Count as this module's code (provenance.py): a changed one makes the pages anew.

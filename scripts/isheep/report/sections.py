@@ -7,10 +7,6 @@ from typing import Any, TypedDict
 from isheep.data.metrics import floors_of, ordered
 from isheep.data.numbers import shown, span
 from isheep.documents.models import BenchmarkScores, Difference, MetricScore
-from isheep.report import charts, costs, measures
-from isheep.report.charts import Row
-from isheep.report.gather import Report
-from isheep.report.verdicts import colour, title, unit_of
 from isheep.documents.tables import (
     costs_table,
     discrimination_table,
@@ -21,6 +17,10 @@ from isheep.documents.tables import (
     scores_table,
     training_table,
 )
+from isheep.report import charts, costs, measures
+from isheep.report.charts import Row
+from isheep.report.gather import Report
+from isheep.report.verdicts import colour, title, unit_of
 from isheep.stages.table import table as stage_table
 
 Part = dict[str, Any]
@@ -181,7 +181,7 @@ def funnel(report: Report) -> Part:
         ]
         table.append({"round": f"d_{i}", "written": int(of_round["rows_in"].iloc[0]), "cells": cells})
         lost = gone[gone["round"] == i].groupby("stage", sort=False)["rows"].sum()
-        bars += [_bar(i, stage, rows) for stage, rows in lost.items()]
+        bars += [_bar(i, str(stage), rows) for stage, rows in lost.items()]
         bars.append(_bar(i, "kept", int(of_round["rows_out"].iloc[-1])))
     order = [name for name in ("kept", *reversed(stage_table().words)) if any(bar["series"] == name for bar in bars)]
     by_rule = gone.pivot_table(
@@ -312,7 +312,7 @@ def cost(report: Report) -> Part:
     sums = frame.groupby(["round", "does"], sort=False)["seconds"].sum()
     bars = [
         {"x": i, "series": does, "value": seconds, "label": f"round {i}, {does}: {costs.clock(seconds)}"}
-        for (i, does), seconds in sums.items()
+        for i, does, seconds in sums.reset_index().itertuples(index=False)
     ]
     order = [does for does in dict.fromkeys(stage_table().kinds_of_work) if does in set(frame["does"])]
     rounds = sorted({stage.round for stage in own})

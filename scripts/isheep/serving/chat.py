@@ -250,7 +250,10 @@ def seam(template: Template | None, plain: Plain | None) -> str:
     The one rule for generating, training, judging and scoring: engines encode seam and answer together behind the
     prompt, as the ids of the joined text.
     """
-    return template.seam if plain is None else gap(plain.text.partition("{prompt}")[2])
+    if plain is not None:
+        return gap(plain.text.partition("{prompt}")[2])
+    assert template is not None, "a model is addressed by its template or plainly"
+    return template.seam
 
 
 def gap(before: str) -> str:

@@ -22,7 +22,7 @@ def environment() -> Environment:
     class Generation(Extension):
         """The block {% generation %}, which marks an answer for some trainers and writes what stands in it."""
 
-        tags = frozenset({"generation"})
+        tags = {"generation"}  # noqa: RUF012 - as jinja2 declares it
 
         def parse(self, parser: Any) -> Any:
             line = next(parser.stream).lineno

@@ -18,7 +18,7 @@ STAGE = Stage(
     settings=("outputs.rules",),
     reads=lambda at: {"rows": at.rows_before("filter_outputs")},
     code=lambda run: [rule.module for rule in resolve("outputs", run.outputs.rules)],
-    present=lambda run: bool(resolve("outputs", run.outputs.rules)),
+    present=lambda run: any(rule != "none" for rule in run.outputs.rules),
     needs=lambda run: ("instruction", "input", "output", "finish_reason"),
     adds=lambda run: (),
 )

@@ -115,6 +115,7 @@ class TextStream:
         Bytes that are no text change what was decoded before them (byte fallback), and the stream then gives up; it is
         begun anew, as vLLM does.
         """
+        assert self._backend is not None, "a stream decodes through the tokenizer's backend"
         try:
             return self._stream.step(self._backend, token) or ""
         except Exception as error:

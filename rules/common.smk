@@ -3,13 +3,13 @@
 import sys
 from pathlib import Path
 
-ROOT = Path(str(workflow.current_basedir)).parent
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(Path(str(workflow.current_basedir)).parent / "scripts"))
 
 from isheep.config import read_config
 from isheep.errors import UserError
 from isheep.proof.reproduce import prepare
 from isheep.runner.code import code_digest
+from isheep.runner.portable import ROOT, shipped_in
 from isheep.workflow import lock
 from isheep.workflow.check import check
 from isheep.workflow.graph import Graph, base_folder
@@ -158,7 +158,7 @@ def checked(wildcards):
 
 def resolved(wildcards):
     """Params function: all settings of a run."""
-    return graph.config.runs[wildcards.run].model_dump(mode="json")
+    return shipped_in(graph.config.runs[wildcards.run].model_dump(mode="json"))
 
 
 def section(name):
@@ -177,7 +177,7 @@ def compared_runs(wildcards):
     """Params function: the settings and records of every run of the config."""
     return {
         run: {
-            "settings": settings.model_dump(mode="json"),
+            "settings": shipped_in(settings.model_dump(mode="json")),
             "records": graph.records(run),
         }
         for run, settings in graph.config.runs.items()

@@ -298,7 +298,7 @@ def test_reference_page_has_new_kinds(made, heading):
         ("above", "select: yes above 1.0 can never be met or says nothing: scores are 0 to 1"),
         ("key", "unknown key; did you mean 'mark'?"),
         ("item", "unknown key; did you mean 'question'?"),
-        ("kind", "runs.a.prompts: Input tag 'varian' found using 'kind' does not match any of the expected tags"),
+        ("kind", "runs.a.prompts.kind: unknown kind 'varian'; did you mean 'variant'?"),
     ],
 )
 def test_mistakes_in_new_kinds_are_told(made, wrong, said):

@@ -21,6 +21,7 @@ from isheep.proof.verify import verify
 from isheep.runner import code
 from isheep.runner.portable import in_run
 from isheep.serving.models import identity_of
+from isheep.stages.table import table
 from isheep.workflow.graph import Graph
 
 
@@ -185,7 +186,7 @@ def test_settings_files_and_code_changed_since_are_named(run, monkeypatch):
 
 def test_stale_code_names_the_files_that_changed():
     stages = {"d_0/select_data": {"stage": "select_data", "code": "0" * 64, "record": "results/a/d_0/records/x.json"}}
-    then = {**code.code_files("isheep/stages/select_data.py"), "isheep/select/rows.py": "0" * 64}
+    then = {**code.code_files(*table()["select_data"].modules(Settings())), "isheep/select/rows.py": "0" * 64}
     (finding,) = stale_code(stages, then, Settings())
     assert "(scripts/isheep/select/rows.py)" in finding.message
 

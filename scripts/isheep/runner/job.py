@@ -17,7 +17,7 @@ from isheep import config
 from isheep.config.run import Run
 from isheep.data.files import contents_of, digest, digest_artifact, read_json
 from isheep.errors import UserError
-from isheep.runner.portable import portable, portable_places, renamed
+from isheep.runner.portable import ROOT, portable, portable_places, renamed
 from isheep.runner.record import hardware, versions, write_record
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Job:
         self.tokens: dict[str, int] = {}  # read, written, scored or trained on, for the record
         self.threads: int = snakemake.threads
         self.gpus = int(snakemake.resources.get("gpu", 0))
-        self.root = Path(snakemake.scriptdir).parent
+        self.root = ROOT
         self.place = _place(snakemake.output)
         self.input, self.output = self._from_place(snakemake.input), self._from_place(snakemake.output)
         self._config = snakemake.config

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from isheep.data.files import digest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(os.path.normpath(__file__)).parents[3]
 
 
 def shipped(path: str | Path) -> str:
@@ -17,6 +18,15 @@ def shipped(path: str | Path) -> str:
     """
     path = Path(path)
     return path.relative_to(ROOT).as_posix() if path.is_absolute() and path.is_relative_to(ROOT) else path.as_posix()
+
+
+def shipped_in(value: Any) -> Any:
+    """Return settings with every path of a file that came with the workflow as `shipped` names it."""
+    if isinstance(value, dict):
+        return {key: shipped_in(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [shipped_in(child) for child in value]
+    return shipped(value) if isinstance(value, str) and value.startswith(f"{ROOT}/config/") else value
 
 
 def portable(path: str | Path, sha256: str) -> str:

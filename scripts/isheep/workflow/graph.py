@@ -29,7 +29,7 @@ from isheep.data.files import digest, digest_file, read_json
 from isheep.errors import UserError
 from isheep.evaluation.benchmark import FETCHED
 from isheep.runner.code import code_digest
-from isheep.runner.portable import in_run, portable, portable_places, renamed, shipped
+from isheep.runner.portable import in_run, portable, portable_places, renamed, shipped, shipped_in
 from isheep.stages.base import Read, Round
 from isheep.stages.table import Table, table
 
@@ -79,7 +79,7 @@ class Graph:
                 inner = inner.setdefault(part, {})
             inner[last] = deciding(at(settings, key))
         decides |= declared.derives(settings)
-        return renamed(decides, {file: shipped(file) for file in self.files(run, stage)})
+        return shipped_in(decides)
 
     def files(self, run: str, stage: str) -> list[str]:
         """Return the user's files (templates, rubrics, seeds) that a stage reads."""

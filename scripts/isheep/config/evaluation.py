@@ -120,14 +120,23 @@ class Evaluation(Section):
         return {name: entry.bound(name, method) for name, entry in self.benchmarks.items() if entry is not None}
 
     @property
+    def _wanted(self) -> list[Benchmark]:
+        return [benchmark for benchmark in self.benchmarks.values() if benchmark is not None]
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether there is a benchmark."""
+        return bool(self._wanted)
+
+    @property
     def is_judged(self) -> bool:
         """Whether a benchmark needs the judge."""
-        return any(benchmark.judged for benchmark in self.on.values())
+        return any(benchmark.judged for benchmark in self._wanted)
 
     @property
     def files(self) -> list[str]:
         """Every data file that the benchmarks read."""
-        return [file for benchmark in self.on.values() for file in benchmark.files]
+        return [file for benchmark in self._wanted for file in benchmark.files]
 
     @property
     def own_judge(self) -> ModelJudge | None:

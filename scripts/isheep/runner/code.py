@@ -9,15 +9,20 @@ change of it does change results, `FORMAT` is raised by hand, and everything is 
 from __future__ import annotations
 
 import ast
+import hashlib
 import io
+import json
+import os
 import tokenize
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from isheep.config.section import Section
-from isheep.data.files import digest, digest_file
+from isheep.data.files import digest, digest_file, write_json
+from isheep.errors import UserError
 
 FORMAT = 1
 PACKAGE = Path(__file__).parents[1]
@@ -49,6 +54,7 @@ def code_files(*modules: str) -> dict[str, str]:
         path = PACKAGE.parent / module
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             _follow(file, found)
+    MODULES.save()
     return {str(file.relative_to(PACKAGE.parent)): found[file] for file in sorted(found)}
 
 
@@ -70,11 +76,48 @@ class Module(NamedTuple):
     assets: tuple[str, ...]
 
 
-@cache
-def module_of(source: str) -> Module:
-    """Return what a digest needs of a module's source."""
-    tree = ast.parse(source)
-    return Module(digest(code_of(source)), tuple(_imports(tree)), tuple(_assets(tree)))
+class Modules:
+    """What digests need of modules, by the sha256 of their source; kept on disk, since every start needs all of them.
+
+    To parse a hundred modules takes a second, and every job of a cluster starts Snakemake. The file lies in the user's
+    cache folder and may be deleted; where it cannot be written, nothing is kept.
+    """
+
+    def __init__(self) -> None:
+        own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]  # another way to read makes another file
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        self.file = folder / "isheep" / f"code-{own}.json"
+        self._known: dict[str, Module] | None = None
+        self._is_new = False
+
+    @property
+    def known(self) -> dict[str, Module]:
+        """The modules by the sha256 of their source."""
+        if self._known is None:
+            self._known = {}
+            with suppress(OSError, ValueError, TypeError):
+                kept = json.loads(self.file.read_text(encoding="utf-8"))
+                self._known = {key: Module(sha256, *map(tuple, lists)) for key, (sha256, *lists) in kept.items()}
+        return self._known
+
+    def of(self, source: str) -> Module:
+        """Return what a digest needs of a module's source."""
+        key = hashlib.sha256(source.encode()).hexdigest()
+        if key not in self.known:
+            tree = ast.parse(source)
+            self.known[key] = Module(digest(code_of(source)), tuple(_imports(tree)), tuple(_assets(tree)))
+            self._is_new = True
+        return self.known[key]
+
+    def save(self) -> None:
+        """Keep what was read anew."""
+        if self._is_new:
+            self._is_new = False
+            with suppress(OSError, UserError):
+                write_json(self.file, self.known)
+
+
+MODULES = Modules()
 
 
 @cache
@@ -135,7 +178,7 @@ def _follow(file: Path, found: dict[Path, str]) -> None:
     if file.suffix != ".py":
         found[file] = digest_file(file)
         return
-    module = module_of(read(file))
+    module = MODULES.of(read(file))
     found[file] = module.sha256
     for used in (*map(file.with_name, module.assets), *filter(None, map(_file_of, module.imports))):
         _follow(used, found)

@@ -19,7 +19,7 @@ STAGE = Stage(
     model=current,
     machine="evaluate",
     shards="whole",
-    present=lambda run: bool(run.evaluation.on),
+    present=lambda run: run.evaluation.is_asked,
     engine=True,
     does="evaluate",
 )

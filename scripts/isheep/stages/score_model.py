@@ -46,7 +46,7 @@ STAGE = Stage(
     reads=_reads,
     files=lambda run: run.evaluation.files,
     machine="score",
-    present=lambda run: bool(run.evaluation.on) or run.evaluation.harness is not None,
+    present=lambda run: run.evaluation.is_asked or run.evaluation.harness is not None,
     does="evaluate",
 )
 

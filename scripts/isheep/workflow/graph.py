@@ -30,7 +30,7 @@ from isheep.errors import UserError
 from isheep.evaluation.benchmark import FETCHED
 from isheep.runner.code import code_digest
 from isheep.runner.portable import in_run, portable, portable_places, renamed, shipped, shipped_in
-from isheep.stages.base import Read, Round
+from isheep.stages.base import Read, Reads, Round
 from isheep.stages.table import Table, table
 
 GATHERING = Need(gpus=0, cpus=1, mem_gib=4, minutes=30)
@@ -57,6 +57,8 @@ class Graph:
         self.settings = cache(self._settings)
         self.digest = cache(self._digest)
         self.code = cache(self._code)
+        self._code_digest = cache(code_digest)
+        self._reads = cache(self._declared_reads)
         self.owner = cache(self._owner)
         self.stages = cache(self._stages)
         self.finished = cache(self._finished)
@@ -98,7 +100,7 @@ class Graph:
 
     def _code(self, run: str, stage: str) -> str:
         """Return the digest of the code behind a stage: Snakemake does not see imported modules."""
-        return code_digest(*self.table[stage].modules(self.config.runs[run]))
+        return self._code_digest(*self.table[stage].modules(self.config.runs[run]))
 
     # Which stages feed a stage -------------------------------------------------------------------------------------
 
@@ -112,8 +114,11 @@ class Graph:
 
     def reads(self, run: str, stage: str, i: int, name: str) -> str | list[str]:
         """Return the files that a stage of round `i` reads of others, under the name of its rule's input."""
-        wanted = self.table[stage].reads(self._at(run, i))[name]
+        wanted = self._reads(run, stage, i)[name]
         return self._file(run, wanted) if isinstance(wanted, Read) else [self._file(run, read) for read in wanted]
+
+    def _declared_reads(self, run: str, stage: str, i: int) -> Reads:
+        return self.table[stage].reads(self._at(run, i))
 
     def upstream(self, run: str, stage: str, i: int) -> list[Read]:
         """Return all that a stage of round `i` reads of others, the model that it runs included."""

@@ -40,11 +40,16 @@ except UserError as error:
     raise WorkflowError(str(error))
 
 
-def reads(stage, name, of=0):
-    """Input function: what a stage reads of other stages, under a name of its declaration."""
-    return lambda wildcards: graph.reads(
-        wildcards.run, stage, int(wildcards.get("i", of)), name
+def of_job(method, stage, *more):
+    """Function of a job: what the graph says of a stage in the job's run and round."""
+    return lambda wildcards: method(
+        wildcards.run, stage, int(wildcards.get("i", 0)), *more
     )
+
+
+def reads(stage, name):
+    """Input function: what a stage reads of other stages, under a name of its declaration."""
+    return of_job(graph.reads, stage, name)
 
 
 def files(stage):
@@ -59,25 +64,18 @@ def runs_model(stage):
     """
     inputs = {
         "files": files(stage),
-        "identity": lambda wildcards: graph.identity(
-            wildcards.run, stage, int(wildcards.i)
-        ),
-        "model": ancient(lambda wildcards: weights(stage)(wildcards) or []),
+        "identity": of_job(graph.identity, stage),
+        "model": ancient(weights(stage)),
     }
     if graph.table[stage].shards:
-        inputs["shards"] = lambda wildcards: (
-            []
-            if "shard" in wildcards.keys()
-            else graph.shards(wildcards.run, stage, int(wildcards.i))
-        )
+        gathered = of_job(graph.shards, stage)
+        inputs["shards"] = lambda job: [] if "shard" in job.keys() else gathered(job)
     return inputs
 
 
 def weights(stage):
-    """Input and params function: the folder of the model that a stage runs; nothing for a fake or an endpoint."""
-    return lambda wildcards: graph.weights(
-        wildcards.run, stage, int(wildcards.get("i", 0))
-    )
+    """Input function: the folder of the model that a stage runs; nothing for a fake or an endpoint."""
+    return lambda job: of_job(graph.weights, stage)(job) or []
 
 
 def decides(stage):
@@ -85,13 +83,11 @@ def decides(stage):
     params = {
         "settings": lambda wildcards: graph.settings(wildcards.run, stage),
         "code": lambda wildcards: graph.code(wildcards.run, stage),
-        "reads": lambda wildcards: graph.refers(
-            wildcards.run, stage, int(wildcards.get("i", 0))
-        ),
+        "reads": of_job(graph.refers, stage),
     }
     declared = graph.table[stage]
     if declared.model or declared.weights:
-        params["model_folder"] = weights(stage)
+        params["model_folder"] = of_job(graph.weights, stage)
     return params
 
 
@@ -115,16 +111,8 @@ def asks(stage, engine=True):
         "mem_mb": of(lambda needs: int(needs.mem_gib * 1024)),
         "runtime": of(lambda needs: needs.minutes),
     }
-    return (
-        {**resources, "gpu": of(lambda needs: needs.gpus), "model": 1}
-        if engine
-        else resources
-    )
-
-
-def plain_code(script):
-    """Digest of the code behind a script that belongs to no stage of a run."""
-    return code_digest(f"{script}.py")
+    gpus = {"gpu": of(lambda needs: needs.gpus), "model": 1} if engine else {}
+    return resources | gpus
 
 
 def reproduced():
@@ -134,19 +122,9 @@ def reproduced():
     return f"results/{reproduction.run}/manifest.json"
 
 
-def data(of=0):
-    """Input function: d_i as it trains a model, in this round or `of` rounds away."""
-    return lambda wildcards: graph.data(wildcards.run, int(wildcards.i) + of)
-
-
 def beside(stage, file):
     """Input function: a file that a stage makes, in every round; none when the run does not have the stage."""
     return lambda wildcards: graph.beside(wildcards.run, stage, file)
-
-
-def records(wildcards):
-    """Input function: the records of every stage of every round."""
-    return graph.records(wildcards.run)
 
 
 def checked(wildcards):

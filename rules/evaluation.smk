@@ -72,7 +72,7 @@ rule run_harness:
 
 rule identify_judge:
     input:
-        model=lambda wildcards: weights("identify_judge")(wildcards) or [],
+        model=weights("identify_judge"),
     output:
         identity="results/{run}/iter_{i}/evaluation/judge.json",
         record="results/{run}/iter_{i}/evaluation/records/identify_judge.json",

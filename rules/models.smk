@@ -27,7 +27,7 @@ rule fetch_model:
 
 rule identify_model:
     input:
-        model=lambda wildcards: base_model(wildcards) or [],
+        model=weights("identify_model"),
     output:
         identity="results/{run}/iter_0/identity.json",
         record="results/{run}/iter_0/records/identify_model.json",

@@ -11,7 +11,7 @@ localrules:
 
 rule gather_manifest:
     input:
-        records=records,
+        records=lambda wildcards: graph.records(wildcards.run),
         summary="results/{run}/records/summarise_run.json",
         files=lambda wildcards: graph.user_files(wildcards.run),
         # What it vouches for, though two equal runs may differ in it.
@@ -23,7 +23,7 @@ rule gather_manifest:
         "logs/{run}/gather_manifest.log",
     params:
         settings=resolved,
-        code=plain_code("gather_manifest"),
+        code=code_digest("gather_manifest.py"),
     script:
         "../scripts/gather_manifest.py"
 
@@ -62,7 +62,7 @@ rule publish:
 rule publish_data:
     input:
         manifest="results/{run}/manifest.json",
-        selected=data(),
+        selected=lambda wildcards: graph.data(wildcards.run, int(wildcards.i)),
         adapter=lambda wildcards: graph.result(
             wildcards.run, "train_adapter", int(wildcards.i) + 1
         ),
@@ -75,7 +75,7 @@ rule publish_data:
     params:
         model_folder=base_model,
         settings=section("publish"),
-        code=plain_code("publish_data"),
+        code=code_digest("publish_data.py"),
     script:
         "../scripts/publish_data.py"
 
@@ -98,7 +98,7 @@ rule publish_model:
     params:
         model_folder=base_model,
         settings=section("publish"),
-        code=plain_code("publish_model"),
+        code=code_digest("publish_model.py"),
     script:
         "../scripts/publish_model.py"
 
@@ -120,6 +120,6 @@ rule archive_run:
     params:
         base=base_model,
         settings=section("publish"),
-        code=plain_code("archive_run"),
+        code=code_digest("archive_run.py"),
     script:
         "../scripts/archive_run.py"

@@ -8,7 +8,7 @@ localrules:
 
 rule write_report:
     input:
-        records=records,
+        records=lambda wildcards: graph.records(wildcards.run),
     output:
         page=report(
             "results/{run}/report.html",
@@ -23,7 +23,7 @@ rule write_report:
     params:
         resolved=resolved,
         settings=section("report"),
-        code=plain_code("write_report"),
+        code=code_digest("write_report.py"),
     script:
         "../scripts/write_report.py"
 
@@ -47,6 +47,6 @@ rule write_comparison:
         "logs/write_comparison.benchmark.tsv"
     params:
         runs=compared_runs,
-        code=plain_code("write_comparison"),
+        code=code_digest("write_comparison.py"),
     script:
         "../scripts/write_comparison.py"

@@ -8,7 +8,7 @@ rule freeze_config:
         "logs/{run}/freeze_config.log",
     params:
         settings=resolved,
-        code=plain_code("freeze_config"),
+        code=code_digest("freeze_config.py"),
     script:
         "../scripts/freeze_config.py"
 
@@ -32,6 +32,6 @@ rule summarise_run:
         "logs/{run}/summarise_run.log",
     params:
         rounds=lambda wildcards: graph.config.runs[wildcards.run].rounds,
-        code=plain_code("summarise_run"),
+        code=code_digest("summarise_run.py"),
     script:
         "../scripts/summarise_run.py"

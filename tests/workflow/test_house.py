@@ -40,6 +40,33 @@ def make(this):
         rows.append({**row, "shout": row["output"].upper()})
     return {"funnel": funnel, "rows": rows}
 '''
+ASSESSOR = '''"""An assessor that counts words."""
+
+from typing import Literal
+
+from isheep.assess.base import Assessor
+
+
+class Wordy(Assessor):
+    """The number of words of an answer."""
+
+    kind: Literal["wordy"] = "wordy"
+    name: str = "wordy"
+
+    def columns_of(self, row, result):
+        """Return the count."""
+        return {self.name: float(len(row["output"].split()))}
+'''
+FILTER = '''"""A rule of our own."""
+
+from isheep.filters.registry import output_rule
+
+
+@output_rule("odd_length", sets=())
+def odd_length(row) -> bool:
+    """Drop answers with an odd number of characters."""
+    return len(row["output"]) % 2 == 1
+'''
 SCRIPT = """from isheep.runner import stage
 from isheep.stages import shout_outputs
 
@@ -85,7 +112,9 @@ def checkout(tmp_path):
     return folder
 
 
-def test_a_row_stage_is_one_module_with_its_rule_and_every_table_knows_it(checkout, tmp_path):
+def test_a_stage_an_assessor_and_a_rule_are_one_module_each_and_every_table_knows_them(checkout, tmp_path):
+    (checkout / "scripts/isheep/assess/kinds/wordy.py").write_text(ASSESSOR)
+    (checkout / "scripts/isheep/filters/own_rules.py").write_text(FILTER)
     (checkout / "scripts/isheep/stages/shout_outputs.py").write_text(STAGE)
     (checkout / "scripts/shout_outputs.py").write_text(SCRIPT)
     (checkout / "rules/shout.smk").write_text(RULE)
@@ -93,13 +122,21 @@ def test_a_row_stage_is_one_module_with_its_rule_and_every_table_knows_it(checko
         handle.write('\n\ninclude: "rules/shout.smk"\n')
     place = tmp_path / "place"
     place.mkdir()
-    (place / "config.yaml").write_text(yaml.safe_dump({"runs": {"a": RUN}}))
+    new = {
+        "outputs": {**RUN["outputs"], "rules": ["default", "odd_length"]},
+        "assess": {"assessors": [{"kind": "wordy"}]},
+        "select": {"kind": "top_k", "column": "wordy", "k": 6, "floor": 2},
+    }
+    (place / "config.yaml").write_text(yaml.safe_dump({"runs": {"a": {**RUN, **new}}}))
     snakemake(place, checkout / "Snakefile", "--configfile", "config.yaml")
 
     data = place / "results/a/d_0"
     shouted = rows(data, "shouted.jsonl")
     assert shouted and all(row["shout"] == row["output"].upper() for row in shouted)
-    assert all(row["shout"] for row in rows(data, "selected.jsonl")), "what follows reads the new stage's rows"
+    selected = rows(data, "selected.jsonl")
+    assert selected and all(row["shout"] for row in selected), "what follows reads the new stage's rows"
+    assert all(row["wordy"] == len(row["output"].split()) and len(row["output"]) % 2 == 0 for row in selected)
+    assert any(row["rule"] == "odd_length" for row in rows(data, "filtered.rejected.jsonl"))
     read = json.loads((data / "records/assess_outputs.json").read_text())["made"]["inputs"]
     assert "results/a/d_0/shouted.jsonl" in read and "results/a/d_0/filtered.jsonl" not in read
     assert "shouted" in (place / "results/a/summary.txt").read_text()

@@ -207,6 +207,7 @@ def test_rows_without_a_token_are_not_duplicates_of_each_other():
     seed = Seed("s", "Name three rivers.", "", "Rhine")
     maker = PromptMaker(Numbered(rows=9, shots=1, tasks_per_request=5), [seed], ["Tasks:"], (), 0, 0)
     text = listed.removeprefix("Instruction:")
-    made = maker.collect([(0, Completion("d0-000000", text, "stop", None, 9, 9))], [])
+    made = maker.begin(earlier=[])
+    maker.collect([(0, Completion("d0-000000", text, "stop", None, 9, 9))], made)
     assert [row["instruction"] for row in made.rows] == tasks[:-1]
     assert made.funnel.rejected == {"near_duplicate": 1}

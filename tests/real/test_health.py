@@ -32,6 +32,7 @@ from isheep.serving import engines
 from isheep.config.engine import Engine
 from isheep.config.model import Model
 from isheep.health import probe, readings
+from isheep.runner.dispatch import Dispatcher
 from isheep.runner.journal import Journal
 from isheep.data.rows import read_rows
 
@@ -39,9 +40,11 @@ rows, folder, work, out = map(Path, sys.argv[1:5])
 settings = probe.engine_for(Engine(name="vllm", context_length=256))
 model = Model(path=str(folder), system="You are a helpful assistant.")
 template = engines.load_template(settings, model, folder)
+rows = list(read_rows(rows))
 with Journal(work, "0" * 64, "stage") as journal:
-    load = lambda: engines.load(settings, model, folder, "", threads=1, gpus=int(sys.argv[5]))
-    found = probe.probe(list(read_rows(rows)), template, None, journal, load)
+    load = lambda: probe.Prober(engines.load(settings, model, folder, "", threads=1, gpus=int(sys.argv[5])))
+    results = Dispatcher(journal, load).send(probe.request(row, template, None) for row in rows)
+found = probe.gather(rows, [results[row["id"]] for row in rows])
 readings.write(out / "probe.jsonl", out / "probe.safetensors", found)
 """
 

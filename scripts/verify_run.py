@@ -5,31 +5,23 @@ from pathlib import Path
 from isheep import config
 from isheep.data.files import write_json
 from isheep.errors import UserError
-from isheep.evaluation.judge_work import weights
 from isheep.proof.results import VERIFICATION, Results
 from isheep.proof.stale import stale
 from isheep.proof.verify import verify
 from isheep.runner import job
 from isheep.workflow import graph
 
-
-def judge_folder(settings):
-    """Return the folder of the evaluation's judge; None for an endpoint and for the fake engine's base."""
-    model = weights(settings)
-    return graph.base_folder(model) if model else None
-
-
 with job.of(snakemake, "verify") as this:
     now = graph.Graph(config.load(snakemake.config, this.root), this.root)
     failed = []
-    for run, settings in now.config.runs.items():
+    for run in now.config.runs:
         try:
             results = Results(f"results/{run}")
         except UserError as error:
             print(f"{run}: NOT verified: {error}", flush=True)
             failed.append(run)
             continue
-        folders = [graph.base_folder(settings.model), judge_folder(settings)]
+        folders = [now.weights(run, stage, 0) for stage in ("identify_model", "identify_judge")]
         models = (Path(folder) if folder else None for folder in folders)
         found, stages = verify(results, this.threads, *models)
         code = results.manifest["made"]["code"]["files"] if results.manifest else None

@@ -97,6 +97,15 @@ def test_a_file_of_the_user_s_with_other_content_unfinishes_what_read_it():
     assert made.refers("a", "generate_prompts", 0) != before
 
 
+def test_stages_stand_in_an_order_in_which_they_can_run():
+    judged = {"benchmarks": {"p": {"kind": "pairwise", "path": "p.jsonl", "rival": "base"}}, "judge": {"kind": "model"}}
+    made = graph(a={"rounds": 3, "evaluation": judged, "train": {"trainer": "fake", "start_from": "previous"}})
+    done: set[tuple[str, int]] = set()
+    for stage, i in made.stages("a"):
+        assert {(read.stage, read.i) for read in made.upstream("a", stage, i)} <= done, stage
+        done.add((stage, i))
+
+
 def test_a_hundred_rounds_are_no_deep_recursion():
     long = graph(a={"rounds": 100, "train": {"trainer": "fake", "start_from": "previous"}})
     assert long.result("a", "merge_model", 100) == "results/a/iter_100/identity.json"

@@ -53,8 +53,8 @@ class Table:
         """
         present = [stage for stage in self if stage.present(run)]
         for i in range(run.rounds + 1):
-            for of in ("once", "trained", "model", "round"):
-                yield from ((stage, i) for stage in present if stage.of == of and i in stage.rounds(run))
+            for turn in (("trained",), ("once", "model"), ("round",)):
+                yield from ((stage, i) for stage in present if stage.of in turn and i in stage.rounds(run))
 
     def at(self, run: Run, i: int) -> Round:
         """Return a round of a run, as declarations see it."""

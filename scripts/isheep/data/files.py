@@ -192,3 +192,8 @@ def files_in(folder: str | Path) -> dict[str, Path]:
 def is_hidden(path: Path) -> bool:
     """Return whether a part of a relative path begins with a dot."""
     return any(part.startswith(".") for part in path.parts)
+
+
+def module_file(target: str) -> str:
+    """Return the file of the module in `package.module:name`, relative to the folder of scripts."""
+    return target.partition(":")[0].replace(".", "/") + ".py"

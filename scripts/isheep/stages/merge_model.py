@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from pkgutil import resolve_name
 
-from isheep.config.run import Run
+from isheep.data.files import module_file
 from isheep.data.rows import read_rows
 from isheep.runner.job import Job
 from isheep.runner.stage import Made
@@ -24,10 +24,6 @@ def _reads(at: Round) -> Reads:
     }
 
 
-def _code(run: Run) -> list[str]:
-    return [MERGERS[run.train.trainer].partition(":")[0].replace(".", "/") + ".py"]
-
-
 STAGE = Stage(
     "merge_model",
     about="folds the adapter into the weights and compares the two",
@@ -40,7 +36,7 @@ STAGE = Stage(
     files=template,
     model=start,
     machine="merge",
-    code=_code,
+    code=lambda run: [module_file(MERGERS[run.train.trainer])],
     does="merge",
 )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from isheep.config.run import Run
-from isheep.data.files import digest, digest_file, read_json
+from isheep.data.files import digest, digest_file, module_file, read_json
 from isheep.runner.job import Job
 from isheep.runner.stage import Made
 from isheep.stages.base import Stage, template
@@ -18,10 +18,6 @@ TRAINERS = {"trl": "isheep.training.launch:launch", "fake": "isheep.training.fak
 def start(run: Run, i: int) -> int:
     """Return which model the training of iter_i starts from: iter_{i-1}, or the base."""
     return i - 1 if run.train.start_from == "previous" else 0
-
-
-def _code(run: Run) -> list[str]:
-    return [TRAINERS[run.train.trainer].partition(":")[0].replace(".", "/") + ".py"]
 
 
 STAGE = Stage(
@@ -38,7 +34,7 @@ STAGE = Stage(
     files=template,
     model=start,
     machine="train",
-    code=_code,
+    code=lambda run: [module_file(TRAINERS[run.train.trainer])],
     does="train",
 )
 

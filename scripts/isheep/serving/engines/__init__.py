@@ -10,6 +10,7 @@ from typing import Any
 
 from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
+from isheep.data.files import module_file
 from isheep.errors import UserError
 from isheep.serving.engines.base import Engine, Template
 
@@ -86,4 +87,4 @@ def _check_gpus(asked: int, seen: int) -> None:
 
 def module_of(name: str) -> str:
     """Return the module of an engine, relative to the folder of scripts: the code behind its results."""
-    return ENGINES[name].partition(":")[0].replace(".", "/") + ".py"
+    return module_file(ENGINES[name])

@@ -204,7 +204,7 @@ maker = PromptMaker.of(run, 0)
 prompts = gather(maker, complete, []).rows
 asked = list(answers.requests(prompts, run.outputs, FakeTemplate(), None, run.seed, 0))
 complete(asked)
-answered, _ = answers.answer(prompts, done.__getitem__, 0)
+answered, _ = answers.answer(prompts, run.outputs, done.__getitem__, 0)
 answered[0]["output"] = "LOUD"
 kept, dropped, _ = answers.filter_rows(answered, resolve("outputs", run.outputs.rules), 0)
 todo = plan(run, FakeTemplate(), 0, 0, kept)

@@ -25,6 +25,10 @@ class Train(Section):
     operational = frozenset({"checkpoint_steps"})
 
     trainer: Literal["trl", "fake"] = Field("trl", description="trl trains; fake makes an adapter from a hash (tests).")
+    data: Literal["current", "all", "last_two"] = Field(
+        "current", description="Train on d_i (One_base), on d_0 to d_i (Total_base), or on d_{i-1} and d_i."
+    )
+    max_rows: int | None = Field(None, ge=1, description="Train on the first so many rows, those of d_0 before others.")
     start_from: Literal["base", "previous"] = Field("base", description="Train iter_0 (One_base) or iter_i (One_last).")
     lora: Lora = Field(Lora(), description="The adapter.")
     epochs: float = Field(2.0, gt=0, description="Passes over the training rows.")

@@ -59,24 +59,33 @@ def token_counts(rows: Iterable[Row]) -> dict[str, int]:
     }
 
 
-def answer(rows: Iterable[Row], completion: Callable[[str], Completion], round_number: int) -> tuple[list[Row], Funnel]:
-    """Return the rows with their outputs, and the funnel; blanks around a completion are not part of its output."""
-    answered = []
+def answer(
+    rows: Iterable[Row], style: OutputStyle, completion: Callable[[str], Completion], round_number: int
+) -> tuple[list[Row], Funnel]:
+    """Return the rows with what the style reads from their completions, and the funnel.
+
+    A row that is answered several times becomes as many rows, with the ids `{id}/1`, `{id}/2`, ...; tokens and reason
+    are those of the one completion, so only the first of them has tokens.
+    """
+    answered: list[Row] = []
     funnel = Funnel(STAGE, round_number)
     for row in rows:
         done = completion(row["id"])
-        funnel.count(None)
-        answered.append(
-            {
-                **row,
-                "output": done.text.strip(),
-                "finish_reason": done.finish_reason,
-                "stop_reason": done.stop_reason,
-                "prompt_tokens": done.prompt_tokens,
-                "output_tokens": done.completion_tokens,
-            }
-        )
+        read = style.read(row, done)
+        for number, columns in enumerate(read, start=1):
+            funnel.count(None)
+            named = {"id": f"{row['id']}/{number}"} if len(read) > 1 else {}
+            answered.append({**row, **named, **columns, **_ended(done, counted=number == 1)})
     return answered, funnel
+
+
+def _ended(done: Completion, counted: bool) -> Row:
+    return {
+        "finish_reason": done.finish_reason,
+        "stop_reason": done.stop_reason,
+        "prompt_tokens": done.prompt_tokens if counted else 0,
+        "output_tokens": done.completion_tokens if counted else 0,
+    }
 
 
 def filter_rows(rows: Iterable[Row], rules: Sequence[Rule], round_number: int) -> tuple[list[Row], list[Row], Funnel]:

@@ -11,7 +11,7 @@ from isheep.config.sampling import Sampling
 from isheep.config.section import Section
 from isheep.data.rows import Row
 from isheep.serving.addressee import Addressee
-from isheep.serving.engines.base import Prompt
+from isheep.serving.engines.base import Completion, Prompt
 
 
 class OutputStyle(Section):
@@ -21,6 +21,10 @@ class OutputStyle(Section):
     sampling: Sampling = Field(Sampling(), description="How answers are drawn.")
     plain: Plain = Field(Plain(), description="Format for round 0 of a base model (`model.chat: false`).")
     rules: tuple[str, ...] = Field(("default",), description="Output rules, or names of rule sets, in order.")
+
+    openings: tuple[str, ...] = Field(
+        (), description="Texts cut off the beginning of an answer, as often as it begins with one."
+    )
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -34,3 +38,19 @@ class OutputStyle(Section):
     def stop(self, model: Addressee) -> tuple[str, ...]:
         """Return the strings that end an answer."""
         return model.stop
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that `read` gives."""
+        return ("output",)
+
+    def read(self, row: Row, completion: Completion) -> list[Row]:
+        """Return the columns that a completion gives a row: once, or for each of several answers."""
+        return [{"output": self.opened(completion.text)}]
+
+    def opened(self, text: str) -> str:
+        """Return a text without blanks around it and without its `openings`."""
+        text = text.strip()
+        while opening := next((each for each in self.openings if each and text.startswith(each)), None):
+            text = text.removeprefix(opening).lstrip()
+        return text

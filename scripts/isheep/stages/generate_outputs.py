@@ -35,7 +35,7 @@ STAGE = Stage(
     machine="generate",
     shards="whole",
     needs=lambda run: ("instruction", "input"),
-    adds=lambda run: ("output", "finish_reason", "stop_reason", "prompt_tokens", "output_tokens"),
+    adds=lambda run: (*run.outputs.columns, "finish_reason", "stop_reason", "prompt_tokens", "output_tokens"),
     engine=True,
     does="write answers",
 )
@@ -57,6 +57,6 @@ class Work(stage.Work):
 
     def finish(self) -> stage.Made:
         """Return the prompts with their outputs."""
-        rows, funnel = answers.answer(self.prompts, self.results.__getitem__, self.job.round)
+        rows, funnel = answers.answer(self.prompts, self.run.outputs, self.results.__getitem__, self.job.round)
         funnel.counts = answers.token_counts(rows)
         return {"funnel": funnel, "rows": rows}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from pathlib import Path
 from pkgutil import resolve_name
 
 from isheep.config.run import Run
 from isheep.data.files import digest, digest_file, module_file, read_json
+from isheep.data.rows import read_rows, write_rows
 from isheep.runner.job import Job
 from isheep.runner.stage import Made
 from isheep.stages.base import Stage, template
@@ -20,9 +22,14 @@ def start(run: Run, i: int) -> int:
     return i - 1 if run.train.start_from == "previous" else 0
 
 
+def data(run: Run, i: int) -> range:
+    """Return which d_i train iter_i: the round before it, all rounds before it, or the two before it."""
+    return range({"current": i - 1, "all": 0, "last_two": max(0, i - 2)}[run.train.data], i)
+
+
 STAGE = Stage(
     "train_adapter",
-    about="trains a LoRA adapter on the data of the round before",
+    about="trains a LoRA adapter on the data of the round before, or of all rounds before",
     place=80,
     folder="iter_{i}",
     makes=("adapter", "training.json"),
@@ -30,7 +37,7 @@ STAGE = Stage(
     settings=("seed", "model", "train"),
     # A run that an alarm may stop never waits in another's stead, nor makes another stop.
     decides=lambda run: {"stops": run.health.alarms.stopping},
-    reads=lambda at: {"selected": at.data(at.i - 1)},
+    reads=lambda at: {"selected": [at.data(i) for i in data(at.run, at.i)]},
     files=template,
     model=start,
     machine="train",
@@ -44,16 +51,19 @@ def make(this: Job) -> Made:
     depends_on = {
         "settings": this.params.settings,
         "code": this.params.code,
-        "selected": digest_file(this.input.selected),
+        "selected": [digest_file(file) for file in this.input.selected],
         "model": read_json(this.input.identity)["sha256"],
     }
+    work = this.work_folder(digest(depends_on))
+    every = chain.from_iterable(map(read_rows, this.input.selected))
+    write_rows(work / "rows.jsonl", islice(every, this.run.train.max_rows))
     report = resolve_name(TRAINERS[this.run.train.trainer])(
         this.run.train,
         this.run.model,
         this.model_folder,
-        Path(this.input.selected),
+        work / "rows.jsonl",
         Path(this.output.adapter),
-        this.work_folder(digest(depends_on)),
+        work,
         this.run.seed,
         this.threads,
         this.gpus,

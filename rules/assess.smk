@@ -1,4 +1,5 @@
-# Self-assessment: the judge scores the answers, its discrimination is measured, the best rows become d_i.
+# Self-assessment: the judge scores the answers, its discrimination is measured, the best rows become d_i. Rows may be
+# grouped before they are selected, and sorted after.
 
 
 rule assess_outputs:
@@ -33,6 +34,28 @@ use rule assess_outputs as assess_outputs_shard with:
         "logs/{run}/d_{i}/assess_outputs_shard/{shard}-of-{shards}.benchmark.tsv"
 
 
+rule cluster_outputs:
+    input:
+        **runs_model("cluster_outputs"),
+        rows=reads("cluster_outputs", "rows"),
+    output:
+        rows="results/{run}/d_{i}/clustered.jsonl",
+        funnel="results/{run}/d_{i}/clustered.funnel.json",
+        embeddings="results/{run}/d_{i}/clustered.safetensors",
+        record="results/{run}/d_{i}/records/cluster_outputs.json",
+    log:
+        "logs/{run}/d_{i}/cluster_outputs.log",
+    benchmark:
+        "logs/{run}/d_{i}/cluster_outputs.benchmark.tsv"
+    threads: cpus("cluster_outputs")
+    resources:
+        **asks("cluster_outputs"),
+    params:
+        **decides("cluster_outputs"),
+    script:
+        "../scripts/cluster_outputs.py"
+
+
 rule select_data:
     input:
         rows=reads("select_data", "rows"),
@@ -49,3 +72,21 @@ rule select_data:
         **decides("select_data"),
     script:
         "../scripts/select_data.py"
+
+
+rule order_data:
+    input:
+        rows=reads("order_data", "rows"),
+    output:
+        rows="results/{run}/d_{i}/ordered.jsonl",
+        funnel="results/{run}/d_{i}/ordered.funnel.json",
+        profile="results/{run}/d_{i}/ordered.profile.json",
+        record="results/{run}/d_{i}/records/order_data.json",
+    log:
+        "logs/{run}/d_{i}/order_data.log",
+    benchmark:
+        "logs/{run}/d_{i}/order_data.benchmark.tsv"
+    params:
+        **decides("order_data"),
+    script:
+        "../scripts/order_data.py"

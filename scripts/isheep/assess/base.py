@@ -44,6 +44,7 @@ class Assessor(Section):
     kind: str
     name: str
     scale: ClassVar[Scale | None] = None  # of its score; None when it has no ends
+    judges: ClassVar[bool] = True  # whether a higher score says a better answer
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -98,9 +98,10 @@ def discrimination(
 
     `n` counts the pairs of which both sides got a score. The verdict is `separates`, `weak` (AUC below `warn_below`),
     `chance` (the interval holds 0.5), `inverted` (the interval lies below 0.5) or `unmeasured` (no pair got scores).
-    Without pairs there is nothing to say of any assessor: the result is empty.
+    Without pairs there is nothing to say of any assessor, nor ever of one that does not judge: it is left out.
     """
-    return {assessor.name: _measure(pairs, assessor, result, warn_below) for assessor in assessors if pairs}
+    judging = [assessor for assessor in assessors if assessor.judges and pairs]
+    return {assessor.name: _measure(pairs, assessor, result, warn_below) for assessor in judging}
 
 
 def _measure(pairs: Sequence[tuple[Row, Row]], assessor: Assessor, result: Result, warn_below: float) -> AssessorCheck:

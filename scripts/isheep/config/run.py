@@ -16,6 +16,7 @@ from isheep.config.prompts import Prompts, Seeds
 from isheep.config.publish import Publish
 from isheep.config.report import Report
 from isheep.config.resources import Resources
+from isheep.config.rows import Cluster, Order
 from isheep.config.section import Section
 from isheep.config.select import Select
 from isheep.config.train import Merge, Train
@@ -35,7 +36,9 @@ class Run(Section):
     prompts: Prompts = Field(Numbered(), description="Stage generate_prompts.")
     outputs: Outputs = Field(ZeroShot(), description="Stages generate_outputs and filter_outputs.")
     assess: Assess = Field(Assess(), description="Stage assess_outputs.")
+    cluster: Cluster = Field(Cluster(), description="Stage cluster_outputs.")
     select: Select = Field(Threshold(), description="Stage select_data.")
+    order: Order = Field(Order(), description="Stage order_data.")
     train: Train = Field(Train(), description="Stage train_adapter.")
     merge: Merge = Field(Merge(), description="Stage merge_model.")
     evaluation: Evaluation = Field(Evaluation(), description="What every iter_i and the base are measured by.")
@@ -68,5 +71,7 @@ class Run(Section):
                 )
         if (self.train.trainer == "fake") != (self.engine.name == "fake"):
             yield "train.trainer and engine.name: the fake engine and the fake trainer go together"
+        if self.order.by and self.train.order != "file":
+            yield "order.by sorts rows that train.order: shuffled mixes again; set train.order: file"
         if self.train.batch_size % self.train.micro_batch_size:
             yield "train.batch_size must be a multiple of train.micro_batch_size"

@@ -46,6 +46,24 @@ class Quantity(TypedDict):
     better: Better
 
 
+class OrderPart(TypedDict):
+    """A part of the order in which rows train: means over its rows, lengths in words."""
+
+    rows: int
+    value: float
+    prompt_words: float
+    output_words: float
+
+
+class OrderProfile(TypedDict):
+    """`ordered.profile.json`: value and length along the order, Spearman's rho of the two (None: one is constant)."""
+
+    by: str
+    descending: bool
+    parts: list[OrderPart]
+    correlation_with_length: float | None
+
+
 class Quantiles(TypedDict):
     """Nearest-rank quantiles of a length, in words or tokens."""
 

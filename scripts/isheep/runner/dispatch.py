@@ -102,7 +102,7 @@ class Dispatcher:
         return {
             "prompt": sum(result["prompt_tokens"] for result in written),
             "completion": sum(result["completion_tokens"] for result in written),
-            "scored": sum(_scored(result["tokens"]) for result in results if "text" not in result),
+            "scored": sum(_scored(result.get("tokens", 0)) for result in results if "text" not in result),
         }
 
     def _keep(self, results: Iterator[Any], progress: Progress) -> None:

@@ -1,0 +1,77 @@
+"""Stage cluster_outputs: which rows lie close together in a model's last layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isheep.config.engine import Engine as EngineSettings
+from isheep.config.run import Run
+from isheep.data.files import publish
+from isheep.data.funnel import Funnel
+from isheep.data.rows import read_rows
+from isheep.health import probe
+from isheep.runner import stage
+from isheep.runner.dispatch import Send
+from isheep.select import clusters
+from isheep.serving import engines
+from isheep.stages.base import Stage, template
+
+
+def embedder(run: Run, i: int) -> int:
+    """Return which model embeds the rows of round i."""
+    return i if run.cluster.model == "current" else 0
+
+
+STAGE = Stage(
+    "cluster_outputs",
+    about="embeds every row by the model's last layer and groups rows that lie close together",
+    place=45,
+    folder="d_{i}",
+    makes=("clustered.jsonl", "clustered.funnel.json", "clustered.safetensors"),
+    settings=("model", "engine.name", "engine.dtype", "engine.context_length", "cluster"),
+    reads=lambda at: {"rows": at.rows_before("cluster_outputs")},
+    files=template,
+    model=embedder,
+    machine="assess",
+    present=lambda run: run.cluster.count is not None,
+    needs=lambda run: ("instruction", "input", "output"),
+    adds=lambda run: ("cluster",),
+    code=lambda run: (engines.module_of(probe.engine_for(run.engine).name),),
+    does="assess",
+)
+
+
+class Work(stage.Work):
+    """Asks for the embedding of every row."""
+
+    code = ("isheep/select/clusters.py",)
+
+    @property
+    def engine(self) -> EngineSettings:
+        """One that can embed, whatever engine writes."""
+        return probe.engine_for(self.run.engine)
+
+    def answering(self, engine: Any) -> clusters.Vectors:
+        """Embed with the engine."""
+        return clusters.Vectors(engine)
+
+    def requests(self, send: Send) -> None:
+        """Send every row."""
+        self.rows = list(read_rows(self.job.input.rows))
+        of, control_tokens = self.run.cluster.of, self.template.control_tokens
+        self.results = send([clusters.request(row, of, control_tokens) for row in self.rows])
+
+    def finish(self) -> stage.Made:
+        """Return the rows with their clusters; embeddings are tensors, not rows."""
+        from safetensors.numpy import save_file
+
+        vectors = clusters.matrix([self.results[row["id"]] for row in self.rows])
+        with publish(self.job.output.embeddings) as temporary:
+            save_file({"vectors": vectors}, temporary)
+        funnel = Funnel("cluster_outputs", self.job.round)
+        rows = []
+        for row, cluster in zip(self.rows, clusters.clusters(vectors, self.run.cluster), strict=True):
+            funnel.count(None)
+            rows.append({**row, "cluster": cluster})
+        funnel.counts = {"clusters": len({row["cluster"] for row in rows})}
+        return {"funnel": funnel, "rows": rows}

@@ -11,7 +11,7 @@ if not config:
 
 include: "rules/common.smk"  # settings, checked; the graph's functions
 include: "rules/models.smk"  # fetch_model, identify_model
-include: "rules/prompts.smk"  # generate_prompts
+include: "rules/prompts.smk"  # generate_prompts, classify_prompts
 include: "rules/outputs.smk"  # generate_outputs, filter_outputs
 include: "rules/assess.smk"  # assess_outputs, cluster_outputs, select_data, order_data
 include: "rules/health.smk"  # probe_data, measure_data, check_data

@@ -31,3 +31,33 @@ use rule generate_prompts as generate_prompts_shard with:
         "logs/{run}/d_{i}/generate_prompts_shard/{shard}-of-{shards}.log",
     benchmark:
         "logs/{run}/d_{i}/generate_prompts_shard/{shard}-of-{shards}.benchmark.tsv"
+
+
+rule classify_prompts:
+    input:
+        **runs_model("classify_prompts"),
+        rows=reads("classify_prompts", "rows"),
+    output:
+        rows="results/{run}/d_{i}/classified.jsonl",
+        funnel="results/{run}/d_{i}/classified.funnel.json",
+        record="results/{run}/d_{i}/records/classify_prompts.json",
+    log:
+        "logs/{run}/d_{i}/classify_prompts.log",
+    benchmark:
+        "logs/{run}/d_{i}/classify_prompts.benchmark.tsv"
+    threads: cpus("classify_prompts")
+    resources:
+        **asks("classify_prompts"),
+    params:
+        **decides("classify_prompts"),
+    script:
+        "../scripts/classify_prompts.py"
+
+
+use rule classify_prompts as classify_prompts_shard with:
+    output:
+        done="results/{run}/d_{i}/.shards/classify_prompts/shard-{shard}-of-{shards}.done",
+    log:
+        "logs/{run}/d_{i}/classify_prompts_shard/{shard}-of-{shards}.log",
+    benchmark:
+        "logs/{run}/d_{i}/classify_prompts_shard/{shard}-of-{shards}.benchmark.tsv"

@@ -8,7 +8,10 @@ import pytest
 
 from isheep.config import load
 from isheep.config.run import Run
+from isheep.errors import UserError
+from isheep.filters.registry import resolve
 from isheep.outputs import answers
+from isheep.prompts import classification
 from isheep.prompts.maker import PromptMaker
 from isheep.serving.engines.base import Completion
 from isheep.serving.engines.fake import FakeTemplate
@@ -93,3 +96,96 @@ def test_which_rounds_train_a_model(which, rounds):
     assert [list(data(run, i)) for i in (1, 2, 3)] == rounds
     reads = [table()["train_adapter"].reads(table().at(run, i))["selected"] for i in (1, 2, 3)]
     assert [[read.i for read in each] for each in reads] == rounds
+
+
+def test_self_instruct_shows_its_own_prompts_only_after_the_first_wave():
+    maker = PromptMaker.of(run_of("self_instruct"), 0)
+    assert maker.source.per_wave == 64
+    first = maker.request(3)
+    assert first.prompt.text.endswith("\n9.") and first.sampling.stop == ("\n\n", "\n16.")
+    assert (first.sampling.temperature, first.sampling.top_p) == (0.7, 0.5)
+    assert sum(line.partition(".")[0].isdigit() for line in first.prompt.text.splitlines()) == 9
+    made = [{"id": f"own-{number}", "instruction": f"Own task {number}."} for number in range(20)]
+    wave = maker.after(made)
+    shown = maker.source.shown(3, wave)
+    assert sum(id.startswith("own-") for id, _ in shown) == 2 and len(shown) == 8
+    assert shown == maker.source.shown(3, maker.after(made)) != maker.source.shown(4, wave)
+    later = maker.source.request(3, wave).prompt.text
+    assert all(f". {instruction}\n" in later for id, instruction in shown if id.startswith("own-"))
+
+
+def test_self_instruct_reads_a_list_and_marks_what_the_limit_cut():
+    maker = PromptMaker.of(run_of("self_instruct"), 0)
+    text = " Name a\tsea.\n10. Count to\n  ten.\n11. Wri"
+    for reason, last in (("length", "unfinished"), ("stop", None)):
+        found = list(maker.candidates(0, Completion("d0-000000", text, reason, None, 1, 1)))
+        assert [(row["instruction"], why) for row, why in found] == [
+            ("Name a sea.", None),
+            ("Count to ten.", None),
+            ("Wri", last),
+        ]
+        assert all(row["input"] == "" and len(row["seeds"]) == 8 for row, _ in found)
+
+
+def test_self_instruct_asks_for_the_label_first_where_answers_are_few():
+    run = run_of("self_instruct")
+    few, many = asked(run, {**ROW, "is_classification": True}, {**ROW, "id": "x", "is_classification": False})
+    assert few.prompt.text.endswith("Task: Name a tree.\nClass label:")
+    assert many.prompt.text.endswith("Task: Name a tree.\nExample 1\n")
+    assert (few.prompt.text.count("Task:"), many.prompt.text.count("Task:")) == (17, 12)
+    assert many.sampling.stop == ("\nTask:", "\nExample 6") and many.sampling.temperature == 0
+
+
+LABELS = " Big\nInput: a whale\nClass label: Small\nInput: a mouse"
+PAIRS = "Input: 2\nOutput: two\nExample 2\nInput: <noinput>\nOutput: none\nExample 3\nInput: 2\nOutput: two"
+
+
+@pytest.mark.parametrize(
+    ("label_first", "text", "expected"),
+    [
+        (True, LABELS, [("a whale", "Big", None), ("a mouse", "Small", None)]),
+        (True, " Big", [("", "Big", None)]),
+        (False, PAIRS, [("2", "two", None), ("", "none", None), ("2", "two", "repeated")]),
+        (
+            False,
+            "Input: 2\nOutput: two\nExample 2\nInput: 2\nOutput: deux",
+            [("2", "two", "contradicted"), ("2", "deux", "contradicted")],
+        ),
+        (False, "no form at all", [("in Norway", "", "none")]),
+        (False, "Output: a: b\nOutput: c", [("", "a: b\nOutput: c", None)]),
+    ],
+)
+def test_self_instruct_reads_several_instances_from_one_completion(label_first, text, expected):
+    row = {**ROW, "is_classification": label_first}
+    rows = read(run_of("self_instruct"), text, row)
+    assert [(each["input"], each["output"], each["unusable"]) for each in rows] == expected
+    ids = [each["id"] for each in rows]
+    assert ids == ([ROW["id"]] if len(rows) == 1 else [f"{ROW['id']}/{n}" for n in range(1, len(rows) + 1)])
+    assert sum(each["output_tokens"] for each in rows) == 5, "tokens of one completion are counted once"
+
+
+def test_self_instruct_has_no_assessment_and_drops_instances_by_name():
+    run = run_of("self_instruct")
+    assert not {"assess_outputs", "select_data"} & set(stages(run)) and "classify_prompts" in stages(run)
+    assert run.rounds == 1
+    row = {**ROW, "is_classification": False}
+    rows = read(run, "Input: 2\nOutput: 2\nExample 2\nInput: x:\nOutput: y\nExample 3\nInput: 4\nOutput: four", row)
+    kept, rejected, _ = answers.filter_rows(rows, resolve("outputs", run.outputs.rules), 0)
+    assert [each["rule"] for each in rejected] == ["output_is_input", "ends_in_colon"]
+    assert [each["output"] for each in kept] == ["four"]
+
+
+def test_instances_without_the_classification_of_prompts_are_refused():
+    with pytest.raises(UserError, match="no stage before generate_outputs adds the column 'is_classification'"):
+        check_columns(table(), run_of("self_instruct", classify={"examples": None}))
+
+
+def test_classification_is_asked_after_31_examples_and_only_yes_means_yes():
+    examples = classification.read_examples(ROOT / "config/prompts/classification.jsonl")
+    assert len(examples) == 31
+    (request,) = classification.requests([ROW], examples, ())
+    assert request.prompt.text.count("\nFixed answers (yes or no): ") == 31
+    assert request.prompt.text.endswith("Task: Name a tree.\nFixed answers (yes or no):")
+    said = {" Yes.": True, "yes": True, " no": False, "maybe yes": False, "": False}
+    done = {text: classification.is_classification(Completion("", text, "stop", None, 1, 1)) for text in said}
+    assert done == said

@@ -12,6 +12,7 @@ class Shards(Section):
     """Jobs into which a model stage is split; changing a number never changes or repeats a finished stage."""
 
     generate_prompts: int = Field(1, ge=1, le=999, description="Shards of generate_prompts.")
+    classify_prompts: int = Field(1, ge=1, le=999, description="Shards of classify_prompts.")
     generate_outputs: int = Field(1, ge=1, le=999, description="Shards of generate_outputs.")
     assess_outputs: int = Field(1, ge=1, le=999, description="Shards of assess_outputs.")
     evaluate_model: int = Field(1, ge=1, le=999, description="Shards of evaluate_model.")

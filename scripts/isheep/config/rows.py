@@ -1,4 +1,4 @@
-"""Sections `cluster` and `order`: what is added to rows before they are selected, and the order in which they train."""
+"""Sections `classify`, `cluster`, `order`: what is added to rows on their way, and the order in which they train."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from typing import Literal
 
 from pydantic import Field
 
+from isheep.config.places import File
 from isheep.config.section import Section
+
+
+class Classify(Section):
+    """Stage classify_prompts: which prompts have a small set of right answers; absent without `examples`."""
+
+    examples: File | None = Field(
+        None, description="JSON Lines {instruction, classification: true or false}, shown in the file's order."
+    )
 
 
 class Cluster(Section):

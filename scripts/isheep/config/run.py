@@ -16,7 +16,7 @@ from isheep.config.prompts import Prompts, Seeds
 from isheep.config.publish import Publish
 from isheep.config.report import Report
 from isheep.config.resources import Resources
-from isheep.config.rows import Cluster, Order
+from isheep.config.rows import Classify, Cluster, Order
 from isheep.config.section import Section
 from isheep.config.select import Select
 from isheep.config.train import Merge, Train
@@ -34,6 +34,7 @@ class Run(Section):
     engine: Engine = Field(Engine(), description="What runs the model.")
     seeds: Seeds = Field(Seeds(), description="The seed tasks.")
     prompts: Prompts = Field(Numbered(), description="Stage generate_prompts.")
+    classify: Classify = Field(Classify(), description="Stage classify_prompts.")
     outputs: Outputs = Field(ZeroShot(), description="Stages generate_outputs and filter_outputs.")
     assess: Assess = Field(Assess(), description="Stage assess_outputs.")
     cluster: Cluster = Field(Cluster(), description="Stage cluster_outputs.")

@@ -40,6 +40,11 @@ class OutputStyle(Section):
         return model.stop
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The columns of a row that `prompt` reads, besides instruction and input."""
+        return ()
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that `read` gives."""
         return ("output",)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -88,17 +88,23 @@ class PromptMaker:
         """Bound on the requests of a round."""
         return self.source.max_requests or 20 * self.fewest_requests
 
+    def after(self, made: Sequence[Row]) -> Material:
+        """Return the material of a wave: the prompts that earlier waves gave are part of it."""
+        return replace(self.material, made=tuple(made))
+
     def request(self, number: int) -> Request:
-        """Return request `number` (from 0)."""
+        """Return request `number` (from 0) of the first wave."""
         return self.source.request(number, self.material)
 
     def request_id(self, number: int) -> str:
         """Return the id of request `number`: round and number."""
         return self.material.request_id(number)
 
-    def candidates(self, number: int, completion: Completion) -> Iterator[tuple[Row, str | None]]:
+    def candidates(
+        self, number: int, completion: Completion, material: Material | None = None
+    ) -> Iterator[tuple[Row, str | None]]:
         """Yield the rows that a completion holds, each with the source's complaint or None."""
-        tasks = self.source.candidates(number, completion, self.material)
+        tasks = self.source.candidates(number, completion, material or self.material)
         for position, (task, problem) in enumerate(tasks):
             known = {"id": f"{completion.id}-{position:02d}", "round": self.round_number, "request": number}
             yield {**known, **task}, problem
@@ -119,7 +125,9 @@ class PromptMaker:
             pool.add(row["id"], row["instruction"])
         return Collected([], [], Funnel(STAGE, self.round_number), self.source.rows, pool)
 
-    def collect(self, completions: Iterable[tuple[int, Completion]], collected: Collected) -> None:
+    def collect(
+        self, completions: Iterable[tuple[int, Completion]], collected: Collected, material: Material | None = None
+    ) -> None:
         """Add the prompts that further completions give; what was collected before is not looked at again.
 
         Parameters
@@ -128,13 +136,15 @@ class PromptMaker:
             Request numbers and completions, in order from 0 without gaps, those collected before left out.
         collected
             What it is added to.
+        material
+            Of their wave; by default that of the first.
         """
         for number, completion in completions:
             if collected.full:
                 break
             collected.requests += 1
             collected.tokens += completion.completion_tokens
-            for row, problem in self.candidates(number, completion):
+            for row, problem in self.candidates(number, completion, material):
                 if collected.full:
                     break
                 self._sort(row, problem, collected)
@@ -177,14 +187,16 @@ def first_wave_of_shard(maker: PromptMaker, shard: int, count: int) -> list[Requ
 
 
 def first_wave(maker: PromptMaker) -> int:
-    """Return how many requests to send first: a quarter more than a perfect model needs."""
-    return min(maker.most_requests, math.ceil(1.25 * maker.fewest_requests))
+    """Return how many requests to send first: a quarter more than a perfect model needs, or the source's own number."""
+    return min(maker.most_requests, maker.source.per_wave or math.ceil(1.25 * maker.fewest_requests))
 
 
 def next_wave(maker: PromptMaker, collected: Collected) -> int:
     """Return up to which number to send requests next, from what the earlier ones yielded; 0 when it is enough."""
     if collected.full or collected.requests >= maker.most_requests:
         return 0
+    if maker.source.per_wave:
+        return min(maker.most_requests, collected.requests + maker.source.per_wave)
     per_request = max(len(collected.rows) / max(collected.requests, 1), 0.25)
     more = math.ceil(1.1 * (maker.source.rows - len(collected.rows)) / per_request)
     # A handful decoded together takes hardly longer than one: rather some too many than another wave.
@@ -203,9 +215,9 @@ def gather(
     """
     sent, until, collected = 0, first_wave(maker), maker.begin(earlier)
     while until:
-        wave = range(sent, until)
-        completions = send([maker.request(number) for number in wave])
-        maker.collect(((number, completions[maker.request_id(number)]) for number in wave), collected)
+        wave, material = range(sent, until), maker.after(collected.rows)
+        completions = send([maker.source.request(number, material) for number in wave])
+        maker.collect(((number, completions[maker.request_id(number)]) for number in wave), collected, material)
         sent, until = until, next_wave(maker, collected)
         logger.info("%s; %d requests sent", collected.funnel.line(), sent)
     missing = maker.source.rows - len(collected.rows)

@@ -30,12 +30,15 @@ class Material:
         The round.
     seed_for
         Gives what a request (by its number), or a named part of one, draws from.
+    made
+        The prompts that the waves before this one gave: machine-made demonstrations.
     """
 
     seeds: Sequence[Seed]
     texts: Sequence[str]
     round_number: int
     seed_for: Callable[[int | str], int]
+    made: Sequence[Row] = ()
 
     def request_id(self, number: int) -> str:
         """Return the id of request `number`: round and number."""
@@ -45,7 +48,8 @@ class Material:
 class PromptSource(Section):
     """Where prompts come from. Waves, rules, de-duplication and order are those of `prompts.maker`, whatever the kind.
 
-    What a source asks follows from request number and material alone, so that any shard can ask it.
+    What a source asks follows from request number and material alone, so that any shard can ask it. The first
+    wave has no earlier prompts, so shards can ask all of it.
     """
 
     kind: str
@@ -78,6 +82,11 @@ class PromptSource(Section):
     @abstractmethod
     def most_per_request(self) -> int:
         """Tasks in the completion of a perfect model."""
+
+    @property
+    def per_wave(self) -> int | None:
+        """Requests in each wave; None when what is missing decides it."""
+        return None
 
     def check(self, seeds: Sequence[Seed]) -> None:
         """Raise UserError when it cannot work with these seed tasks."""

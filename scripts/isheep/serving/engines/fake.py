@@ -130,6 +130,8 @@ class FakeEngine(AbstractContextManager):
             yield from self._write_garbage(draw, listed=new_task is not None)
         elif new_task:
             yield from fake_text.tasks(draw, int(new_task[1]))
+        elif form := fake_text.form_of(request.prompt.text):
+            yield from form(draw)
         else:
             question = _question(request.prompt.text)
             if _SCALE.search(question):

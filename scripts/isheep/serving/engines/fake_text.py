@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 # A task is three or four clauses drawn apart from each other, so that two of them seldom share most of their words.
@@ -160,6 +160,45 @@ def answer(draw: Random, question: str) -> str:
         sentence = _fill(draw, draw.choice(_ANSWERS), given)
         sentences.append(sentence[0].upper() + sentence[1:])
     return " ".join(sentences)
+
+
+def form_of(prompt: str) -> Callable[[Random], Iterator[str]] | None:
+    """Return what writes the form that the end of a prompt asks for; None when it is a plain answer."""
+    return next((write for cue, write in _FORMS if cue.search(prompt)), None)
+
+
+def _instructions(draw: Random) -> Iterator[str]:
+    """Go on with a numbered list of instructions; one list in ten ends by itself."""
+    for number in range(10, 14 if draw.random() < 0.1 else 50):
+        yield f" {_fill(draw, draw.choice(_TASKS))}\n{number}."
+
+
+def _yes_or_no(draw: Random) -> Iterator[str]:
+    yield " yes" if draw.random() < 0.3 else " no"
+
+
+def _labels(draw: Random) -> Iterator[str]:
+    """Go on with inputs for class labels; now and then one input gets two labels."""
+    last = ""
+    for label in draw.sample(["Yes", "No", "Both", "Neither"], draw.randrange(1, 4)):
+        last = last if last and draw.random() < 0.1 else _fill(draw, draw.choice(_INPUTS)).replace("\n", " ")
+        yield f" {label}\nInput: {last}\nClass label:"
+
+
+def _examples(draw: Random) -> Iterator[str]:
+    """Go on with inputs and outputs; some repeat themselves, some have no output."""
+    for number in range(2, draw.randrange(3, 9)):
+        given = _fill(draw, draw.choice(_INPUTS)) if draw.random() < 0.7 else "<noinput>"
+        output = "" if draw.random() < 0.05 else f"\nOutput: {answer(draw, given)}"
+        yield f"Input: {given}{output}\nExample {number}\n"
+
+
+_FORMS: tuple[tuple[re.Pattern[str], Callable[[Random], Iterator[str]]], ...] = (
+    (re.compile(r"^\d+\.\Z", re.MULTILINE), _instructions),
+    (re.compile(r"\(yes or no\):\Z"), _yes_or_no),
+    (re.compile(r"\nClass label:\Z"), _labels),
+    (re.compile(r"\nExample 1\n\Z"), _examples),
+)
 
 
 def garbage(draw: Random) -> str:

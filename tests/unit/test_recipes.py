@@ -12,7 +12,7 @@ from isheep.errors import UserError
 from isheep.filters.registry import resolve
 from isheep.outputs import answers
 from isheep.prompts import classification
-from isheep.prompts.maker import PromptMaker
+from isheep.prompts.maker import PromptMaker, gather
 from isheep.serving.engines.base import Completion
 from isheep.serving.engines.fake import FakeTemplate
 from isheep.stages.table import table
@@ -189,3 +189,51 @@ def test_classification_is_asked_after_31_examples_and_only_yes_means_yes():
     said = {" Yes.": True, "yes": True, " no": False, "maybe yes": False, "": False}
     done = {text: classification.is_classification(Completion("", text, "stop", None, 1, 1)) for text in said}
     assert done == said
+
+
+def test_a_pool_s_parts_are_disjoint_and_cover_it(tmp_path):
+    pool = tmp_path / "pool.csv"
+    pool.write_text("prompt,context\n" + "".join(f"{word} {word} {word},in {word}\n" for word in WORDS))
+    settings = {"prompts": {"kind": "pool", "path": str(pool), "parts": 3, "rows": 50}}
+    run = run_of("soft", **settings)
+    rows = [gather(PromptMaker.of(run, i), lambda _: pytest.fail("asked"), []).rows for i in range(3)]
+    assert [[row["input"] for row in part] for part in rows] == [[f"in {w}" for w in WORDS[i::3]] for i in range(3)]
+    ids = [row["id"] for part in rows for row in part]
+    assert len(set(ids)) == len(WORDS)
+    with pytest.raises(UserError, match="99 parts of 7 prompts"):
+        PromptMaker.of(run_of("soft", prompts={**settings["prompts"], "parts": 99}), 0)
+    with pytest.raises(UserError, match=r"prompts.parts \(3\) is less than rounds \(4\)"):
+        run_of("soft", rounds=4, **settings)
+
+
+WORDS = ["seven", "oak", "whale", "night", "bread", "river", "stone"]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_soft_s_teacher_sees_fresh_demonstrations_and_its_student_none(plain):
+    run = run_of("soft")
+    rows = [{**ROW, "id": f"d0-{number}"} for number in range(4)]
+    requests = asked(run, *rows, plain=plain)
+    texts = [request.prompt.text for request in requests]
+    assert len(set(texts)) == 4 and texts == [request.prompt.text for request in asked(run, *rows, plain=plain)]
+    assert all(text.count("Response:" if plain else "<|im_start|>user") == 4 for text in texts)
+    same = {request.prompt.text for request in asked(run_of("soft", outputs={"choice": "fixed"}), *rows, plain=plain)}
+    assert len(same) == 1
+    (row,) = read(run, "An oak.")
+    assert (row["instruction"], row["input"], row["output"]) == (ROW["instruction"], ROW["input"], "An oak.")
+
+
+def test_soft_plus_trains_from_easy_to_hard_and_a_shuffled_order_is_refused():
+    run = run_of("soft_plus")
+    assert stages(run)[:6] == [
+        *("identify_model", "generate_prompts", "generate_outputs", "filter_outputs", "assess_outputs", "order_data")
+    ]
+    assert (run.order.by, run.train.order, run.assess.model) == ("perplexity", "file", "current")
+    with pytest.raises(UserError, match=r"set train\.order: file"):
+        run_of("soft_plus", train={"order": "shuffled"})
+
+
+@pytest.mark.parametrize(("who", "models"), [("base", [0, 0]), ("current", [0, 1])])
+def test_the_teacher_is_the_base_or_the_previous_model(who, models):
+    run = run_of("soft", outputs={"model": who})
+    assert [table()["generate_outputs"].model(run, i) for i in (0, 1)] == models

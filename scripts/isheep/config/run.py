@@ -72,6 +72,9 @@ class Run(Section):
                 )
         if (self.train.trainer == "fake") != (self.engine.name == "fake"):
             yield "train.trainer and engine.name: the fake engine and the fake trainer go together"
+        parts = getattr(self.prompts, "parts", None)  # of a pool
+        if parts is not None and parts < self.rounds:
+            yield f"prompts.parts ({parts}) is less than rounds ({self.rounds}): a round would have no part of the pool"
         if self.order.by and self.train.order != "file":
             yield "order.by sorts rows that train.order: shuffled mixes again; set train.order: file"
         if self.train.batch_size % self.train.micro_batch_size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,6 +19,7 @@ class OutputStyle(Section):
     """Stages generate_outputs and filter_outputs: answer every prompt, drop broken rows."""
 
     kind: str
+    model: Literal["base", "current"] = Field("current", description="Who answers: iter_0, or iter_i.")
     sampling: Sampling = Field(Sampling(), description="How answers are drawn.")
     plain: Plain = Field(Plain(), description="Format for round 0 of a base model (`model.chat: false`).")
     rules: tuple[str, ...] = Field(("default",), description="Output rules, or names of rule sets, in order.")

@@ -149,6 +149,14 @@ class PromptMaker:
                     break
                 self._sort(row, problem, collected)
 
+    def take_given(self, collected: Collected) -> None:
+        """Add the prompts for which no model is asked."""
+        for row in self.source.given(self.material):
+            if collected.full:
+                break
+            known = {"id": self.request_id(row["request"]), "round": self.round_number}
+            self._sort({**known, **row}, None, collected)
+
     def _sort(self, row: Row, problem: str | None, collected: Collected) -> None:
         rule = problem or first_broken(self.rules, row)
         like = None
@@ -188,14 +196,15 @@ def first_wave_of_shard(maker: PromptMaker, shard: int, count: int) -> list[Requ
 
 def first_wave(maker: PromptMaker) -> int:
     """Return how many requests to send first: a quarter more than a perfect model needs, or the source's own number."""
-    return min(maker.most_requests, maker.source.per_wave or math.ceil(1.25 * maker.fewest_requests))
+    own = maker.source.per_wave
+    return min(maker.most_requests, math.ceil(1.25 * maker.fewest_requests) if own is None else own)
 
 
 def next_wave(maker: PromptMaker, collected: Collected) -> int:
     """Return up to which number to send requests next, from what the earlier ones yielded; 0 when it is enough."""
     if collected.full or collected.requests >= maker.most_requests:
         return 0
-    if maker.source.per_wave:
+    if maker.source.per_wave is not None:
         return min(maker.most_requests, collected.requests + maker.source.per_wave)
     per_request = max(len(collected.rows) / max(collected.requests, 1), 0.25)
     more = math.ceil(1.1 * (maker.source.rows - len(collected.rows)) / per_request)
@@ -214,6 +223,7 @@ def gather(
         Too few prompts survived and the settings say to stop; the message holds the funnel.
     """
     sent, until, collected = 0, first_wave(maker), maker.begin(earlier)
+    maker.take_given(collected)
     while until:
         wave, material = range(sent, until), maker.after(collected.rows)
         completions = send([maker.source.request(number, material) for number in wave])

@@ -84,6 +84,15 @@ class PromptSource(Section):
         """Tasks in the completion of a perfect model."""
 
     @property
+    def data(self) -> tuple[str, ...]:
+        """The user's files that hold prompts, of any format."""
+        return ()
+
+    def given(self, material: Material) -> Iterator[Row]:
+        """Yield prompts for which no model is asked: request (a number), seeds, instruction, input."""
+        yield from ()
+
+    @property
     def per_wave(self) -> int | None:
         """Requests in each wave; None when what is missing decides it."""
         return None

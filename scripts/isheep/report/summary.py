@@ -50,8 +50,10 @@ def write_summary(
     """
     checks = discrimination_table(dict(enumerate(discriminations)))
     trained = training_table(dict(enumerate(trainings, start=1)), dict(enumerate(mergings, start=1)))
+    ran = {funnel["stage"] for funnel in funnels}
+    words = [word for name, word in stage_table().words.items() if name in ran]
     parts = [
-        ("Rows kept by each stage", _columns(("round", *stage_table().words.values()), _kept(funnel_table(funnels)))),
+        ("Rows kept by each stage", _columns(("round", *words), _kept(funnel_table(funnels)))),
         (
             "Rows rejected, by rule",
             _columns(("round", "stage", "rule", "rows"), _rejected(rejections_table(funnels)), "none"),
@@ -77,7 +79,8 @@ def write_summary(
 
 
 def _kept(funnel: pd.DataFrame) -> Cells:
-    rounds = funnel.pivot(index="round", columns="stage", values="rows_out").reindex(columns=list(stage_table().words))
+    rounds = funnel.pivot(index="round", columns="stage", values="rows_out")
+    rounds = rounds.reindex(columns=[name for name in stage_table().words if name in rounds])
     return [[f"d_{i}", *map(_whole, kept)] for i, kept in zip(rounds.index, rounds.to_numpy().tolist(), strict=True)]
 
 

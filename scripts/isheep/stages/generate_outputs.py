@@ -12,12 +12,17 @@ from isheep.runner import stage
 from isheep.runner.code import kinds_in
 from isheep.runner.dispatch import Send
 from isheep.runner.job import Job
-from isheep.stages.base import Stage, current, template
+from isheep.stages.base import Stage, template
 
 
 def _style(run: Run) -> dict[str, Any]:
     """Return what a style's own settings say beside those of every style; rules come after the answers."""
     return {"outputs": {key: value for key, value in deciding(run.outputs).items() if key != "rules"}}
+
+
+def writer(run: Run, i: int) -> int:
+    """Return which model answers the prompts of round i."""
+    return i if run.outputs.model == "current" else 0
 
 
 STAGE = Stage(
@@ -31,7 +36,7 @@ STAGE = Stage(
     derives=_style,
     code=lambda run: kinds_in(run.outputs),
     files=lambda run: [*run.outputs.files, *template(run)],
-    model=current,
+    model=writer,
     machine="generate",
     shards="whole",
     needs=lambda run: ("instruction", "input", *run.outputs.needs),
@@ -50,7 +55,7 @@ class Work(stage.Work):
 
     def requests(self, send: Send) -> None:
         """Send every prompt as the model is addressed."""
-        plain = None if self.knows_template(self.job.round) else self.run.outputs.plain
+        plain = None if self.knows_template(writer(self.run, self.job.round)) else self.run.outputs.plain
         prompts = self.job.part(self.prompts)
         asked = answers.requests(prompts, self.run.outputs, self.template, plain, self.run.seed, self.job.round)
         self.results = send(list(asked))

@@ -20,7 +20,7 @@ def _reads(at: Round) -> Reads:
 
 
 def _files(run: Run) -> list[str]:
-    return [run.seeds.path, *run.prompts.files, *template(run)]
+    return [run.seeds.path, *run.prompts.files, *run.prompts.data, *template(run)]
 
 
 STAGE = Stage(

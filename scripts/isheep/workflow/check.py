@@ -35,7 +35,7 @@ def check(graph: Graph, problems: Problems | None = None) -> None:
         judge = run.evaluation.judge if run.evaluation.is_judged else None
         data = {*run.evaluation.files, *([judge.calibration.path] if judge else [])}
         files = {file for stage, _ in graph.stages(name) for file in graph.files(name, stage)}
-        files -= {*data, *templates.values(), run.seeds.path}
+        files -= {*data, *templates.values(), run.seeds.path, *run.prompts.data}
         for test in (
             lambda run=run: resolve("prompts", run.prompts.rules),
             lambda run=run: resolve("outputs", run.outputs.rules),

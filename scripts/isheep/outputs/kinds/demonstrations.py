@@ -1,0 +1,54 @@
+"""A few-shot teacher for a zero-shot student (SOFT, arXiv 2402.07610): demonstrations are not trained on."""
+
+from __future__ import annotations
+
+import random
+from typing import Literal
+
+from pydantic import Field
+
+from isheep.config.places import File
+from isheep.data.rows import Row
+from isheep.data.seeds import Seed, read_seeds
+from isheep.outputs.style import OutputStyle
+from isheep.serving.addressee import Addressee
+from isheep.serving.chat import join
+from isheep.serving.engines.base import Prompt
+
+
+class Demonstrations(OutputStyle):
+    """Stages generate_outputs and filter_outputs: answer every prompt after a few answered tasks, drop broken rows."""
+
+    kind: Literal["demonstrations"] = Field("demonstrations", description="What the model is shown beside the prompt.")
+    shots: int = Field(3, ge=1, description="Demonstrations before each prompt.")
+    choice: Literal["random", "fixed"] = Field(
+        "random", description="Drawn afresh for every prompt, or the same ones for all prompts of a round."
+    )
+    demonstrations: File = Field("config/seeds/isheep.jsonl", description="Answered tasks, in any format of seeds.")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The answered tasks."""
+        return (self.demonstrations,)
+
+    def shown(self, row: Row, model: Addressee) -> list[Seed]:
+        """Return the demonstrations of a row: what the seed of its id draws; never its own instruction."""
+        tasks = model.load(read_seeds, self.demonstrations)
+        draw = random.Random(model.seed_for(f"{row['id']}/shots" if self.choice == "random" else "shots"))
+        drawn = draw.sample(tasks, min(self.shots + 1, len(tasks)))
+        return [task for task in drawn if task.instruction != row["instruction"]][: self.shots]
+
+    def prompt(self, row: Row, model: Addressee) -> Prompt:
+        """Return demonstrations and task: as turns of a conversation, or in the plain format one after the other."""
+        shown = self.shown(row, model)
+        if model.plain is None:
+            turns = [(join(task.instruction, task.input), task.output) for task in shown]
+            messages = [
+                {"role": role, "content": text}
+                for turn in turns
+                for role, text in zip(("user", "assistant"), turn, strict=True)
+            ]
+            asked = {"role": "user", "content": join(row["instruction"], row["input"])}
+            return model.template.render([*messages, asked])
+        answered = [f"{model.task(task.instruction, task.input).text} {task.output}" for task in shown]
+        return Prompt("\n\n".join([*answered, model.task(row["instruction"], row["input"]).text]), True)

@@ -13,6 +13,7 @@ from isheep.runner.portable import ROOT, shipped_in
 from isheep.workflow import lock
 from isheep.workflow.check import check
 from isheep.workflow.graph import Graph, base_folder
+from isheep.workflow.study import lay_out
 
 # Where results lie when a workflow that imports this one gives its files a prefix.
 PLACE = workflow.modifier.path_modifier.prefix or ""
@@ -33,6 +34,8 @@ if reproduction:
 
 
 try:
+    # `snakemake study --config study=FILE`: a base run and what varies, as runs of one graph
+    study = lay_out(config, ROOT)
     reading = read_config(config, ROOT, workflow.configfiles, PLACE)
     graph = Graph(reading.config, ROOT, PLACE)
     check(graph, reading.problems)
@@ -160,6 +163,14 @@ def compared_runs(wildcards):
         }
         for run, settings in graph.config.runs.items()
     }
+
+
+def studied():
+    """What `snakemake study` makes: all of its runs, their table, plot and page."""
+    if study is None:
+        raise WorkflowError("study: say which, with --config study=FILE")
+    own = [f"results/studies/{study.name}.{end}" for end in ("csv", "svg")]
+    return [*graph.targets(), *own]
 
 
 def published():

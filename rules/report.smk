@@ -1,9 +1,11 @@
-# Report: one HTML page for each run, and one that puts several runs and the paper's tables beside each other.
+# Report: one HTML page for each run, and one that puts several runs and the paper's tables beside each other; a
+# study's table and plot.
 
 
 localrules:
     write_report,
     write_comparison,
+    write_study,
 
 
 rule write_report:
@@ -50,3 +52,26 @@ rule write_comparison:
         code=code_digest("write_comparison.py"),
     script:
         "../scripts/write_comparison.py"
+
+
+rule study:
+    input:
+        lambda wildcards: studied(),
+
+
+rule write_study:
+    input:
+        records=lambda wildcards: sorted(
+            {record for run in graph.config.runs for record in graph.records(run)}
+        ),
+    output:
+        table="results/studies/{study}.csv",
+        plot="results/studies/{study}.svg",
+    log:
+        "logs/studies/{study}.log",
+    params:
+        runs=compared_runs,
+        axes=lambda wildcards: study.axes if study else {},
+        code=code_digest("write_study.py"),
+    script:
+        "../scripts/write_study.py"

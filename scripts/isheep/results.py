@@ -144,6 +144,10 @@ class Run:
         """
         import pandas as pd
 
+        return pd.DataFrame(list(read_rows(self.file_of(i, keeps, rejected))))
+
+    def file_of(self, i: int, keeps: str, rejected: bool = False) -> Path:
+        """Return the file of the rows of d_i; arguments and errors are those of `rows`."""
         if keeps not in stage_table().words.values():
             raise UserError(f"{keeps!r}: no stage keeps such rows (known: {', '.join(stage_table().words.values())})")
         name = f"d_{i}/{keeps}.rejected.jsonl" if rejected else f"d_{i}/{keeps}.jsonl"
@@ -151,7 +155,7 @@ class Run:
         place = next((self._results.find(path) for path in made), None)
         if place is None or not place.is_file():
             raise UserError(f"{self._results.folder}: has no {name}; its stage has not run, or it rejects no rows")
-        return pd.DataFrame(list(read_rows(place)))
+        return place
 
     def write_tables(self, folder: str | Path) -> list[Path]:
         """Write every frame as `FRAME.csv` into a folder, each whole or not at all; return the files.

@@ -147,7 +147,7 @@ class PromptMaker:
             for row, problem in self.candidates(number, completion, material):
                 if collected.full:
                     break
-                self._sort(row, problem, collected)
+                self.sort(row, problem, collected)
 
     def take_given(self, collected: Collected) -> None:
         """Add the prompts for which no model is asked."""
@@ -155,9 +155,10 @@ class PromptMaker:
             if collected.full:
                 break
             known = {"id": self.request_id(row["request"]), "round": self.round_number}
-            self._sort({**known, **row}, None, collected)
+            self.sort({**known, **row}, None, collected)
 
-    def _sort(self, row: Row, problem: str | None, collected: Collected) -> None:
+    def sort(self, row: Row, problem: str | None, collected: Collected) -> None:
+        """Add a row to what is collected, kept or rejected; `problem` rejects it whatever the rules say."""
         rule = problem or first_broken(self.rules, row)
         like = None
         if rule is None and (like := collected.pool.find(row["instruction"])) is not None:

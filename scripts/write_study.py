@@ -1,0 +1,17 @@
+"""Rule write_study: every number of a study's runs as one tidy table, and a plot."""
+
+from isheep.data.files import publish
+from isheep.report.gather import gather
+from isheep.report.study import plot, table
+from isheep.runner import job
+from isheep.runner.portable import portable_places, renamed
+
+with job.of(snakemake, "write_study") as this:
+    reports = [
+        gather(run, renamed(told["settings"], portable_places(told["settings"])), told["records"], with_rows=False)
+        for run, told in this.params.runs.items()
+    ]
+    with publish(this.output.table) as temporary:
+        table(reports, this.params.axes).to_csv(temporary, index=False, lineterminator="\n")
+    with publish(this.output.plot) as temporary:
+        temporary.write_text(plot(reports), encoding="utf-8", newline="\n")

@@ -238,7 +238,7 @@ def prepare(settings: Settings, model: Model, threads: int, gpus: int) -> dict[s
         "max_model_len": settings.context_length,
         "max_num_seqs": settings.max_num_seqs,
         "max_num_batched_tokens": max(settings.context_length, MIN_BATCHED_TOKENS),
-        "enable_prefix_caching": settings.prefix_caching,
+        "enable_prefix_caching": settings.prefix_caching and not _cache_moves_digits(settings, gpus),
         "enable_chunked_prefill": settings.chunked_prefill,
         "enforce_eager": settings.enforce_eager,
         "tensor_parallel_size": max(gpus, 1) if settings.tensor_parallel == "gpus" else settings.tensor_parallel,
@@ -267,6 +267,22 @@ def _check(settings: Settings, gpus: int) -> None:
         )
     if gpus == 0 and settings.batch_invariant:
         logger.warning("engine.batch_invariant has no effect on a CPU; float32 keeps equal bytes there")
+
+
+def _cache_moves_digits(settings: Settings, gpus: int) -> bool:
+    """Tell whether a prompt gives other last digits when its beginning is in the cache, where float32 promises none.
+
+    Whether it is there hangs on what was asked before, on kills and shards. With AVX-512 the kernels gave equal bits
+    either way; with AVX2 sums of log-probabilities moved by 2e-5 (docs/engines.md).
+    """
+    if gpus or settings.dtype != "float32":
+        return False
+    import torch
+
+    if torch.backends.cpu.get_cpu_capability() == "AVX512":
+        return False
+    logger.info("engine.prefix_caching is off: on this CPU (no AVX-512) a cached beginning moves last digits")
+    return True
 
 
 def _set_environment(settings: Settings, threads: int) -> None:

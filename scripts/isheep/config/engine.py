@@ -36,7 +36,7 @@ class Engine(Section):
     max_num_seqs: int = Field(64, ge=1, description="vllm: requests decoded together.")
     prefix_caching: bool = Field(
         True,
-        description="vllm: reuse the attention cache of shared prompt beginnings; not in float32 on CPUs without AVX-512.",
+        description="vllm: reuse the attention cache of shared beginnings (float32 on a CPU: only with AVX-512).",
     )
     chunked_prefill: bool = Field(
         False, description="vllm: split long prompts over steps; on CPU this fails together with per-request seeds."

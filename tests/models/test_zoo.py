@@ -59,7 +59,7 @@ def test_an_architecture_goes_through_a_round(entry, tmp_path, reached):
     report = sft.train(settings, model, folder, ROWS, adapter, tmp_path / "work", 1, 1)
     assert report["loss"][0]["loss"] == pytest.approx(plain_loss(folder, model), abs=2e-5)
     stages["train"] = "yes"
-    merging = merge.merge(Merge(probe_prompts=2, probe_tokens=8), model, folder, adapter, merged, ROWS, 1, 1)
+    merging = merge.merge(Merge(probe_prompts=2, probe_tokens=8), model, folder, adapter, merged, ROWS, 1)
     assert merging["logits_difference"] < 1e-4 and merging["probes"] == 2
     check_same({str(each): chat.load_tokenizer(each, model) for each in (folder, adapter, merged)})
     stages["merge"] = "yes"

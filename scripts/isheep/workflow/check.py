@@ -11,6 +11,7 @@ from isheep.data.seeds import read_seeds
 from isheep.errors import Problems, UserError
 from isheep.filters.registry import resolve
 from isheep.serving import preflight
+from isheep.serving.gguf import parts
 from isheep.workflow.graph import Graph, base_folder, check_columns
 
 
@@ -130,5 +131,7 @@ def _check_model(run: Run) -> None:
             "model: no base model; give model.path (a folder), model.hub (an id) or preset (a file in config/models/)"
         )
     made_here = run.model.hub or run.model.gguf
+    if run.model.gguf and not Path(folder).exists():
+        parts.check(run.model.gguf)
     if not made_here or Path(folder).exists():
         preflight.check(Path(folder), run.model, run.engine.context_length, run.train)

@@ -45,6 +45,9 @@ def test_a_conversion_reads_and_writes_as_the_file_does(architecture, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     for token in ("bos", "eos"):
         assert config[f"{token}_token_id"] == vocabulary.named(token) == getattr(tokenizer, f"{token}_token_id")
+    said = json.loads((folder / "tokenizer_config.json").read_text())
+    assert not {"local_files_only", "is_local"} & set(said)  # HF_HUB_OFFLINE would change the model's hash
+    assert config["rope_theta"] == gguf_zoo.THETA[architecture]  # for transformers 4
     apart, original, converted = gguf_reference.compare(file, folder, [*start, *vocabulary.encode(TEXTS[2])])
     assert apart < 1e-3 and original == converted and len(original) > gguf_zoo.SHAPE["window"]
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".partial")] == []

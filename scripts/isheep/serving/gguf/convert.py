@@ -12,6 +12,7 @@ from isheep.errors import UserError
 from isheep.serving.gguf.header import Header, read_header
 from isheep.serving.gguf.parts import gather
 from isheep.serving.gguf.tokens import Vocabulary
+from isheep.serving.layouts import write_both_layouts
 
 
 def convert(gguf: Gguf, out: Path) -> None:
@@ -41,6 +42,7 @@ def convert(gguf: Gguf, out: Path) -> None:
         _save_weights(source, header, vocabulary, temporary)
         tokenizer = _tokenizer(source, vocabulary)
         tokenizer.save_pretrained(temporary)
+        write_both_layouts(temporary)
         check_tokenizer(temporary, vocabulary)
     shutil.rmtree(partial, ignore_errors=True)
 

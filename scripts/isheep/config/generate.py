@@ -221,7 +221,8 @@ def _kinds(field: Schema) -> list[Schema]:
     named = next(iter(field.get("patternProperties", {}).values()), None)
     inner = field.get("items") or named or field.get("additionalProperties") or field
     options = inner.get("anyOf", []) if isinstance(inner, dict) else []
-    leaves = [leaf for option in options for leaf in option.get("anyOf", [option]) if leaf.get("type") != "null"]
+    leaves = [leaf for option in options for leaf in option.get("anyOf", [option])]
+    leaves = [leaf for leaf in leaves if leaf.get("type") != "null" and "$comment" not in leaf]
     return leaves if leaves and all("$ref" in leaf for leaf in leaves) else []
 
 

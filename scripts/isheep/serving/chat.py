@@ -197,13 +197,27 @@ class ChatTemplate:
         """
         return Prompt(self._render(self.messages(messages), opened=True), add_special_tokens=False)
 
-    def _render(self, messages: list[dict[str, str]], opened: bool) -> str:
+    def continued(self, messages: list[dict[str, str]], opened: bool = True) -> str:
+        """Return a conversation whose last answer, where it has begun, goes on (`opened` is false then).
+
+        A system message that the conversation brings stands in place of the run's.
+
+        Raises
+        ------
+        UserError
+            The template refuses the conversation.
+        """
+        turns = self.messages(messages)
+        own = [turn["role"] for turn in messages[:1]] == ["system"] and self.system
+        return self._render(turns[1:] if own else turns, opened, continue_final_message=not opened)
+
+    def _render(self, messages: list[dict[str, str]], opened: bool, **more: Any) -> str:
         from jinja2 import TemplateError
 
         variables = {**templates.clock(date.fromisoformat(self.date)), **self.arguments}
         try:
             return self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=opened, **variables
+                messages, tokenize=False, add_generation_prompt=opened, **more, **variables
             )
         except (TemplateError, TypeError) as error:
             roles = ", ".join(turn["role"] for turn in messages)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from isheep.assess import stage as assessing
 from isheep.assess.kinds.pmi import Pmi
@@ -130,11 +131,21 @@ def test_a_base_model_is_shown_demonstrations_unless_a_kind_is_named():
     assert resolved().outputs.kind == "zero_shot"
     run = resolved(**base, outputs={"sampling": {"max_tokens": 9}, "shots": 4, "rules": None})
     assert (run.outputs.kind, run.outputs.shots, run.outputs.sampling.max_tokens) == ("few_shot", 4, 9)
-    assert run.outputs.rules == ("default",)
+    assert run.outputs.rules == ("default",) and run.outputs.cuts == ALL
+    assert resolved(**base, outputs={"cuts": []}).outputs.cuts == resolved().outputs.cuts == ()
     assert resolved(**base, outputs={"kind": "zero_shot"}).outputs.kind == "zero_shot"
     assert resolved(outputs={"kind": "few_shot"}).outputs.kind == "few_shot"
     with pytest.raises(UserError, match=r"runs\.a\.outputs\.shots: expected a number"):
         resolved(**base, outputs={"shots": True})
+
+
+def test_the_demo_from_a_base_model_shows_demonstrations_and_measures_with_what_is_here():
+    raw = yaml.safe_load((ROOT / "config/demo-base.yaml").read_text())
+    raw["runs"]["demo-base"]["preset"] = "own-model"  # any base model: nobody accepts Gemma's terms for a test
+    run = load(raw, ROOT).runs["demo-base"]
+    assert (run.rounds, run.outputs.kind, run.outputs.mark) == (3, "few_shot", "=====")
+    assert set(run.evaluation.on) == {"heldout", "constraints"}
+    assert all((ROOT / file).is_file() for file in run.evaluation.files)
 
 
 @pytest.mark.parametrize("stage", ["generate_outputs", "assess_outputs", "probe_data", "evaluate_model"])

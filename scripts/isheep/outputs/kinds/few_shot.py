@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from isheep.config.plain import Plain
 from isheep.data.seeds import Seed, read_seeds
 from isheep.errors import UserError
+from isheep.outputs.cuts import Cut
 from isheep.outputs.style import OutputStyle
 from isheep.runner.dispatch import draw_seed
 from isheep.serving.chat import gap, join
@@ -67,6 +68,9 @@ class FewShot(OutputStyle):
         "fresh",
         description="fixed: the same seeds before every prompt of the run; fresh: each prompt draws its own, and keeps "
         "them where its answer is assessed.",
+    )
+    cuts: tuple[Cut, ...] = Field(
+        ("new_task", "repetition", "last_sentence"), description=OutputStyle.model_fields["cuts"].description
     )
     mark: str = Field(
         "=====", min_length=1, description="Line that closes each demonstration; it ends an answer and is cut off."

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from isheep.serving.engines.base import Sampling
-from isheep.serving.engines.nucleus import KEY, keep_nucleus
+from isheep.serving.engines.nucleus import KEY, keep_nucleus, log_total
 from isheep.serving.engines.vllm import drawn
 
 
@@ -40,6 +40,20 @@ def test_a_row_of_a_batch_is_cut_in_place_and_alone():
     untouched = batch[[0, 2]].clone()
     keep_nucleus(batch[1], 0.7)
     assert torch.equal(batch[1], alone) and torch.equal(batch[[0, 2]], untouched)
+
+
+def test_a_row_sums_to_the_same_bits_on_any_number_of_threads():
+    rows = torch.randn(8, 262_144, generator=torch.Generator().manual_seed(3))
+    threads = torch.get_num_threads()
+    try:
+        totals = []
+        for number in (1, 2, 3):
+            torch.set_num_threads(number)
+            totals.append(torch.stack([log_total(row) for row in rows]))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(totals[0], totals[1]) and torch.equal(totals[0], totals[2])
+    assert torch.allclose(totals[0], rows.double().logsumexp(1).float(), rtol=1e-6)
 
 
 def test_only_a_cpu_and_only_drawing_needs_it():

@@ -18,6 +18,9 @@ KEY = "nucleus"
 REACHES = (4.0, 8.0, 16.0)
 """How far below the likeliest token's logit is looked first, in nats, before all are sorted."""
 
+PART = 16_384
+"""Logits that are summed at once."""
+
 
 def keep_nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
     """Return logits with all tokens outside the nucleus at minus infinity; the tensor itself is changed.
@@ -30,7 +33,7 @@ def keep_nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
         Probability (0-1) of the nucleus: the smallest set of likeliest tokens that has so much together. Tokens as
         likely as the last of them stay, too.
     """
-    highest, total = logits.max(), logits.logsumexp(0)
+    highest, total = logits.max(), log_total(logits)
     for reach in (*REACHES, float("inf")):
         near = logits[logits >= highest - reach].sort(descending=True).values
         mass = (near - total).exp().cumsum(0)
@@ -38,6 +41,14 @@ def keep_nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
         if enough < len(near):
             return logits.masked_fill_(logits < near[enough], float("-inf"))
     return logits  # rounding: all together stay below top_p
+
+
+def log_total(logits: torch.Tensor) -> torch.Tensor:
+    """Return log sum exp of logits (vocabulary,): the same bits on any number of threads."""
+    import torch
+
+    # torch shares a sum of 32,768 numbers or more out over threads, and then sums in another order.
+    return torch.stack([part.logsumexp(0) for part in logits.split(PART)]).logsumexp(0)
 
 
 def processor() -> type:

@@ -1,5 +1,6 @@
 # make            what there is
 # make demo       from a clone to a second-round model
+# make demo-base  the same from a base model
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
@@ -70,6 +71,10 @@ demo: env ## two rounds of SmolLM2-135M-Instruct on the CPU; call it again after
 	for run in $$(python -c 'import sys, yaml; print(*yaml.safe_load(open(sys.argv[1]))["runs"])' $(DEMO)); do
 	[ "results/$$run/summary.txt" -nt .snakemake/make.flock ] || { echo; cat "results/$$run/summary.txt"; }
 	done
+
+.PHONY: demo-base
+demo-base: ## three rounds from the base model Gemma 3 270M on the CPU (ACCEPT_GEMMA_TERMS=yes)
+	@$(MAKE) --no-print-directory demo DEMO=config/demo-base.yaml
 
 PYTEST := python -m pytest
 

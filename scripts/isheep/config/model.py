@@ -34,7 +34,8 @@ class Model(Section):
     chat: bool = Field(
         True,
         description="The base model was already tuned on its own chat template. False: round 0 uses the plain format "
-        "of `outputs.plain`, and training adds `chat_template`.",
+        "of `outputs.plain`, `outputs.kind` is `few_shot` where nothing else is named, and training adds "
+        "`chat_template`.",
     )
     chat_template: File | None = Field(
         None, description="File with a Jinja chat template, used instead of the tokenizer's (or when it has none)."

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from isheep.config.plain import Plain
+from isheep.config.plain import PlainFormat
 from isheep.data.funnel import Funnel
 from isheep.data.rows import Row
 from isheep.filters.registry import Rule, first_broken
+from isheep.outputs.cuts import Cut, cut
 from isheep.outputs.style import OutputStyle
 from isheep.runner.dispatch import draw_seed
 from isheep.serving.addressee import Addressee
+from isheep.serving.chat import join
 from isheep.serving.engines.base import Completion, Request, Template
 
 STAGE = "generate_outputs"
@@ -21,7 +23,7 @@ def requests(
     rows: Iterable[Row],
     settings: OutputStyle,
     template: Template,
-    plain: Plain | None,
+    plain: PlainFormat | None,
     run_seed: int,
     round_number: int,
 ) -> Iterator[Request]:
@@ -59,19 +61,25 @@ def token_counts(rows: Iterable[Row]) -> dict[str, int]:
     }
 
 
-def answer(rows: Iterable[Row], completion: Callable[[str], Completion], round_number: int) -> tuple[list[Row], Funnel]:
-    """Return the rows with their outputs, and the funnel; blanks around a completion are not part of its output."""
+def answer(
+    rows: Iterable[Row], completion: Callable[[str], Completion], round_number: int, cuts: Sequence[Cut] = ()
+) -> tuple[list[Row], Funnel]:
+    """Return the rows with their outputs, and the funnel; blanks around a completion are not part of its output.
+
+    An answer that is cut has the finish reason "cut", and the name of the cut for what stopped it.
+    """
     answered = []
     funnel = Funnel(STAGE, round_number)
     for row in rows:
         done = completion(row["id"])
         funnel.count(None)
+        output, by = cut(done.text.strip(), join(row["instruction"], row["input"]), done.finish_reason, cuts)
         answered.append(
             {
                 **row,
-                "output": done.text.strip(),
-                "finish_reason": done.finish_reason,
-                "stop_reason": done.stop_reason,
+                "output": output,
+                "finish_reason": "cut" if by else done.finish_reason,
+                "stop_reason": by or done.stop_reason,
                 "prompt_tokens": done.prompt_tokens,
                 "output_tokens": done.completion_tokens,
             }

@@ -12,7 +12,7 @@ from isheep.runner import stage
 from isheep.runner.code import kinds_in
 from isheep.runner.dispatch import Send
 from isheep.runner.job import Job
-from isheep.stages.base import Stage, current, template
+from isheep.stages.base import Stage, current, shown
 
 
 def _style(run: Run) -> dict[str, Any]:
@@ -30,7 +30,7 @@ STAGE = Stage(
     reads=lambda at: {"rows": at.rows_before("generate_outputs")},
     derives=_style,
     code=lambda run: kinds_in(run.outputs),
-    files=lambda run: [*run.outputs.files, *template(run)],
+    files=lambda run: [*run.outputs.files, *shown(run)],
     model=current,
     machine="generate",
     shards="whole",
@@ -50,13 +50,13 @@ class Work(stage.Work):
 
     def requests(self, send: Send) -> None:
         """Send every prompt as the model is addressed."""
-        plain = None if self.knows_template(self.job.round) else self.run.outputs.plain
+        plain = self.plain(self.job.round)
         prompts = self.job.part(self.prompts)
         asked = answers.requests(prompts, self.run.outputs, self.template, plain, self.run.seed, self.job.round)
         self.results = send(list(asked))
 
     def finish(self) -> stage.Made:
         """Return the prompts with their outputs."""
-        rows, funnel = answers.answer(self.prompts, self.results.__getitem__, self.job.round)
+        rows, funnel = answers.answer(self.prompts, self.results.__getitem__, self.job.round, self.run.outputs.cuts)
         funnel.counts = answers.token_counts(rows)
         return {"funnel": funnel, "rows": rows}

@@ -79,7 +79,10 @@ def _note(problems: Problems, place: str, test: Callable[[], object]) -> None:
 
 
 def _check_seeds(run: Run) -> None:
-    run.prompts.check(read_seeds(run.seeds.path))
+    seeds = read_seeds(run.seeds.path)
+    run.prompts.check(seeds)
+    if not run.model.chat:
+        run.outputs.check(seeds)
 
 
 def _check_assessor(assessor: Assessor) -> None:

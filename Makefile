@@ -1,5 +1,6 @@
 # make            what there is
 # make demo       from a clone to a second-round model
+# make demo-base  the same from a base model
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
@@ -71,6 +72,10 @@ demo: env ## two rounds of SmolLM2-135M-Instruct on the CPU; call it again after
 	[ "results/$$run/summary.txt" -nt .snakemake/make.flock ] || { echo; cat "results/$$run/summary.txt"; }
 	done
 
+.PHONY: demo-base
+demo-base: ## three rounds from the base model Gemma 3 270M on the CPU (ACCEPT_GEMMA_TERMS=yes)
+	@$(MAKE) --no-print-directory demo DEMO=config/demo-base.yaml
+
 PYTEST := python -m pytest
 
 .PHONY: test
@@ -81,16 +86,16 @@ test-unit: env ## pure functions (seconds)
 	@$(PYTEST) tests/unit -m "not slow"
 
 .PHONY: test-slow
-test-slow: env ## the long self-tests of the evaluation (tens of minutes)
-	@$(PYTEST) tests/unit -m slow
+test-slow: env ## the long tests of the other tiers (an hour or two)
+	@$(PYTEST) tests/unit tests/workflow tests/real tests/faults -m slow
 
 .PHONY: test-workflow
 test-workflow: env ## the whole graph on the fake engine (minutes)
-	@$(PYTEST) tests/workflow
+	@$(PYTEST) tests/workflow -m "not slow"
 
 .PHONY: test-real
 test-real: env ## real weights: engines, training, one short round (minutes)
-	@$(PYTEST) tests/real
+	@$(PYTEST) tests/real -m "not slow"
 
 .PHONY: test-models
 test-models: env .venv-transformers4/.ready ## tiny models of many architectures through a round (THIRD=0, 1 or 2: a third)
@@ -107,7 +112,7 @@ test-gpu: env ## the tier real on one NVIDIA GPU, with HARDWARE=gpu (minutes)
 
 .PHONY: test-faults
 test-faults: env ## what can break, broken on purpose; KILLS=100 kills
-	@KILLS=$(KILLS) $(PYTEST) tests/faults
+	@KILLS=$(KILLS) $(PYTEST) tests/faults -m "not slow"
 
 .PHONY: test-browser
 test-browser: env ## the report in a real browser (installs Debian's Chromium: root)

@@ -1,9 +1,15 @@
 # What rules share. Which file feeds which rule, what decides a stage and who owns an artifact follow from the table of
 # stages (scripts/isheep/stages); the functions here only hand its answers to Snakemake.
+import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(str(workflow.current_basedir)).parent / "scripts"))
+# This checkout's package, for this process and for the scripts of its jobs, whatever PYTHONPATH the user has set.
+SCRIPTS = str(Path(str(workflow.current_basedir)).parent / "scripts")
+sys.path.insert(0, SCRIPTS)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [SCRIPTS, os.environ.get("PYTHONPATH")])
+)
 
 from isheep.config import read_config
 from isheep.errors import UserError

@@ -18,9 +18,7 @@ rule fetch_model:
         model=r"[^/]+",
     threads: 2
     params:
-        source=lambda wildcards: graph.sources()[
-            f"models/{wildcards.model}"
-        ].model_dump(include={"hub", "revision", "gguf"}),
+        source=lambda wildcards: graph.source(f"models/{wildcards.model}"),
     script:
         "../scripts/fetch_model.py"
 

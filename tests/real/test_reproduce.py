@@ -13,7 +13,7 @@ from workplace import GPUS, Workplace
 from isheep.proof.results import Results, read_sealed
 from isheep.proof.verify import verify
 
-pytestmark = pytest.mark.timeout(3000)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 ROUND = {
     "preset": "smollm2-135m-instruct",
     "recipe": "i_sheep",

@@ -50,6 +50,7 @@ def answer(folder: Path, question: str) -> str:
     return tokenizer.decode(done[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize(
     ("engine", "otherwise"),

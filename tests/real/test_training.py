@@ -143,8 +143,7 @@ def test_the_end_of_turn_is_trained_where_other_control_tokens_are_not(smollm2):
     assert [judge_row(weight, token)[0] for token in ids] == [True, True, False]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stage", [0, 2, 3])
+@pytest.mark.parametrize("stage", [pytest.param(0, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_several_processes_train_as_one_does(smollm2, alone, tmp_path, stage):
     report = train(smollm2, tmp_path, processes=PROCESSES, zero_stage=stage)
     for key in ("rows", "heldout_rows", "steps", "tokens", "end_of_turn"):
@@ -166,7 +165,6 @@ def largest_difference(one, two):
     return max(float((one[name] - two[name]).abs().max()) for name in one)
 
 
-@pytest.mark.slow
 def test_a_training_that_was_killed_ends_with_the_same_bytes(smollm2, tmp_path):
     changes = {"epochs": 2, "order": "shuffled", "lora": TRAIN.lora.model_copy(update={"dropout": 0.1})}
     undisturbed = train(smollm2, tmp_path / "undisturbed", threads=1, **changes)
@@ -214,7 +212,6 @@ def test_a_diverged_training_under_deepspeed_ends_in_one_message(two_layers, tmp
     assert not (tmp_path / "adapter").exists()
 
 
-@pytest.mark.slow
 def test_the_merged_model_is_base_plus_adapter_and_answers(smollm2, alone, tmp_path):
     from transformers import AutoModelForCausalLM
 

@@ -72,3 +72,12 @@ def test_results_may_be_a_link_to_a_folder(place, tmp_path_factory):
     (place / "results").symlink_to(tmp_path_factory.mktemp("store"))
     reading = read_config({"runs": {"a": {"preset": "fake", "recipe": "i_sheep"}}}, ROOT, [])
     check(Graph(reading.config, ROOT), reading.problems)
+
+
+def test_the_weights_of_base_and_judge_are_asked_for_before_anything_runs(place):
+    gone = {"preset": "smollm2-135m-instruct", "model": {"gguf": "gone.gguf"}}
+    judge = {"kind": "model", "model": {"gguf": {"files": ["x.part*"], "packages": ["x==1"], "consent": "ACCEPT_X"}}}
+    judged = {"mt_bench": {"kind": "mt_bench", "path": "x.jsonl"}}
+    lines = said(**gone, evaluation={"judge": judge, "benchmarks": judged})
+    assert any(line.startswith("runs.a: model.gguf: there is no file gone.gguf") for line in lines)
+    assert any(line.startswith("runs.a: evaluation.judge: model.gguf: x has terms of its own") for line in lines)

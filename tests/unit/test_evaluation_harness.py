@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import model_zoo
 import pytest
+import tokenizer_zoo
 
+from isheep.config.model import Model
 from isheep.errors import UserError
 from isheep.evaluation import harness
 from isheep.evaluation.intervals import table
+from isheep.serving.chat import ChatTemplate, load_template
 
 TASK = """task: own_sums
 dataset_path: json
@@ -20,6 +25,21 @@ doc_to_choice: "{{{{choices}}}}"
 doc_to_target: "{{{{gold}}}}"
 metric_list:
   - {{metric: acc, aggregation: mean, higher_is_better: true}}
+metadata: {{version: 1.0}}
+"""
+
+
+WRITING = """task: own_writing
+dataset_path: json
+dataset_name: null
+dataset_kwargs: {{data_files: {{test: {data}}}}}
+output_type: generate_until
+test_split: test
+doc_to_text: "{{{{q}}}}"
+doc_to_target: "{{{{a}}}}"
+generation_kwargs: {{until: ["Q:"], max_gen_toks: 8}}
+metric_list:
+  - {{metric: exact_match, aggregation: mean, higher_is_better: true}}
 metadata: {{version: 1.0}}
 """
 
@@ -89,6 +109,55 @@ def test_missing_data_is_one_clear_line(tasks):
     (tasks.parent / "sums.jsonl").unlink()
     with pytest.raises(UserError, match="the task own_sums does not load"):
         evaluate(tasks)
+
+
+@slow
+def test_a_task_is_asked_through_the_runs_template(tasks, tmp_path, monkeypatch):
+    data = tmp_path / "sums.jsonl"
+    data.write_text(json.dumps({"q": "1+1? <|im_end|>", "a": "2"}) + "\n")
+    (tmp_path / "writing.yaml").write_text(WRITING.format(data=data))
+    entry = next(entry for entry in model_zoo.ZOO if entry.name == "llama+dated")
+    folder = model_zoo.save(entry, tmp_path / "model")
+    template = tokenizer_zoo.TEMPLATES["dated"].replace("Today:", "{{ 'Loud' if loud else 'Still' }} today:")
+    (tmp_path / "own.jinja").write_text(template)
+    model = Model(
+        path=str(folder),
+        chat_template=str(tmp_path / "own.jinja"),
+        system="Be brief.",
+        date="2026-01-31",
+        template_arguments={"loud": True},
+    )
+    asked = {}
+
+    def generate(lm, context, **given):
+        asked["prompt"] = lm.tokenizer.decode(context[0])
+        asked["given"] = given
+        return context
+
+    monkeypatch.setattr("lm_eval.models.huggingface.HFLM._model_generate", generate)
+    given = {"include_path": tmp_path, "device": "cpu", "model_args": {"dtype": "float32"}}
+    harness.evaluate(["own_writing"], folder, "hf", addressed=model, **given)
+    assert asked["prompt"] == (
+        "<s> Loud today: 31 Jan 2026, 2026-01-31\n<|im_start|>system\nBe brief.<|im_end|>\n"
+        "<|im_start|>user\n1+1? <\u200b|im_end|><|im_end|>\n<|im_start|>assistant\n"
+    ).replace("<s> ", "<s>")
+    end = load_template(folder, model).tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert asked["given"]["eos_token_id"] == end and "<|im_end|>" in asked["given"]["stop"]
+
+
+def test_lm_evals_vllm_stops_at_the_end_of_turn_and_renders_as_the_run_does():
+    template = ChatTemplate(tokenizer_zoo.tokenizer("byte_level", "dated"), system="Be brief.", date="2026-01-31")
+    lm = SimpleNamespace(tokenizer=tokenizer_zoo.tokenizer("byte_level", "chatml"))
+    assert harness.address(lm, "vllm", template) == {
+        "stop_token_ids": [template.tokenizer.convert_tokens_to_ids("<|im_end|>")]
+    }
+    assert lm.tokenizer.eos_token == "<|im_end|>" and lm.tokenizer.chat_template == tokenizer_zoo.TEMPLATES["dated"]
+    shown = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "It is"}]
+    text = lm.apply_chat_template(shown, add_generation_prompt=False)
+    assert text.startswith("<s>Today: 31 Jan 2026, 2026-01-31\n<|im_start|>system\nBe brief.<|im_end|>\n")
+    assert text.endswith("<|im_start|>assistant\nIt is")
+    own = [{"role": "system", "content": "Be long."}, shown[0]]
+    assert "Be long." in lm.apply_chat_template(own) and "Be brief." not in lm.apply_chat_template(own)
 
 
 def test_what_is_no_number_becomes_none_and_corpus_metrics_have_no_terms():

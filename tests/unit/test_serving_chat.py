@@ -220,6 +220,9 @@ def test_prompt_and_answer_have_the_ids_of_the_joined_text(made, kind, name):
             compared += 1
         labels = [label for label in encoded.labels if label != -100]
         assert labels[-1] == end
+        # A blank's own sign is read as one, and this unigram model, unlike a real one, reads a byte's name as the byte.
+        if "▁" not in answer and not (kind == "unigram" and "<0x" in answer):
+            assert tokenizer.decode(labels[:-1]).strip() == chat.neutralise(answer, template.control_tokens).strip()
     assert compared >= 15
 
 

@@ -10,7 +10,7 @@ from isheep.config.train import Lora, Train
 from isheep.errors import UserError
 from isheep.serving import agreement, preflight
 from isheep.serving.engines.vllm import _cause
-from isheep.training.portable import write_both_layouts
+from isheep.serving.layouts import write_both_layouts
 
 TRAIN = Train(max_length=128)
 
@@ -158,7 +158,8 @@ def test_base_adapter_and_merged_model_must_read_alike():
 def test_rotary_positions_and_tokenizer_class_are_written_for_both_layouts(tmp_path):
     scaled = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0}
     (tmp_path / "config.json").write_text(json.dumps({"rope_parameters": scaled, "text_config": {}}))
-    tokens = {"tokenizer_class": "TokenizersBackend", "extra_special_tokens": ["<a>"]}
+    loaded = {"local_files_only": True, "is_local": True}  # by HF_HUB_OFFLINE and the like: no part of a tokenizer
+    tokens = {"tokenizer_class": "TokenizersBackend", "extra_special_tokens": ["<a>"], **loaded}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(tokens))
     write_both_layouts(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -97,7 +98,11 @@ def rows(folder: Path, name: str) -> list[dict]:
 def snakemake(folder: Path, snakefile: Path, *arguments: str) -> str:
     profile = REPOSITORY / "profiles" / "default"
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--profile", str(profile), "--cores"]
-    done = subprocess.run([*command, "2", *arguments], cwd=folder, text=True, capture_output=True, timeout=1800)
+    # A PYTHONPATH that names another checkout must not decide which code the jobs run.
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "scripts")}
+    done = subprocess.run(
+        [*command, "2", *arguments], cwd=folder, env=environment, text=True, capture_output=True, timeout=1800
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -232,7 +232,7 @@ def test_stages_of_other_code_and_other_files_are_stale(proven, tmp_path):
         whole = REPOSITORY / part
         (shutil.copytree if whole.is_dir() else shutil.copy)(whole, tmp_path / part)
     with open(tmp_path / "scripts/isheep/select/rows.py", "a") as file:
-        file.write("# edited\n")
+        file.write("EDITED = 1\n")
     python, *rest = proven.command("verify")
     command = [python, *(one.replace(str(REPOSITORY), str(tmp_path)) for one in rest)]
     with Changed(Path(proven.settings["seeds"]["path"])) as tasks:

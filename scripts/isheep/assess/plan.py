@@ -45,7 +45,8 @@ def plan(run: Run, template: Template, judge: int, round_number: int, rows: Sequ
     rows
         The filtered rows.
     """
-    plain = run.outputs.plain if judge == 0 and not run.model.chat else None
+    is_plain = judge == 0 and not run.model.chat
+    plain = run.outputs.format(run.seeds.path, run.seed) if is_plain else None
     fields = rows[0].keys() if rows else ()
 
     def seed_for(request: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from isheep.assess.base import Assessor, Panel, Result
 from isheep.config.assess import Assess
-from isheep.config.plain import Plain
+from isheep.config.plain import PlainFormat
 from isheep.data.funnel import Funnel
 from isheep.data.rows import Row
 from isheep.errors import UserError
@@ -21,7 +21,7 @@ STAGE = "assess_outputs"
 def build(
     settings: Assess,
     template: Template,
-    plain: Plain | None,
+    plain: PlainFormat | None,
     seed_for: Callable[[str], int],
     root: Path,
     fields: Iterable[str] = (),

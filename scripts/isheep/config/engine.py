@@ -34,7 +34,10 @@ class Engine(Section):
     dtype: Dtype = Field("float32", description="Number format of weights and activations. float32 keeps equal bytes.")
     context_length: int = Field(2048, ge=64, description="Longest prompt plus completion, in tokens.")
     max_num_seqs: int = Field(64, ge=1, description="vllm: requests decoded together.")
-    prefix_caching: bool = Field(True, description="vllm: reuse the attention cache of shared prompt beginnings.")
+    prefix_caching: bool = Field(
+        True,
+        description="vllm: reuse the attention cache of shared beginnings (float32 on a CPU: only with AVX-512).",
+    )
     chunked_prefill: bool = Field(
         False, description="vllm: split long prompts over steps; on CPU this fails together with per-request seeds."
     )

@@ -74,7 +74,7 @@ def defaults() -> str:
     whole = schema()
     head = [
         f"# Every key with its default: reference, not a file to edit. Written by `{COMMAND}`.",
-        "# docs/config.md has the same as tables, with the other kinds of `select` and `assess.assessors`.",
+        "# docs/config.md has the same as tables, with the other kinds of sections.",
         "runs:",
         "  example:",
     ]
@@ -90,7 +90,7 @@ def _settings(whole: Schema, section: Schema, values: dict[str, Any], indent: in
     for key, field in section["properties"].items():
         if key in PARTS:
             continue
-        inner = _resolve(whole, field)
+        inner = _chosen(whole, field, values[key])
         gap = [""] if indent == 4 and _is_section(field) else []
         lines += [*gap, *_comment(field.get("description") or inner.get("description", ""), indent)]
         if "properties" in inner:
@@ -100,8 +100,17 @@ def _settings(whole: Schema, section: Schema, values: dict[str, Any], indent: in
     return lines
 
 
+def _chosen(whole: Schema, field: Schema, value: Any) -> Schema:
+    """Return the section behind a field; where there are several kinds, that of the value."""
+    kind = value.get("kind") if isinstance(value, dict) else None
+    options = [_resolve(whole, option) for option in _kinds(field)] if kind else []
+    named = (option for option in options if option["properties"].get("kind", {}).get("const") == kind)
+    return next(named, _resolve(whole, field))
+
+
 def _comment(text: str, indent: int) -> list[str]:
-    return textwrap.indent(textwrap.fill(_one_line(text), width=118 - indent), " " * indent + "# ").split("\n")
+    filled = textwrap.wrap(_one_line(text), width=118 - indent)
+    return [" " * indent + f"# {line}" for line in filled]
 
 
 def _entry(key: str, value: Any, indent: int) -> list[str]:
@@ -221,7 +230,8 @@ def _kinds(field: Schema) -> list[Schema]:
     named = next(iter(field.get("patternProperties", {}).values()), None)
     inner = field.get("items") or named or field.get("additionalProperties") or field
     options = inner.get("anyOf", []) if isinstance(inner, dict) else []
-    leaves = [leaf for option in options for leaf in option.get("anyOf", [option]) if leaf.get("type") != "null"]
+    leaves = [leaf for option in options for leaf in option.get("anyOf", [option])]
+    leaves = [leaf for leaf in leaves if leaf.get("type") != "null" and "$comment" not in leaf]
     return leaves if leaves and all("$ref" in leaf for leaf in leaves) else []
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from isheep.config.gguf import Gguf, add_short_form
 from isheep.config.places import File
 from isheep.config.section import Section
 
@@ -24,14 +25,17 @@ class Model(Section):
     path: File | None = Field(None, description="Folder with config.json, tokenizer and *.safetensors.")
     hub: str | None = Field(None, description="Hugging Face hub id; fetched once into models/.")
     revision: str = Field("main", description="Branch, tag or commit on the hub; a commit makes the run repeatable.")
-    gguf: str | None = Field(
+    gguf: Gguf | None = Field(
         None,
-        description="`package:file` of a GGUF inside an installed Python package; dequantised once into models/.",
+        description="A GGUF: a file, a pattern or a list of its parts, `package:file` of an installed Python package, "
+        "or keys; turned into float32 safetensors once, into models/.",
+        json_schema_extra=add_short_form,
     )
     chat: bool = Field(
         True,
         description="The base model was already tuned on its own chat template. False: round 0 uses the plain format "
-        "of `outputs.plain`, and training adds `chat_template`.",
+        "of `outputs.plain`, `outputs.kind` is `few_shot` where nothing else is named, and training adds "
+        "`chat_template`.",
     )
     chat_template: File | None = Field(
         None, description="File with a Jinja chat template, used instead of the tokenizer's (or when it has none)."
@@ -73,6 +77,11 @@ class Model(Section):
         if taken := sorted(set(value) & set(TAKEN)):
             raise ValueError(f"{taken[0]} is given by the workflow itself; leave it out (the date is model.date)")
         return value
+
+    @property
+    def source(self) -> list[Any]:
+        """Where it comes from, as plain JSON values."""
+        return [self.path, self.hub, self.revision, self.gguf.model_dump(mode="json") if self.gguf else None]
 
     @model_validator(mode="after")
     def _one_source(self) -> Model:

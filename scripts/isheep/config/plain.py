@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from pydantic import Field, model_validator
 
 from isheep.config.section import Section
+
+
+class PlainFormat(Protocol):
+    """How a base model is shown a task: `text` with the task in place of {prompt}, and what stands before it."""
+
+    @property
+    def text(self) -> str:
+        """The task's own part, up to where its answer starts; holds {prompt} once."""
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """Strings that end the answer."""
+
+    def before(self, task: str) -> str:
+        """Return what stands before a task (instruction and input as one text)."""
 
 
 class Plain(Section):
@@ -20,3 +37,7 @@ class Plain(Section):
         if self.text.count("{prompt}") != 1:
             raise ValueError("text must hold {prompt} exactly once")
         return self
+
+    def before(self, task: str) -> str:
+        """Return what stands before a task: nothing."""
+        return ""

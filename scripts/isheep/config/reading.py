@@ -17,6 +17,7 @@ from pydantic import ValidationError, create_model
 
 from isheep.config.document import Config, Shards
 from isheep.config.nearest import suggest
+from isheep.config.outputs import style_of_model
 from isheep.config.overlay import lay
 from isheep.config.places import Places
 from isheep.config.run import Run
@@ -165,7 +166,11 @@ def _resolve(settings: Any, root: Path, keys: tuple[str, ...], mistakes: Mistake
     if preset is None or recipe is None:
         return None
     mistakes.parts[keys] = [recipe, preset]
-    return lay(lay(preset.data, recipe.data, Run), own, Run)
+
+    def over(below: dict[str, Any]) -> dict[str, Any]:
+        return lay(lay(lay(below, preset.data, Run), recipe.data, Run), own, Run)
+
+    return over(style_of_model(over({})))
 
 
 def _read_part(folder: Path, name: Any, keys: tuple[str, ...], mistakes: Mistakes) -> Source | None:

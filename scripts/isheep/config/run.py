@@ -35,7 +35,11 @@ class Run(Section):
     seeds: Seeds = Field(Seeds(), description="The seed tasks.")
     prompts: Prompts = Field(Numbered(), description="Stage generate_prompts.")
     classify: Classify = Field(Classify(), description="Stage classify_prompts.")
-    outputs: Outputs = Field(ZeroShot(), description="Stages generate_outputs and filter_outputs.")
+    outputs: Outputs = Field(
+        ZeroShot(),
+        description="Stages generate_outputs and filter_outputs. Where no kind is named, it is `few_shot` for a base "
+        "model (`model.chat: false`) and `zero_shot` for any other.",
+    )
     assess: Assess = Field(Assess(), description="Stage assess_outputs.")
     cluster: Cluster = Field(Cluster(), description="Stage cluster_outputs.")
     select: Select = Field(Threshold(), description="Stage select_data.")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol
 
-from isheep.config.plain import Plain
+from isheep.config.plain import PlainFormat
 from isheep.data.rows import Row
 from isheep.serving.chat import seam
 from isheep.serving.engines.base import Completion, Prompt, Request, Sampling, Score, ScoreRequest, Template
@@ -43,19 +43,19 @@ class Ask:
         """What the asker said last: the text that an echo repeats."""
         return self.turns[-1]["content"] if self.turns else self.text
 
-    def prompt(self, template: Template | None, plain: Plain) -> Prompt:
+    def prompt(self, template: Template | None, plain: PlainFormat) -> Prompt:
         """Return what the model is shown: by its chat template, or plainly when it was trained on none (`None`)."""
         if not self.turns:
             return Prompt(self.text, add_special_tokens=True)
         if template is not None:
             return template.render([dict(turn) for turn in self.turns])
-        parts = []
+        parts = [plain.before(self.turns[0]["content"])]
         for turn in self.turns:
             is_user = turn["role"] == "user"
             parts.append(plain.text.replace("{prompt}", turn["content"]) if is_user else f" {turn['content']}\n\n")
         return Prompt("".join(parts), add_special_tokens=True)
 
-    def request(self, id: str, template: Template | None, plain: Plain, seed: int) -> Request | ScoreRequest:
+    def request(self, id: str, template: Template | None, plain: PlainFormat, seed: int) -> Request | ScoreRequest:
         """Return the engine's request for this; `seed` decides what is drawn."""
         prompt = self.prompt(template, plain)
         if self.continuations:

@@ -9,11 +9,13 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
+from isheep.config.model import Model
 from isheep.config.run import Run
 from isheep.data.rows import Row
 from isheep.documents.reading import Better
 from isheep.errors import UserError
 from isheep.evaluation.base import Metric
+from isheep.serving.chat import ChatTemplate, load_template
 
 logger = logging.getLogger(__name__)
 STABLE = ("versions", "n-shot", "n-samples", "higher_is_better", "task_hashes")
@@ -65,7 +67,7 @@ def run(run: Run, model: Path | None, threads: int, gpus: int, floor: bool) -> d
         arguments,
         batch_size=settings.batch_size,
         device=None if engine.name == "vllm" else "cuda" if gpus else "cpu",
-        chat=settings.chat and engine.name != "fake",  # the dummy's template is on the hub
+        addressed=run.model if settings.chat and engine.name != "fake" else None,  # the dummy's template is on the hub
     )
     if floor:
         dummy = ask(Path("none"), "dummy")
@@ -104,7 +106,7 @@ def evaluate(
     limit: int | None = None,
     batch_size: int | str = 1,
     device: str | None = None,
-    chat: bool = False,
+    addressed: Model | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Run lm-eval tasks and return their results, the same for the same inputs.
@@ -125,8 +127,9 @@ def evaluate(
         Examples shown, and documents a task; what the tasks define, and all, when not given.
     batch_size, device
         As lm-eval takes them.
-    chat
-        Ask through the tokenizer's chat template.
+    addressed
+        Section `model` of the run: ask through the chat template as it says (system message, date, the template's
+        switches, end of turn). None asks in plain text.
     seed
         Decides the examples shown and every other draw.
 
@@ -148,16 +151,15 @@ def evaluate(
     _check_tasks(manager, tasks)
     arguments = {"pretrained": str(model), **(model_args or {})}
     try:
+        lm = _load(backend, arguments, batch_size, device)
         raw = simple_evaluate(
-            model=backend,
-            model_args=arguments,
+            model=lm,
             tasks=list(tasks),
             task_manager=manager,
             num_fewshot=num_fewshot,
             limit=limit,
-            batch_size=batch_size,
-            device=device,
-            apply_chat_template=chat,
+            apply_chat_template=addressed is not None,
+            gen_kwargs=address(lm, backend, load_template(model, addressed)) if addressed else None,
             log_samples=True,
             random_seed=seed,
             numpy_random_seed=seed,
@@ -168,8 +170,39 @@ def evaluate(
         raise UserError(f"evaluation.harness: lm-eval cannot evaluate {model} ({_first_line(error)})") from None
     if raw is None:
         raise UserError("evaluation.harness: lm-eval gave no result; run it in one process")
+    chat = addressed is not None
     settings = {"backend": backend, "num_fewshot": num_fewshot, "limit": limit, "chat": chat, "seed": seed}
     return stable(raw, settings) | {"tokens": _tokens(raw["samples"], None if backend == "dummy" else model)}
+
+
+def _load(backend: Backend, arguments: dict[str, Any], batch_size: int | str, device: str | None) -> Any:
+    from lm_eval.api.registry import get_model
+
+    return get_model(backend).create_from_arg_obj(arguments, {"batch_size": batch_size, "device": device})
+
+
+def address(lm: Any, backend: Backend, template: ChatTemplate) -> dict[str, Any]:
+    """Have lm-eval's model speak through a run's chat template, and return what stops its answers.
+
+    Left alone, lm-eval renders with the clock's date and the tokenizer's own template, and stops at the tokenizer's end
+    of sequence.
+
+    Parameters
+    ----------
+    lm
+        lm-eval's model, of its class `hf` or `vllm`.
+    backend
+        Which class.
+    template
+        The run's.
+    """
+    end = template.tokenizer.convert_tokens_to_ids(template.end_of_turn)
+    lm.tokenizer.chat_template = template.tokenizer.chat_template
+    lm.tokenizer.eos_token = template.end_of_turn  # stops answers in text, too
+    lm.apply_chat_template = lambda history, add_generation_prompt=True: template.continued(
+        history, add_generation_prompt
+    )
+    return {"stop_token_ids": [end]} if backend == "vllm" else {"eos_token_id": end}
 
 
 @cache

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from isheep.config.evaluation import Evaluation
-from isheep.config.plain import Plain
+from isheep.config.plain import PlainFormat
 from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.evaluation.base import Answers, Asked, Exam, Item
@@ -147,7 +147,7 @@ def answers_in(rows: Iterable[Row]) -> dict[Place, dict[str, Completion | Score]
     return found
 
 
-def to_engine(ask_engine: Answer, template: Template | None, plain: Plain, run_seed: int) -> Send:
+def to_engine(ask_engine: Answer, template: Template | None, plain: PlainFormat, run_seed: int) -> Send:
     """Return what sends a wave to an engine.
 
     What is drawn depends on the run's seed and the request alone, not on the round: two models that are compared are

@@ -86,7 +86,6 @@ KEEPS_TEXT = text.phrases(
     "if, improve, lowercase, mistake*, normalis*, normaliz*, proofread, punctuat*, quote, remove, repeat",
     "replace, reverse, rewrite, say, sort, spell*, strip, translate, typo*, uppercase, verbatim",
 )
-REPETITION = text.phrases("lyrics, repeat*, repetit*, times")
 ANNOUNCES = re.compile(r"\w[\"')*]{0,3}:\**\Z")
 
 
@@ -257,7 +256,7 @@ def repeats_itself(row: Row) -> bool:
 
     Dromedary cuts an answer at its first repeated segment; here the whole row goes, and only for a real loop.
     """
-    return text.loops(row["output"]) and not REPETITION.search(_prompt(row))
+    return text.loops(row["output"]) and not text.REPETITION.search(_prompt(row))
 
 
 @output_rule("unfinished", sets=("default",))

@@ -36,6 +36,8 @@ CLOSING_S = re.compile(r"</s>", re.IGNORECASE)
 NO_INPUT = re.compile(r"\bnoinput\b|[<(\[]\s*no[ -]input\s*[>)\]]", re.IGNORECASE)
 
 LIST_MARK = re.compile(r"^[ \t]*(?:\d{1,4}[.)]|[-*\u2022])[ \t]+", re.MULTILINE)
+REPETITION = phrases("lyrics, repeat*, repetit*, times")
+"""A prompt with one of these may ask for repetition."""
 LETTERS = re.compile(r"([^\W\d_])\1{39}|([^\W\d_]{2,8}?)\2{19}")
 _TOKEN = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 _LONGEST_CYCLE = 64

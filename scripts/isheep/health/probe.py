@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from isheep.config.engine import Engine as Settings
-from isheep.config.plain import Plain
+from isheep.config.plain import PlainFormat
 from isheep.data.rows import Row
 from isheep.health.diversity import FIELDS
 from isheep.health.readings import Readings
@@ -66,7 +66,7 @@ def engine_for(settings: Settings) -> Settings:
     return settings.model_copy(update={"name": name, "batch_size": 1})
 
 
-def request(row: Row, template: Template, plain: Plain | None) -> ProbeRequest:
+def request(row: Row, template: Template, plain: PlainFormat | None) -> ProbeRequest:
     """Return what to ask about a row; the model is addressed as in `chat.address`."""
     texts = {field: neutralise(row[field], template.control_tokens) for field in FIELDS}
     prompt = address(row["instruction"], row["input"], template, plain)

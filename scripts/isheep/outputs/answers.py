@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from isheep.config.plain import Plain
+from isheep.config.plain import PlainFormat
 from isheep.data.funnel import Funnel
 from isheep.data.rows import Row
 from isheep.filters.registry import Rule, first_broken
+from isheep.outputs.cuts import cut
 from isheep.outputs.style import OutputStyle
 from isheep.runner.dispatch import draw_seed
 from isheep.serving.addressee import Addressee
+from isheep.serving.chat import join
 from isheep.serving.engines.base import Completion, Request, Template
 
 STAGE = "generate_outputs"
@@ -21,7 +24,7 @@ def requests(
     rows: Iterable[Row],
     settings: OutputStyle,
     template: Template,
-    plain: Plain | None,
+    plain: PlainFormat | None,
     run_seed: int,
     round_number: int,
 ) -> Iterator[Request]:
@@ -64,19 +67,25 @@ def answer(
 ) -> tuple[list[Row], Funnel]:
     """Return the rows with what the style reads from their completions, and the funnel.
 
-    A row that is answered several times becomes as many rows, with the ids `{id}/1`, `{id}/2`, ...; tokens and reason
-    are those of the one completion, so only the first of them has tokens.
+    An answer that is cut has the finish reason "cut", and the cut's name for what stopped it. A row that is answered
+    several times becomes as many rows, with the ids `{id}/1`, `{id}/2`, ...; the first of them counts the tokens.
     """
     answered: list[Row] = []
     funnel = Funnel(STAGE, round_number)
     for row in rows:
-        done = completion(row["id"])
+        done = _cut(completion(row["id"]), row, style)
         read = style.read(row, done)
         for number, columns in enumerate(read, start=1):
             funnel.count(None)
             named = {"id": f"{row['id']}/{number}"} if len(read) > 1 else {}
             answered.append({**row, **named, **columns, **_ended(done, counted=number == 1)})
     return answered, funnel
+
+
+def _cut(done: Completion, row: Row, style: OutputStyle) -> Completion:
+    task = join(row["instruction"], row["input"])
+    text, by = cut(done.text.strip(), task, done.finish_reason, style.cuts)
+    return replace(done, text=text, finish_reason="cut", stop_reason=by) if by else done
 
 
 def _ended(done: Completion, counted: bool) -> Row:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Literal
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from isheep.config.plain import Plain
+from isheep.config.plain import Plain, PlainFormat
 from isheep.config.sampling import Sampling
 from isheep.config.section import Section
 from isheep.data.rows import Row
+from isheep.data.seeds import Seed
+from isheep.outputs.cuts import Cut
 from isheep.serving.addressee import Addressee
 from isheep.serving.engines.base import Completion, Prompt
 
@@ -22,20 +24,44 @@ class OutputStyle(Section):
     model: Literal["base", "current"] = Field("current", description="Who answers: iter_0, or iter_i.")
     sampling: Sampling = Field(Sampling(), description="How answers are drawn.")
     plain: Plain = Field(Plain(), description="Format for round 0 of a base model (`model.chat: false`).")
+    cuts: tuple[Cut, ...] = Field(
+        (),
+        description="Where an answer is cut, in order. new_task: before a line where the model goes on to another "
+        "task; repetition: before the first sentence or line that comes again; last_sentence: an answer that reached "
+        "`max_tokens`, behind its last whole sentence or list item.",
+    )
     rules: tuple[str, ...] = Field(("default",), description="Output rules, or names of rule sets, in order.")
 
     openings: tuple[str, ...] = Field(
         (), description="Texts cut off the beginning of an answer, as often as it begins with one."
     )
 
+    shows_seeds: ClassVar[bool] = False
+    """Whether a base model is shown seed tasks."""
+
     @property
     def files(self) -> tuple[str, ...]:
-        """The user's files that it reads."""
+        """The user's files that it reads, besides the seeds."""
         return ()
 
-    @abstractmethod
+    def check(self, seeds: Sequence[Seed]) -> None:
+        """Raise UserError when it cannot work with these seed tasks."""
+
+    def format(self, seeds: str, run_seed: int) -> PlainFormat:
+        """Return how a base model is shown tasks, here and wherever else it is asked (assessing, evaluating).
+
+        Parameters
+        ----------
+        seeds
+            File of the seed tasks, read when it shows some.
+        run_seed
+            What draws follow from.
+        """
+        return self.plain
+
     def prompt(self, row: Row, model: Addressee) -> Prompt:
         """Return what the model is shown to answer a row (id, instruction, input)."""
+        return model.task(row["instruction"], row["input"])
 
     def stop(self, model: Addressee) -> tuple[str, ...]:
         """Return the strings that end an answer."""

@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from isheep.config.gguf import Gguf
 from isheep.data.numbers import brief, interval
 from isheep.data.rows import Row
 from isheep.documents.models import MergeReport, TrainingReport, read_merging, read_training
@@ -123,7 +124,7 @@ def base_name(settings: Settings) -> str:
     if model["hub"]:
         return f"{model['hub']} (revision {model['revision']})"
     if model["gguf"]:
-        return model["gguf"]
+        return Gguf(**model["gguf"]).name
     return Path(model["path"]).name if model["path"] else "a fake model (text from a hash)"
 
 

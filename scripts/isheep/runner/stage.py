@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 from isheep.config.engine import Engine as EngineSettings
 from isheep.config.model import Model
+from isheep.config.plain import PlainFormat
 from isheep.config.section import deciding
 from isheep.data.files import digest, read_json, write_json
 from isheep.data.funnel import Funnel
@@ -117,6 +118,10 @@ class Work:
     def knows_template(self, i: int) -> bool:
         """Whether iter_i was trained on the chat template; a plain base model was not."""
         return self.run.model.chat or i > 0
+
+    def plain(self, i: int) -> PlainFormat | None:
+        """Return how iter_i is shown tasks as a base model; None where it was trained on the chat template."""
+        return None if self.knows_template(i) else self.run.outputs.format(self.run.seeds.path, self.run.seed)
 
     def answering(self, engine: Any) -> Any:
         """Return what answers this stage's requests, made of the engine once it is open: mostly the engine itself."""

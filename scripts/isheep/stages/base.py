@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from isheep.config.model import Model
 from isheep.config.run import Run
-from isheep.config.section import at
+from isheep.config.section import at, deciding
 from isheep.runner.code import kinds_in
 from isheep.serving.engines import module_of
 
@@ -174,3 +174,21 @@ def base(run: Run, i: int) -> int:
 def template(run: Run) -> list[str]:
     """Return the file of the chat template, when the settings give one."""
     return [run.model.chat_template] if run.model.chat_template else []
+
+
+def shown(run: Run) -> list[str]:
+    """Return the files behind what a model is shown around a task: a chat template, seeds for a base model."""
+    return [*template(run), *([run.seeds.path] if run.outputs.shows_seeds and not run.model.chat else [])]
+
+
+def style(run: Run) -> dict[str, Any]:
+    """Return what the style of outputs says of how a base model is shown tasks, wherever it is asked."""
+    if run.model.chat:
+        return {}
+    own = deciding(run.outputs)
+    return {"outputs": {key: value for key, value in own.items() if key not in ("sampling", "cuts", "rules")}}
+
+
+def style_code(run: Run) -> list[str]:
+    """Return the modules that decide how a base model is shown tasks."""
+    return [] if run.model.chat else kinds_in(run.outputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from isheep.evaluation import stage as asking
 from isheep.runner import stage
 from isheep.runner.dispatch import Send
-from isheep.stages.base import Stage, current, template
+from isheep.stages.base import Stage, current, shown, style, style_code
 
 STAGE = Stage(
     "evaluate_model",
@@ -15,7 +15,9 @@ STAGE = Stage(
     makes=("answers.jsonl",),
     of="model",
     settings=("seed", "model", "engine", "outputs.plain", "evaluation.benchmarks"),
-    files=lambda run: [*run.evaluation.files, *template(run)],
+    derives=style,
+    code=style_code,
+    files=lambda run: [*run.evaluation.files, *shown(run)],
     model=current,
     machine="evaluate",
     shards="whole",
@@ -31,8 +33,9 @@ class Work(stage.Work):
     def requests(self, send: Send) -> None:
         """Send what the benchmarks ask, until no item has an open turn."""
         benchmarks, _ = asking.load(self.run.evaluation)
-        template = self.template if self.knows_template(self.job.round) else None
-        to_engine = asking.to_engine(send, template, self.run.outputs.plain, self.run.seed)
+        plain = self.plain(self.job.round)
+        template = None if plain else self.template
+        to_engine = asking.to_engine(send, template, plain or self.run.outputs.plain, self.run.seed)
         self.rows = asking.ask(benchmarks, "model", to_engine, shard=self.job.shard)
 
     def finish(self) -> stage.Made:

@@ -12,7 +12,7 @@ from isheep.runner import stage
 from isheep.runner.code import kinds_in
 from isheep.runner.dispatch import Send
 from isheep.runner.job import Job
-from isheep.stages.base import Stage, template
+from isheep.stages.base import Stage, shown
 
 
 def _style(run: Run) -> dict[str, Any]:
@@ -35,7 +35,7 @@ STAGE = Stage(
     reads=lambda at: {"rows": at.rows_before("generate_outputs")},
     derives=_style,
     code=lambda run: kinds_in(run.outputs),
-    files=lambda run: [*run.outputs.files, *template(run)],
+    files=lambda run: [*run.outputs.files, *shown(run)],
     model=writer,
     machine="generate",
     shards="whole",
@@ -55,7 +55,7 @@ class Work(stage.Work):
 
     def requests(self, send: Send) -> None:
         """Send every prompt as the model is addressed."""
-        plain = None if self.knows_template(writer(self.run, self.job.round)) else self.run.outputs.plain
+        plain = self.plain(writer(self.run, self.job.round))
         prompts = self.job.part(self.prompts)
         asked = answers.requests(prompts, self.run.outputs, self.template, plain, self.run.seed, self.job.round)
         self.results = send(list(asked))

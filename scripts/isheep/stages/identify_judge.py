@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from isheep.config.model import Model
 from isheep.config.run import Run
 from isheep.data.files import digest
@@ -15,9 +17,9 @@ def _weights(run: Run) -> Model | None:
     return run.evaluation.own_judge.model if run.evaluation.own_judge else None
 
 
-def _source(run: Run) -> list[str | bool | None]:
+def _source(run: Run) -> list[Any]:
     model = _weights(run)
-    return [model.path, model.hub, model.revision, model.gguf, run.engine.name == "fake"] if model else []
+    return [*model.source, run.engine.name == "fake"] if model else []
 
 
 STAGE = Stage(

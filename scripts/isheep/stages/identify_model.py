@@ -15,7 +15,7 @@ STAGE = Stage(
     folder="iter_{i}",
     makes=("identity.json",),
     of="once",
-    decides=lambda run: [run.model.path, run.model.hub, run.model.revision, run.model.gguf, run.engine.name == "fake"],
+    decides=lambda run: [*run.model.source, run.engine.name == "fake"],
     weights=lambda run: run.model,
     machine="merge",
 )

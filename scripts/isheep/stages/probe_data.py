@@ -10,7 +10,7 @@ from isheep.health import probe, readings, sample
 from isheep.runner import stage
 from isheep.runner.dispatch import Send
 from isheep.serving import engines
-from isheep.stages.base import Stage, base, template
+from isheep.stages.base import Stage, base, shown, style, style_code
 
 STAGE = Stage(
     "probe_data",
@@ -20,11 +20,12 @@ STAGE = Stage(
     makes=("probe.jsonl", "probe.safetensors"),
     settings=("model", "engine.name", "engine.dtype", "engine.context_length", "outputs.plain", "health.sample"),
     reads=lambda at: {"selected": at.data(at.i)},
-    files=template,
+    files=shown,
+    derives=style,
     model=base,
     machine="assess",
     present=lambda run: "probe" in run.health.measures,
-    code=lambda run: (engines.module_of(probe.engine_for(run.engine).name),),
+    code=lambda run: [engines.module_of(probe.engine_for(run.engine).name), *style_code(run)],
     does="measure data",
 )
 
@@ -45,7 +46,7 @@ class Work(stage.Work):
 
     def requests(self, send: Send) -> None:
         """Send the sample."""
-        plain = None if self.knows_template(0) else self.run.outputs.plain
+        plain = self.plain(0)
         self.rows = sample.draw(read_rows(self.job.input.selected), self.run.health.sample)
         self.results = send([probe.request(row, self.template, plain) for row in self.rows])
 

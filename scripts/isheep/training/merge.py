@@ -18,11 +18,11 @@ from isheep.documents.models import MergeReport, TimedMerge
 from isheep.errors import UserError
 from isheep.serving import chat
 from isheep.serving.agreement import check_same
+from isheep.serving.layouts import write_both_layouts
 from isheep.serving.models import longest_context
 from isheep.serving.repeatable import make_repeatable
 from isheep.training.checks import check_adapter, check_free_space, full_disk_named
 from isheep.training.encode import encode_row
-from isheep.training.portable import write_both_layouts
 from isheep.training.sft import load_model
 
 logger = logging.getLogger(__name__)

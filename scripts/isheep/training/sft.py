@@ -18,13 +18,13 @@ from isheep.data.rows import Row, read_rows
 from isheep.documents.models import HeldoutLoss, TimedTraining
 from isheep.errors import UserError
 from isheep.serving import chat
+from isheep.serving.layouts import write_both_layouts
 from isheep.serving.models import longest_context
 from isheep.serving.repeatable import make_repeatable
 from isheep.training.checkpoint import exclusive, find_complete
 from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter, full_disk_named
 from isheep.training.encode import Encoded, encode_row, split_heldout
 from isheep.training.end_of_turn import check_end_of_turn
-from isheep.training.portable import write_both_layouts
 from isheep.training.trainer import build_trainer, trainer_arguments
 
 logger = logging.getLogger(__name__)

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from isheep.assess.base import Assessor
+from isheep.config.model import Model
 from isheep.config.run import Run
+from isheep.config.train import Train
 from isheep.data.seeds import read_seeds
 from isheep.errors import Problems, UserError
 from isheep.filters.registry import resolve
 from isheep.serving import preflight
+from isheep.serving.gguf import parts
 from isheep.workflow.graph import Graph, base_folder, check_columns
 
 
@@ -49,6 +52,7 @@ def check(graph: Graph, problems: Problems | None = None) -> None:
                 for file in sorted({*files, *data, *templates.values(), run.seeds.path, run.model.path or ""})
             ),
             lambda run=run: _check_model(run),
+            lambda run=run: _check_judge(run),
             lambda run=run: check_columns(graph.table, run),
             lambda name=name: _check_folder(Path("results", name)),
         ):
@@ -75,7 +79,10 @@ def _note(problems: Problems, place: str, test: Callable[[], object]) -> None:
 
 
 def _check_seeds(run: Run) -> None:
-    run.prompts.check(read_seeds(run.seeds.path))
+    seeds = read_seeds(run.seeds.path)
+    run.prompts.check(seeds)
+    if not run.model.chat:
+        run.outputs.check(seeds)
 
 
 def _check_assessor(assessor: Assessor) -> None:
@@ -129,6 +136,25 @@ def _check_model(run: Run) -> None:
         raise UserError(
             "model: no base model; give model.path (a folder), model.hub (an id) or preset (a file in config/models/)"
         )
-    made_here = run.model.hub or run.model.gguf
-    if not made_here or Path(folder).exists():
-        preflight.check(Path(folder), run.model, run.engine.context_length, run.train)
+    _check_weights(run.model, folder, run.engine.context_length, run.train)
+
+
+def _check_judge(run: Run) -> None:
+    """Check the evaluation's own judge as the base model is, but for training."""
+    judge = run.evaluation.own_judge if run.evaluation.is_judged else None
+    if run.engine.name == "fake" or judge is None or judge.model is None:
+        return
+    try:
+        folder = base_folder(judge.model)
+        if folder is not None:
+            _check_weights(judge.model, folder, (judge.engine or run.engine).context_length)
+    except UserError as error:
+        raise UserError(f"evaluation.judge: {error}") from None
+
+
+def _check_weights(model: Model, folder: str, context_length: int, train: Train | None = None) -> None:
+    """Check a model that is there, or what it will be made of."""
+    if Path(folder).exists() or not (model.hub or model.gguf):
+        preflight.check(Path(folder), model, context_length, train)
+    elif model.gguf:
+        parts.check(model.gguf)

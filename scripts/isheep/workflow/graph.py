@@ -30,6 +30,7 @@ from isheep.errors import UserError
 from isheep.evaluation.benchmark import FETCHED
 from isheep.runner.code import code_digest
 from isheep.runner.portable import in_run, portable, portable_places, renamed, shipped, shipped_in
+from isheep.serving.gguf import parts
 from isheep.stages.base import Read, Reads, Round
 from isheep.stages.table import Table, table
 
@@ -256,6 +257,12 @@ class Graph:
         models = [*(run.model for run in runs), *(judge for judge in judges if isinstance(judge, Model))]
         return {str(base_folder(model)): model for model in models if model.hub or model.gguf}
 
+    def source(self, folder: str) -> dict[str, Any]:
+        """Return from where a model of `sources` is made, and in which state the files are that it is made of."""
+        model = self.sources()[folder]
+        states = {"state": parts.state(model.gguf)} if model.gguf else {}
+        return model.model_dump(mode="json", include={"hub", "revision", "gguf"}) | states
+
     def datasets(self) -> dict[str, Any]:
         """Return the data files that the workflow fetches itself, each with what says from where."""
         benchmarks = [entry for run in self.config.runs.values() for entry in run.evaluation.on.values()]
@@ -343,7 +350,7 @@ def check_columns(table: Table, run: Run) -> None:
 def base_folder(model: Model) -> str | None:
     """Return the folder of a model that was not trained here; models/ holds those that the workflow fetches itself."""
     if model.gguf:
-        return "models/" + model.gguf.partition(":")[2].removesuffix(".gguf").replace("/", "--")
+        return f"models/{model.gguf.folder}"
     if model.hub:
         return f"models/{model.hub.replace('/', '--')}--{model.revision.replace('/', '--')}"
     return model.path

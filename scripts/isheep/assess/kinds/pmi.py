@@ -12,7 +12,7 @@ from isheep.assess.base import NAME, Assessor, Columns, Result
 from isheep.data.rows import Row
 from isheep.data.values import significant
 from isheep.serving.addressee import Addressee
-from isheep.serving.chat import neutralise
+from isheep.serving.chat import join, neutralise
 from isheep.serving.engines.base import Score, ScoreRequest
 
 PARTS = ("given", "neutral")
@@ -28,12 +28,13 @@ class Pmi(Assessor):
     def scorings(self, row: Row, model: Addressee) -> Sequence[ScoreRequest]:
         """Return the output after its own prompt and after the neutral one; nothing for an empty output.
 
-        Both are rendered as when outputs are generated; control tokens are broken in the output, where they would be
-        read as the end of a turn.
+        Both are rendered as when outputs are generated, for a base model with the same demonstrations before them;
+        control tokens are broken in the output, where they would be read as the end of a turn.
         """
         if not row["output"].strip():
             return []
-        prompts = (model.task(row["instruction"], row["input"]), model.task(self.neutral, ""))
+        task = join(row["instruction"], row["input"])
+        prompts = (model.task(row["instruction"], row["input"]), model.task(self.neutral, "", beside=task))
         output = model.seam + neutralise(row["output"], model.control_tokens)
         return [
             ScoreRequest(request, prompt, (output,)) for request, prompt in zip(self._ids(row), prompts, strict=True)

@@ -17,7 +17,8 @@ from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
 from isheep.errors import UserError
 from isheep.serving.chat import load_template
-from isheep.serving.engines.base import Completion, Request, Score, ScoreRequest
+from isheep.serving.engines import nucleus
+from isheep.serving.engines.base import Completion, Request, Sampling, Score, ScoreRequest
 from isheep.serving.engines.tokens import encode_continuation, encode_prompt, end_tokens
 from isheep.serving.reasoning import handle
 
@@ -59,6 +60,7 @@ class VllmEngine(AbstractContextManager):
         self._ends = end_tokens(self._tokenizer, folder, self.template.end_of_turn)
         self._reasoning = model.reasoning
         self._max_calls = settings.max_num_seqs
+        self._on_cpu = gpus == 0
         self._names = map(str, count())
         self._finished: dict[str, Any] = {}
         self._death: str | None = None
@@ -91,8 +93,7 @@ class VllmEngine(AbstractContextManager):
             return Completion(request.id, "", "context", None, len(prompt), 0)
         sampling = request.sampling
         settings = {
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
+            **drawn(sampling, self._on_cpu),
             "max_tokens": min(sampling.max_tokens, room),
             "stop": list(sampling.stop),
             "seed": request.seed,
@@ -208,6 +209,13 @@ class VllmEngine(AbstractContextManager):
                     yield result
 
 
+def drawn(sampling: Sampling, on_cpu: bool) -> dict[str, Any]:
+    """Return temperature and top-p as keywords of SamplingParams; on a CPU, top-p is cut by `nucleus`."""
+    if not on_cpu or sampling.temperature == 0 or sampling.top_p == 1:
+        return {"temperature": sampling.temperature, "top_p": sampling.top_p}
+    return {"temperature": sampling.temperature, "extra_args": {nucleus.KEY: sampling.top_p}}
+
+
 Level = dict[tuple[int, ...], set[int]]
 
 
@@ -238,7 +246,7 @@ def prepare(settings: Settings, model: Model, threads: int, gpus: int) -> dict[s
         "max_model_len": settings.context_length,
         "max_num_seqs": settings.max_num_seqs,
         "max_num_batched_tokens": max(settings.context_length, MIN_BATCHED_TOKENS),
-        "enable_prefix_caching": settings.prefix_caching,
+        "enable_prefix_caching": settings.prefix_caching and not _cache_moves_digits(settings, gpus),
         "enable_chunked_prefill": settings.chunked_prefill,
         "enforce_eager": settings.enforce_eager,
         "tensor_parallel_size": max(gpus, 1) if settings.tensor_parallel == "gpus" else settings.tensor_parallel,
@@ -267,6 +275,22 @@ def _check(settings: Settings, gpus: int) -> None:
         )
     if gpus == 0 and settings.batch_invariant:
         logger.warning("engine.batch_invariant has no effect on a CPU; float32 keeps equal bytes there")
+
+
+def _cache_moves_digits(settings: Settings, gpus: int) -> bool:
+    """Tell whether a prompt gives other last digits when its beginning is in the cache, where float32 promises none.
+
+    Whether it is there hangs on what was asked before, on kills and shards. With AVX-512 the kernels gave equal bits
+    either way; with AVX2 sums of log-probabilities moved by 2e-5 (docs/engines.md).
+    """
+    if gpus or settings.dtype != "float32":
+        return False
+    import torch
+
+    if torch.backends.cpu.get_cpu_capability() == "AVX512":
+        return False
+    logger.info("engine.prefix_caching is off: on this CPU (no AVX-512) a cached beginning moves last digits")
+    return True
 
 
 def _set_environment(settings: Settings, threads: int) -> None:
@@ -303,7 +327,8 @@ def _start(settings: Settings, folder: Path, arguments: dict[str, Any], gpus: in
         built = "a CPU" if current_platform.is_cpu() else "GPUs"
         raise UserError(f"engine.name: this vllm was built for {built}, but the job has {gpus} GPUs; see envs/")
     try:
-        return LLMEngine.from_engine_args(EngineArgs(model=str(folder), **arguments))
+        on_cpu = {} if gpus else {"logits_processors": [nucleus.processor()]}
+        return LLMEngine.from_engine_args(EngineArgs(model=str(folder), **arguments, **on_cpu))
     except (ValueError, RuntimeError, OSError) as error:
         memory = "gpu_memory_utilization" if gpus else "cpu_cache_gib"
         cause = _cause(error)

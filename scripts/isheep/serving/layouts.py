@@ -1,4 +1,4 @@
-"""Config and tokenizer files that older releases of transformers read, too: the names of both layouts side by side."""
+"""Saved config and tokenizer files: older releases of transformers read them, and they are the same wherever saved."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from isheep.data.files import read_json, write_json
 
 # Version 4's name, where a mixture's config has another in version 5.
 ALIASES = {"num_experts": "num_local_experts", "num_local_experts": "num_experts"}
+# How a tokenizer was loaded, which transformers writes with it: offline, from a folder.
+HOW_LOADED = ("local_files_only", "is_local")
 
 
 def write_both_layouts(folder: Path) -> None:
@@ -18,7 +20,8 @@ def write_both_layouts(folder: Path) -> None:
 
     Version 5 keeps all that concerns rotary positions in `rope_parameters`; version 4 takes an absent `rope_theta` for
     10000. Version 5 names a tokenizer's class `TokenizersBackend`, which version 4 does not know, and lists further
-    special tokens under a name that holds a mapping in version 4.
+    special tokens under a name that holds a mapping in version 4. It also writes how a tokenizer was loaded, which is
+    taken out: HF_HUB_OFFLINE would change the bytes, and the hash by which a model is known.
     """
     for name, rewrite in (("config.json", _config), ("tokenizer_config.json", _tokenizer)):
         if (folder / name).is_file():
@@ -57,4 +60,4 @@ def _tokenizer(config: dict[str, Any]) -> dict[str, Any]:
         config["tokenizer_class"] = "PreTrainedTokenizerFast"
     if isinstance(config.get("extra_special_tokens"), list):
         config["additional_special_tokens"] = config.pop("extra_special_tokens")
-    return config
+    return {key: value for key, value in config.items() if key not in HOW_LOADED}

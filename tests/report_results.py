@@ -124,7 +124,8 @@ class Made:
             "assess_outputs": ("unscored",),
             "select_data": ("pmi_too_low",),
         }
-        for order, (stage, name) in enumerate(table().words.items()):
+        for order, stage in enumerate(rules):
+            name = table().words[stage]
             lost = [] if not rules[stage] else pool[1 :: 3 if stage == "select_data" else 9 + i]
             gone = {row["id"] for row in lost}
             kept = [row for row in pool if row["id"] not in gone]

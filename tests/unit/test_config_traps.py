@@ -164,7 +164,7 @@ def test_fourteen_mistakes_come_in_one_pass_and_ten_lines(root, told, monkeypatc
         "runs.a.prompts.shots: Input should be a valid integer",
         "runs.a.prompts.sampling.top_p: Input should be less",
         "runs.a.outputs.plain: text must hold {prompt} exactly once",
-        "runs.a.assess.assessors.0: kind is missing; write one of kind: judge, pmi",
+        "runs.a.assess.assessors.0: kind is missing; write one of kind: judge, perplexity, pmi",
         "runs.a.assess.assessors.1.kind: unknown kind 'juge'; did you mean 'judge'?",
         "c.yaml:11: runs.b.preset: there is no models/smal.yaml; did you mean 'small'?",
         "c.yaml:12: runs.c: select: quality above 11.0 can never be met",

@@ -45,4 +45,9 @@ def _over(old: Any, value: Any, annotation: Any) -> Any:
     kind = value.get("kind", below.get("kind"))
     if kind != below.get("kind", kind):
         below = {}
-    return lay(below, value, section_for(annotation, kind) if annotation is not None else None)
+    return lay(below, value, section_for(annotation, kind) or _that_knows(annotation, value))
+
+
+def _that_knows(annotation: Any, keys: Settings) -> type[Section] | None:
+    """Return the first section of a type that has all keys, where no kind tells which is meant."""
+    return next((section for section in sections_in(annotation) if keys.keys() <= section.model_fields.keys()), None)

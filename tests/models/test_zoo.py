@@ -17,7 +17,7 @@ from isheep.serving import chat, engines, preflight
 from isheep.serving.agreement import check_same
 from isheep.serving.engines.base import Request, Sampling, ScoreRequest
 from isheep.serving.engines.tokens import encode_continuation, encode_prompt
-from isheep.training import encode, merge, sft
+from isheep.training import encode, lora, merge
 
 ANSWERS = ("The Rhine.", "Yes, it is 10.\n\nAnd 2.", "Grüße aus Köln", "def add(a, b):\n    return a + b")
 ROWS = [
@@ -56,7 +56,7 @@ def test_an_architecture_goes_through_a_round(entry, tmp_path, reached):
     stages["encode"] = encoded_as_joined(folder, model)
     preflight.check_loaded(folder, model, 256, settings)
     stages["build"] = "yes"
-    report = sft.train(settings, model, folder, ROWS, adapter, tmp_path / "work", 1, 1)
+    report = lora.train(settings, model, folder, ROWS, adapter, tmp_path / "work", 1, 1)
     assert report["loss"][0]["loss"] == pytest.approx(plain_loss(folder, model), abs=2e-5)
     stages["train"] = "yes"
     merging = merge.merge(Merge(probe_prompts=2, probe_tokens=8), model, folder, adapter, merged, ROWS, 1, 1)
@@ -88,7 +88,7 @@ def plain_loss(folder, model):
     """Return the mean loss over the answers' tokens by torch alone."""
     import torch
 
-    network, template = sft.load_model(folder, model, "float32").eval(), chat.load_template(folder, model)
+    network, template = lora.load_model(folder, model, "float32").eval(), chat.load_template(folder, model)
     nats, tokens = 0.0, 0
     for row in ROWS:
         encoded = encode.encode_row(template, row, 200)
@@ -121,7 +121,7 @@ def run(name, folder, model):
 def read(folder, model, prompt, continuations):
     import torch
 
-    network, tokenizer = sft.load_model(folder, model, "float32").eval(), chat.load_tokenizer(folder, model)
+    network, tokenizer = lora.load_model(folder, model, "float32").eval(), chat.load_tokenizer(folder, model)
     before, sums = encode_prompt(tokenizer, prompt), []
     for text in continuations:
         ids = encode_continuation(tokenizer, text, prompt.text)

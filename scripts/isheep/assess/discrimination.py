@@ -24,7 +24,7 @@ def sample_pairs(rows: Sequence[Row], pairs: int, seed: int) -> list[tuple[Row, 
     Parameters
     ----------
     rows
-        Rows with id, instruction, input and output.
+        Rows with id, instruction, input and output; of several answers to one prompt, one at most is drawn.
     pairs
         Rows to draw at most.
     seed
@@ -35,7 +35,7 @@ def sample_pairs(rows: Sequence[Row], pairs: int, seed: int) -> list[tuple[Row, 
     list
         (row, mismatched copy); the copy's id is `{row id}/shuffled`, all its other fields are the row's own.
     """
-    drawn = sorted(rows, key=lambda row: digest([seed, row["id"]]))[:pairs]
+    drawn = _of_different_prompts(sorted(rows, key=lambda row: digest([seed, row["id"]])))[:pairs]
     groups: dict[str, list[Row]] = {}
     for row in drawn:
         groups.setdefault(_plain(row), []).append(row)
@@ -46,6 +46,14 @@ def sample_pairs(rows: Sequence[Row], pairs: int, seed: int) -> list[tuple[Row, 
         if _plain(row) != _plain(other):
             shuffled.append((row, {**row, "id": f"{row['id']}/shuffled", "output": other["output"]}))
     return shuffled
+
+
+def _of_different_prompts(rows: Sequence[Row]) -> list[Row]:
+    """Return the first row of each prompt: another answer to the same prompt would be no wrong one."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row["prompt_id"] if "prompt_id" in row else row["id"], row)
+    return list(first.values())
 
 
 def _plain(row: Row) -> str:

@@ -19,6 +19,7 @@ class OutputStyle(Section):
 
     kind: str
     sampling: Sampling = Field(Sampling(), description="How answers are drawn.")
+    samples: int = Field(1, ge=1, le=64, description="Answers to each prompt; `pairs` compares them.")
     plain: Plain = Field(Plain(), description="Format for round 0 of a base model (`model.chat: false`).")
     rules: tuple[str, ...] = Field(("default",), description="Output rules, or names of rule sets, in order.")
 

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from pairing import answers, made
 
 from isheep.errors import UserError
 from isheep.outputs.answers import sampled
 from isheep.pairs.kinds.own_scores import OwnScores
-from isheep.pairs.rows import pair
-
-
-def answers(prompt: str, *scored: tuple[str, float]) -> list[dict]:
-    task = {"id": prompt, "round": 0, "instruction": f"Do {prompt}.", "input": ""}
-    rows = sampled([task], len(scored))
-    return [{**row, "output": text, "quality": score} for row, (text, score) in zip(rows, scored, strict=True)]
-
-
-def made(source, rows, result=lambda _: None, model=None):
-    return pair(source.candidates(rows, None), source, lambda some: source.decide(some, model, result), 0)
 
 
 def test_samples_keep_the_first_answer_s_id_and_one_sample_changes_nothing():

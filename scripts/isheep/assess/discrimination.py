@@ -116,11 +116,16 @@ def _measure(pairs: Sequence[tuple[Row, Row]], assessor: Assessor, result: Resul
     both = [
         (right, wrong) for right, wrong in scores if isinstance(right, int | float) and isinstance(wrong, int | float)
     ]
-    if not both:
+    return checked([pair[0] for pair in both], [pair[1] for pair in both], len(both), warn_below)
+
+
+def checked(matched: Sequence[float], shuffled: Sequence[float], pairs: int, warn_below: float) -> AssessorCheck:
+    """Return how well scores that should be high stand above those that should be low, measured on so many pairs."""
+    if not matched or not shuffled:
         return {"n": 0, "auc": None, "low": None, "high": None, "verdict": "unmeasured"}
-    found, low, high = auc([pair[0] for pair in both], [pair[1] for pair in both])
+    found, low, high = auc(matched, shuffled)
     verdict = _verdict(found, low, high, warn_below)
-    return {"n": len(both), "auc": round(found, 4), "low": round(low, 4), "high": round(high, 4), "verdict": verdict}
+    return {"n": pairs, "auc": round(found, 4), "low": round(low, 4), "high": round(high, 4), "verdict": verdict}
 
 
 def _verdict(found: float, low: float, high: float, warn_below: float) -> Verdict:

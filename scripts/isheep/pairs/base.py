@@ -78,9 +78,9 @@ class PairSource(Section):
         return ()
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that its decisions tell."""
-        return ()
+    def columns(self) -> Mapping[str, type]:
+        """The columns that its decisions tell, with the type of their values."""
+        return {}
 
     def files(self, run: Run) -> tuple[str, ...]:
         """Return the user's files that it reads."""

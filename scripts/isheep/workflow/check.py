@@ -49,6 +49,7 @@ def check(graph: Graph, problems: Problems | None = None) -> None:
                 for file in sorted({*files, *data, *templates.values(), run.seeds.path, run.model.path or ""})
             ),
             lambda run=run: _check_model(run),
+            lambda run=run: _check_pairs(run),
             lambda run=run: check_columns(graph.table, run),
             lambda name=name: _check_folder(Path("results", name)),
         ):
@@ -81,6 +82,11 @@ def _check_seeds(run: Run) -> None:
 def _check_assessor(assessor: Assessor) -> None:
     if all(Path(file).is_file() for file in assessor.files):  # a missing one is told with the others
         assessor.check(Path())
+
+
+def _check_pairs(run: Run) -> None:
+    if all(Path(file).is_file() for file in run.pairs.files(run)):  # a missing one is told with the others
+        run.pairs.check(Path())
 
 
 def _check_braces(file: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -32,9 +32,9 @@ class OwnScores(PairSource):
         return ("prompt_id", self.column)
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def columns(self) -> Mapping[str, type]:
         """The difference of the two scores."""
-        return ("margin",)
+        return {"margin": float}
 
     def candidates(self, rows: Sequence[Row], run: Run) -> list[Candidate]:
         """Return best and worst answer of each prompt; of equal scores the earlier sample's."""

@@ -66,10 +66,8 @@ def test_every_recipe_makes_pairs_of_two_answers_and_trains_on_them(place, run):
         record = document(place, f"{run}/iter_{i + 1}/records/train_adapter.json")["made"]
         assert f"results/{run}/d_{i}/pairs.jsonl" in record["inputs"]
         training = document(place, f"{run}/iter_{i + 1}/training.json")
-        assert (
-            training["rows"] + training["heldout_rows"] == len(pairs)
-            and training["preferences"]["pairs"] == training["heldout_rows"] > 0
-        )
+        assert training["rows"] + training["heldout_rows"] == len(pairs)
+        assert training["preferences"]["pairs"] == training["heldout_rows"] > 0
 
 
 def test_self_rewarding_chooses_by_scores_of_the_model_that_wrote(place):

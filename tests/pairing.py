@@ -16,6 +16,6 @@ def answers(prompt: str, *scored: tuple[str, float]) -> list[dict]:
     return [{**row, "output": text, "quality": score} for row, (text, score) in zip(rows, scored, strict=True)]
 
 
-def made(source: PairSource, rows: list[dict], result: Any = lambda _: None, model: Any = None) -> Any:
+def made(source: PairSource, rows: list[dict], result: Any = lambda _: None, model: Any = None, run: Any = None) -> Any:
     """Return pairs, rejected candidates and the funnel."""
-    return pair(source.candidates(rows, None), source, lambda some: source.decide(some, model, result), 0)
+    return pair(source.candidates(rows, run), source, lambda some: source.decide(some, model, result), 0)

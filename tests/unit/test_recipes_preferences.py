@@ -11,6 +11,7 @@ from pairing import made
 from isheep.config import load
 from isheep.data.rows import Row
 from isheep.outputs.answers import requests, sampled
+from isheep.pairs.kinds.seed_answers import EMPTY
 from isheep.prompts.maker import PromptMaker, first_wave, first_wave_of_shard, gather
 from isheep.serving import chat
 from isheep.serving.addressee import Addressee
@@ -87,15 +88,7 @@ def pairs_of(recipe: str) -> Row:
         return made(run.pairs, rows, result, MODEL)[0][0]
     run = settings(recipe, pairs={"floor": 1})
     rows = answered(run, "Rome.")
-    pairs, _, _ = made_with(run, rows)
-    return pairs[0]
-
-
-def made_with(run, rows):
-    from isheep.pairs.rows import pair
-
-    source = run.pairs
-    return pair(source.candidates(rows, run), source, lambda some: source.decide(some, MODEL, lambda _: None), 0)
+    return made(run.pairs, rows, model=MODEL, run=run)[0][0]
 
 
 @pytest.mark.parametrize(
@@ -130,8 +123,6 @@ def test_a_seed_without_an_answer_makes_no_pair(tmp_path):
     (tmp_path / "seeds.jsonl").write_text('{"id": "a", "instruction": "Name a sea.", "output": ""}\n')
     run = settings("spin", pairs={"floor": 1}, seeds={"path": str(tmp_path / "seeds.jsonl")})
     rows = [{**TASK, "seeds": ["a"], "output": "Rome."}]
-    from isheep.pairs.kinds.seed_answers import EMPTY
-
     (candidate,) = run.pairs.candidates(rows, run)
     (decision,) = run.pairs.decide([candidate], MODEL, lambda _: None)
     assert (decision.better, decision.rule) == (None, EMPTY)

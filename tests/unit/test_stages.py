@@ -71,7 +71,8 @@ def test_declarations_name_settings_and_machines_that_there_are():
 
 
 def test_row_stages_pass_rows_on_in_order():
-    assert [stage.word for stage in table().row_stages()] == ["prompts", "outputs", "filtered", "evaluated", "selected"]
+    words = [stage.word for stage in table().row_stages()]
+    assert words == ["prompts", "outputs", "filtered", "evaluated", "selected", "pairs"]
     places = [stage.place for stage in table()]
     assert places == sorted(set(places))
 

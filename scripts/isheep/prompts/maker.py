@@ -86,6 +86,8 @@ class PromptMaker:
     @property
     def most_requests(self) -> int:
         """Bound on the requests of a round."""
+        if not self.source.asks:
+            return 0
         return self.source.max_requests or 20 * self.fewest_requests
 
     def request(self, number: int) -> Request:
@@ -104,7 +106,7 @@ class PromptMaker:
             yield {**known, **task}, problem
 
     def begin(self, earlier: Iterable[Row]) -> Collected:
-        """Return a collection without prompts yet.
+        """Return a collection without prompts yet, but for those that need no request.
 
         Parameters
         ----------
@@ -117,7 +119,12 @@ class PromptMaker:
                 pool.add(seed.id, seed.instruction)
         for row in earlier:
             pool.add(row["id"], row["instruction"])
-        return Collected([], [], Funnel(STAGE, self.round_number), self.source.rows, pool)
+        collected = Collected([], [], Funnel(STAGE, self.round_number), self.source.rows, pool)
+        for number, task in enumerate(self.source.given(self.seeds)):
+            if not collected.full:
+                known = {"id": f"{self.request_id(number)}-00", "round": self.round_number, "request": number}
+                self._sort({**known, **task}, None, collected)
+        return collected
 
     def collect(self, completions: Iterable[tuple[int, Completion]], collected: Collected) -> None:
         """Add the prompts that further completions give; what was collected before is not looked at again.

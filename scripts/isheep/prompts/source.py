@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -48,6 +48,8 @@ class PromptSource(Section):
     What a source asks follows from request number and material alone, so that any shard can ask it.
     """
 
+    asks: ClassVar[bool] = True  # whether a model writes its tasks; else they are `given`
+
     kind: str
     rows: int = Field(10_000, ge=1, description="Prompts to make in a round (N).")
     rules: tuple[str, ...] = Field(("default",), description="Prompt rules, or names of rule sets, in order.")
@@ -73,6 +75,10 @@ class PromptSource(Section):
     def files(self) -> tuple[str, ...]:
         """The user's files that it reads, besides the seeds."""
         return ()
+
+    def given(self, seeds: Sequence[Seed]) -> Iterator[Row]:
+        """Yield the tasks of a source that asks no model: `seeds` (ids), `instruction` and `input`."""
+        yield from ()
 
     @property
     @abstractmethod

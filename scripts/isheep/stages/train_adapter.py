@@ -10,6 +10,7 @@ from isheep.data.files import digest, digest_file, module_file, read_json
 from isheep.runner.job import Job
 from isheep.runner.stage import Made
 from isheep.stages.base import Stage, template
+from isheep.training.objective import OBJECTIVES
 
 # By name, imported when asked for: the code of a trainer counts in the digest of what it made, and in no other.
 TRAINERS = {"trl": "isheep.training.launch:launch", "fake": "isheep.training.fake:launch"}
@@ -18,6 +19,11 @@ TRAINERS = {"trl": "isheep.training.launch:launch", "fake": "isheep.training.fak
 def start(run: Run, i: int) -> int:
     """Return which model the training of iter_i starts from: iter_{i-1}, or the base."""
     return i - 1 if run.train.start_from == "previous" else 0
+
+
+def _code(run: Run) -> list[str]:
+    objective = [module_file(OBJECTIVES[run.train.objective])] if run.train.trainer == "trl" else []
+    return [module_file(TRAINERS[run.train.trainer]), *objective]
 
 
 STAGE = Stage(
@@ -34,7 +40,7 @@ STAGE = Stage(
     files=template,
     model=start,
     machine="train",
-    code=lambda run: [module_file(TRAINERS[run.train.trainer])],
+    code=_code,
     does="train",
 )
 

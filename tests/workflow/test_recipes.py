@@ -1,0 +1,44 @@
+"""Recipes through the real Snakefile on the fake engine: absent stages absent, rows accounted for, order kept."""
+
+from __future__ import annotations
+
+import json
+
+from workplace import Workplace
+
+BASE = {
+    "preset": "fake",
+    "engine": {"context_length": 4096},
+    "evaluation": {"benchmarks": {"heldout": None, "constraints": None}},
+    "health": {"measures": ["lengths"]},
+}
+
+
+def rows(place: Workplace, file: str) -> list[dict]:
+    return [json.loads(line) for line in (place.folder / "results" / file).read_text().splitlines()]
+
+
+def test_self_instruct_and_soft_plus_run_from_end_to_end(tmp_path):
+    place = Workplace(tmp_path)
+    instruct = {**BASE, "recipe": "self_instruct", "prompts": {"rows": 24, "requests_per_wave": 2}}
+    soft = {**BASE, "recipe": "soft_plus", "rounds": 2, "prompts": {"rows": 12}}
+    place.configure({"instruct": instruct, "soft": soft}, shards={"classify_prompts": 2})
+    place.snakemake()
+
+    made = {file.name for file in (tmp_path / "results/instruct/d_0").iterdir()}
+    assert not made & {"evaluated.jsonl", "selected.jsonl", "ordered.jsonl"}
+    prompts, outputs = rows(place, "instruct/d_0/prompts.jsonl"), rows(place, "instruct/d_0/outputs.jsonl")
+    assert len({row["id"] for row in outputs}) == len(outputs) > len(prompts) == 24
+    own = {row["id"] for row in prompts}
+    assert any(seed in own for row in prompts for seed in row["seeds"]), "later waves show the model its own prompts"
+    assert not any(seed in own for row in prompts if row["request"] < 2 for seed in row["seeds"])
+    kept = len(rows(place, "instruct/d_0/filtered.jsonl"))
+    assert kept + len(rows(place, "instruct/d_0/filtered.rejected.jsonl")) == len(outputs)
+
+    for i in range(2):
+        ordered = rows(place, f"soft/d_{i}/ordered.jsonl")
+        assert [row["perplexity"] for row in ordered] == sorted(row["perplexity"] for row in ordered)
+        (trained,) = (tmp_path / f"results/soft/iter_{i + 1}/.work/train_adapter").glob("*/rows.jsonl")
+        assert trained.read_text() == (tmp_path / f"results/soft/d_{i}/ordered.jsonl").read_text()
+    parts = [{row["request"] for row in rows(place, f"soft/d_{i}/prompts.jsonl")} for i in range(2)]
+    assert parts[0] and parts[1] and not parts[0] & parts[1]

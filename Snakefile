@@ -14,6 +14,7 @@ include: "rules/models.smk"  # fetch_model, identify_model
 include: "rules/prompts.smk"  # generate_prompts, classify_prompts
 include: "rules/outputs.smk"  # generate_outputs, filter_outputs
 include: "rules/assess.smk"  # assess_outputs, cluster_outputs, select_data, order_data
+include: "rules/pairs.smk"  # pair_answers
 include: "rules/health.smk"  # probe_data, measure_data, check_data
 include: "rules/train.smk"  # train_adapter, merge_model
 include: "rules/evaluation.smk"  # fetch_data, evaluate_model, run_harness, calibrate_judge, judge_answers, score_model

@@ -17,6 +17,7 @@ rule summarise_run:
     input:
         funnels=lambda wildcards: graph.funnels(wildcards.run),
         discriminations=beside("assess_outputs", "discrimination.json"),
+        pair_checks=beside("pair_answers", "pairs.discrimination.json"),
         trainings=beside("train_adapter", "training.json"),
         mergings=beside("merge_model", "merging.json"),
         scores=beside("score_model", "scores.json"),

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from isheep.config import load
+from isheep.config.run import Run as Settings
 from isheep.data.files import digest, digest_artifact, write_json
 from isheep.data.rows import Row, write_rows
 from isheep.runner.record import write_record
@@ -124,8 +125,8 @@ class Made:
             "assess_outputs": ("unscored",),
             "select_data": ("pmi_too_low",),
         }
-        for order, stage in enumerate(rules):
-            name = table().words[stage]
+        ran = [(stage.name, stage.word) for stage in table().row_stages(Settings())]
+        for order, (stage, name) in enumerate(ran):
             lost = [] if not rules[stage] else pool[1 :: 3 if stage == "select_data" else 9 + i]
             gone = {row["id"] for row in lost}
             kept = [row for row in pool if row["id"] not in gone]

@@ -24,7 +24,18 @@ from isheep.stages.table import table as stage_table
 if TYPE_CHECKING:
     import pandas as pd
 
-FRAMES = ("funnel", "rejections", "discrimination", "training", "losses", "scores", "health", "alarms", "costs")
+FRAMES = (
+    "funnel",
+    "rejections",
+    "discrimination",
+    "training",
+    "losses",
+    "preferences",
+    "scores",
+    "health",
+    "alarms",
+    "costs",
+)
 
 
 class Run:
@@ -102,8 +113,13 @@ class Run:
 
     @property
     def losses(self) -> pd.DataFrame:
-        """The training loss by step."""
+        """The training loss by step; where pairs train, nats a pair."""
         return tables.loss_table({model.i: model.training for model in self.report.models if model.training})
+
+    @property
+    def preferences(self) -> pd.DataFrame:
+        """What held-out pairs say before and after each training on pairs."""
+        return tables.preferences_table({model.i: model.training for model in self.report.models if model.training})
 
     @property
     def scores(self) -> pd.DataFrame:
@@ -133,7 +149,7 @@ class Run:
         i
             The round.
         keeps
-            After which stage: prompts, outputs, filtered, evaluated or selected.
+            After which stage: prompts, outputs, filtered, evaluated, selected or pairs.
         rejected
             The rows that this stage rejected, with the rule in column `rule`, in place of those that it kept.
 

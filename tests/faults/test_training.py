@@ -74,7 +74,7 @@ for step in (2, 4):
 
 
 def test_loss_that_is_not_a_number(tmp_path):
-    from isheep.training import sft
+    from isheep.training import lora
 
     model = tiny_llama.save(tmp_path / "model")
     weights = load_file(model / "model.safetensors")
@@ -82,5 +82,7 @@ def test_loss_that_is_not_a_number(tmp_path):
     save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
     settings = tiny_llama.TRAIN.model_copy(update={"heldout_share": 0.0})
     with pytest.raises(UserError, match="training diverged at step 1 of 8: loss nan"):
-        sft.train(settings, tiny_llama.MODEL, model, tiny_llama.rows(15), tmp_path / "adapter", tmp_path / "work", 5, 1)
+        lora.train(
+            settings, tiny_llama.MODEL, model, tiny_llama.rows(15), tmp_path / "adapter", tmp_path / "work", 5, 1
+        )
     assert not (tmp_path / "adapter").exists()

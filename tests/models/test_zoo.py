@@ -17,7 +17,7 @@ from isheep.serving import chat, engines, preflight
 from isheep.serving.agreement import check_same
 from isheep.serving.engines.base import Request, Sampling, ScoreRequest
 from isheep.serving.engines.tokens import encode_continuation, encode_prompt
-from isheep.training import encode, merge, sft
+from isheep.training import encode, lora, merge
 
 ANSWERS = ("The Rhine.", "Yes, it is 10.\n\nAnd 2.", "Grüße aus Köln", "def add(a, b):\n    return a + b")
 ROWS = [
@@ -45,7 +45,7 @@ def test_an_architecture_goes_through_a_round(entry, tmp_path, reached, older):
     stages["encode"] = encoded_as_joined(folder, model)
     preflight.check_loaded(folder, model, 256, settings)
     stages["build"] = "yes"
-    report = sft.train(settings, model, folder, ROWS, adapter, tmp_path / "work", 1, 1)
+    report = lora.train(settings, model, folder, ROWS, adapter, tmp_path / "work", 1, 1)
     assert report["loss"][0]["loss"] == pytest.approx(plain_loss(folder, model), abs=2e-5)
     stages["train"] = "yes"
     merging = merge.merge(Merge(probe_prompts=2, probe_tokens=8), model, folder, adapter, merged, ROWS, 1)
@@ -77,7 +77,7 @@ def plain_loss(folder, model):
     """Return the mean loss over the answers' tokens by torch alone."""
     import torch
 
-    network, template = sft.load_model(folder, model, "float32").eval(), chat.load_template(folder, model)
+    network, template = lora.load_model(folder, model, "float32").eval(), chat.load_template(folder, model)
     nats, tokens = 0.0, 0
     for row in ROWS:
         encoded = encode.encode_row(template, row, 200)
@@ -110,7 +110,7 @@ def run(name, folder, model):
 def read(folder, model, prompt, continuations):
     import torch
 
-    network, tokenizer = sft.load_model(folder, model, "float32").eval(), chat.load_tokenizer(folder, model)
+    network, tokenizer = lora.load_model(folder, model, "float32").eval(), chat.load_tokenizer(folder, model)
     before, sums = encode_prompt(tokenizer, prompt), []
     for text in continuations:
         ids = encode_continuation(tokenizer, text, prompt.text)
@@ -144,7 +144,7 @@ of_its_third = pytest.mark.skipif(MIXTURE not in zoo.chosen(), reason="mixtral i
 
 
 def trained(folder, name):
-    sft.train(train_settings(MIXTURE), Model(path=str(folder)), folder, ROWS, folder / name, folder / "work", 1, 1)
+    lora.train(train_settings(MIXTURE), Model(path=str(folder)), folder, ROWS, folder / name, folder / "work", 1, 1)
     return {file.name: file.read_bytes() for file in (folder / name).iterdir()}
 
 
@@ -165,7 +165,7 @@ def test_a_mixtures_load_is_balanced_by_the_loss_when_its_config_says_so(tmp_pat
     balanced = zoo.Entry("mixtral", "prepend", "inst", {**MIXTURE.changes, "output_router_logits": True})
     folder = zoo.save(balanced, tmp_path / "model")
     model = Model(path=str(folder))
-    report = sft.train(train_settings(MIXTURE), model, folder, ROWS, tmp_path / "adapter", tmp_path / "work", 1, 1)
+    report = lora.train(train_settings(MIXTURE), model, folder, ROWS, tmp_path / "adapter", tmp_path / "work", 1, 1)
     # The loss that balances four experts, two at a time, is 2 for an even load, and its weight 0.001.
     assert report["loss"][0]["loss"] - plain_loss(folder, model) == pytest.approx(0.002, rel=0.2)
 

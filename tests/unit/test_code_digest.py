@@ -61,6 +61,8 @@ CASES = [
     ("isheep/training/fake.py", "train_adapter", TRL, False),
     ("isheep/training/fake.py", "train_adapter", FAKE, True),
     ("isheep/training/trainer.py", "train_adapter", TRL, True),
+    ("isheep/training/sft.py", "train_adapter", TRL, True),
+    ("isheep/training/dpo.py", "train_adapter", TRL, False),
     ("isheep/training/merge.py", "merge_model", TRL, True),
     ("isheep/training/merge.py", "train_adapter", TRL, False),
     ("isheep/config/train.py", "train_adapter", TRL, False),
@@ -105,7 +107,7 @@ EDITS = {
     ("edited", "stage"),
     [
         ("isheep/serving/engines/vllm.py", "generate_outputs"),
-        ("isheep/training/sft.py", "train_adapter"),
+        ("isheep/training/lora.py", "train_adapter"),
         ("isheep/assess/rubric.py", "assess_outputs"),
     ],
 )

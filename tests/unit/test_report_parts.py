@@ -251,7 +251,7 @@ def test_hostile_names_stay_text_in_a_drawing(name):
         lambda: charts.bands({"p5": [(0, 1)], "p50": [(0, 2)], "p95": [(0, 3)]}, "words"),
         lambda: charts.stacked([{"x": 0, "series": "kept", "value": 0, "label": "none"}], "rows", ["kept"], "d_"),
         lambda: charts.histogram([{"round": 0, "low": 1.0, "high": 1.0, "kept": True, "rows": 1}], "score"),
-        lambda: charts.losses([{"step": 1, "value": 2.0, "series": "iter_1", "label": "x"}]),
+        lambda: charts.losses([{"step": 1, "value": 2.0, "series": "iter_1", "label": "x"}], "nats a pair"),
     ],
 )
 def test_drawings_of_next_to_nothing(svg):

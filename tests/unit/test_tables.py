@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from report_results import Made
 
+from isheep.config.run import Run as Settings
 from isheep.data.files import read_json
 from isheep.data.metrics import best_floor, floors_of, headline, is_past, ordered
 from isheep.documents import tables
@@ -183,7 +184,7 @@ def test_a_frame_of_nothing_has_its_columns(make, column):
 
 
 def test_frames_of_a_run_hold_the_numbers_of_its_files(run, folder):
-    assert len(run.funnel) == 2 * len(table().words)
+    assert len(run.funnel) == 2 * len(table().row_stages(Settings()))
     told = read_json(folder / "d_1/filtered.funnel.json")
     row = run.funnel[(run.funnel["round"] == 1) & (run.funnel["keeps"] == "filtered")].iloc[0]
     assert (row["rows_in"], row["rows_out"]) == (told["rows_in"], told["rows_out"])

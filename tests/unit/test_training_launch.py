@@ -13,7 +13,7 @@ import pytest
 import tiny_llama
 
 from isheep.errors import UserError
-from isheep.training import launch, sft
+from isheep.training import launch, lora
 from isheep.training.deepspeed import zero_config
 from isheep.training.trainer import total_steps, warmup_steps
 
@@ -32,10 +32,10 @@ def test_processes_are_those_asked_for_or_one_for_each_gpu(asked, gpus, processe
 @pytest.mark.parametrize(("processes", "good"), [(1, True), (2, True), (3, False), (4, False)])
 def test_the_batch_must_be_shared_evenly(processes, good):
     if good:
-        sft.check_batch(TRAIN, processes)
+        lora.check_batch(TRAIN, processes)
     else:
         with pytest.raises(UserError, match=rf"batch_size \(4\) must be a multiple of .*\(2 x {processes}\)"):
-            sft.check_batch(TRAIN, processes)
+            lora.check_batch(TRAIN, processes)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_training_processes_refuse_pickles_and_find_the_package():
     assert environment["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] == "1"
     assert environment["DS_ACCELERATOR"] == "cpu"
     assert environment["OMP_NUM_THREADS"] == "3"
-    assert Path(environment["PYTHONPATH"].split(os.pathsep)[0], "isheep", "training", "sft.py").is_file()
+    assert Path(environment["PYTHONPATH"].split(os.pathsep)[0], "isheep", "training", "lora.py").is_file()
 
 
 def test_the_error_of_a_failed_process_is_named():

@@ -14,9 +14,10 @@ from isheep.data.files import digest_file
 from isheep.data.rows import write_rows
 from isheep.errors import UserError
 from isheep.serving import chat
-from isheep.training import checkpoint, fake, launch, merge, sft, trainer
+from isheep.training import checkpoint, fake, launch, lora, merge, trainer
 from isheep.training.encode import split_heldout
 from isheep.training.end_of_turn import judge_row
+from isheep.training.sft import Sft
 
 MODEL, TRAIN = tiny_llama.MODEL, tiny_llama.TRAIN
 ROWS = tiny_llama.rows(15)
@@ -44,7 +45,7 @@ def trained(folder, tmp_path_factory):
 
 def train(folder, out, rows=ROWS, **changes):
     settings = TRAIN.model_copy(update=changes)
-    return sft.train(settings, MODEL, folder, rows, out / "adapter", out / "work", SEED, 1)
+    return lora.train(settings, MODEL, folder, rows, out / "adapter", out / "work", SEED, 1)
 
 
 def digests(folder):
@@ -122,7 +123,7 @@ def test_the_held_out_loss_is_the_mean_over_answer_tokens(folder, trained):
     template = chat.ChatTemplate(chat.load_tokenizer(folder, MODEL), None)
     network = AutoModelForCausalLM.from_pretrained(folder)
     nats, tokens = 0.0, 0
-    for row in sft.encode_rows(template, split_heldout(ROWS, 0.2, SEED)[1], TRAIN.max_length):
+    for row in lora.encode_rows(Sft(), template, split_heldout(ROWS, 0.2, SEED)[1], TRAIN.max_length):
         with torch.no_grad():
             logits = network(torch.tensor([row.input_ids])).logits[0, len(row.prompt) - 1 : -1]
         nats += float(torch.nn.functional.cross_entropy(logits, torch.tensor(row.answer), reduction="sum"))
@@ -134,10 +135,10 @@ def test_the_held_out_loss_is_the_mean_over_answer_tokens(folder, trained):
 def build(folder, **changes):
     settings = TRAIN.model_copy(update=changes)
     tokenizer = chat.load_tokenizer(folder, MODEL)
-    rows = sft.encode_rows(chat.ChatTemplate(tokenizer, None), ROWS, settings.max_length)
-    arguments = trainer.trainer_arguments(settings, folder / "unused", len(rows), SEED, 1)
-    network = sft.load_model(folder, MODEL, "float32")
-    return trainer.build_trainer(settings, arguments, network, tokenizer, rows, []), rows
+    rows = lora.encode_rows(Sft(), chat.ChatTemplate(tokenizer, None), ROWS, settings.max_length)
+    arguments = Sft().arguments(settings, trainer.common_arguments(settings, folder / "unused", len(rows), SEED, 1))
+    network = lora.load_model(folder, MODEL, "float32")
+    return Sft().trainer(settings, arguments, network, tokenizer, rows, []), rows
 
 
 def seen(built):

@@ -24,7 +24,7 @@ def sample_pairs(rows: Sequence[Row], pairs: int, seed: int) -> list[tuple[Row, 
     Parameters
     ----------
     rows
-        Rows with id, instruction, input and output.
+        Rows with id, instruction, input and output; of several answers to one prompt, one at most is drawn.
     pairs
         Rows to draw at most.
     seed
@@ -35,7 +35,7 @@ def sample_pairs(rows: Sequence[Row], pairs: int, seed: int) -> list[tuple[Row, 
     list
         (row, mismatched copy); the copy's id is `{row id}/shuffled`, all its other fields are the row's own.
     """
-    drawn = sorted(rows, key=lambda row: digest([seed, row["id"]]))[:pairs]
+    drawn = _of_different_prompts(sorted(rows, key=lambda row: digest([seed, row["id"]])))[:pairs]
     groups: dict[str, list[Row]] = {}
     for row in drawn:
         groups.setdefault(_plain(row), []).append(row)
@@ -46,6 +46,14 @@ def sample_pairs(rows: Sequence[Row], pairs: int, seed: int) -> list[tuple[Row, 
         if _plain(row) != _plain(other):
             shuffled.append((row, {**row, "id": f"{row['id']}/shuffled", "output": other["output"]}))
     return shuffled
+
+
+def _of_different_prompts(rows: Sequence[Row]) -> list[Row]:
+    """Return the first row of each prompt: another answer to the same prompt would be no wrong one."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row["prompt_id"] if "prompt_id" in row else row["id"], row)
+    return list(first.values())
 
 
 def _plain(row: Row) -> str:
@@ -109,11 +117,16 @@ def _measure(pairs: Sequence[tuple[Row, Row]], assessor: Assessor, result: Resul
     both = [
         (right, wrong) for right, wrong in scores if isinstance(right, int | float) and isinstance(wrong, int | float)
     ]
-    if not both:
+    return checked([pair[0] for pair in both], [pair[1] for pair in both], len(both), warn_below)
+
+
+def checked(matched: Sequence[float], shuffled: Sequence[float], pairs: int, warn_below: float) -> AssessorCheck:
+    """Return how well scores that should be high stand above those that should be low, measured on so many pairs."""
+    if not matched or not shuffled:
         return {"n": 0, "auc": None, "low": None, "high": None, "verdict": "unmeasured"}
-    found, low, high = auc([pair[0] for pair in both], [pair[1] for pair in both])
+    found, low, high = auc(matched, shuffled)
     verdict = _verdict(found, low, high, warn_below)
-    return {"n": len(both), "auc": round(found, 4), "low": round(low, 4), "high": round(high, 4), "verdict": verdict}
+    return {"n": pairs, "auc": round(found, 4), "low": round(low, 4), "high": round(high, 4), "verdict": verdict}
 
 
 def _verdict(found: float, low: float, high: float, warn_below: float) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -43,15 +43,26 @@ class Rubric:
         """
         texts = {"instruction": instruction, "output": output}
         for name, text in texts.items():
-            broken = _LOOKALIKE.sub(f"[{ZERO_WIDTH_SPACE}", neutralise(text, control_tokens))
+            broken = harmless(text, control_tokens)
             texts[name] = self._stated.sub(lambda match: f"{match[1] or ''}{STRUCK}", broken)
-        code = _code(texts)
-        return PLACEHOLDER.sub(lambda match: _fence(match[1], texts[match[1]], code), self.body)
+        shown = fenced(texts)
+        return PLACEHOLDER.sub(lambda match: shown[match[1]], self.body)
 
 
-def _code(texts: dict[str, str]) -> str:
-    """Return eight hex digits that follow from the texts and occur in neither."""
-    codes = (digest([texts["instruction"], texts["output"], salt])[:8] for salt in count())
+def harmless(text: str, control_tokens: Iterable[str]) -> str:
+    """Return a text in which every control token, and what looks like a fence, is broken by a zero-width space."""
+    return _LOOKALIKE.sub(f"[{ZERO_WIDTH_SPACE}", neutralise(text, control_tokens))
+
+
+def fenced(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return texts by name, each between a pair of fences that it cannot close: their code is in none of them."""
+    code = _code(texts)
+    return {name: _fence(name, text, code) for name, text in texts.items()}
+
+
+def _code(texts: Mapping[str, str]) -> str:
+    """Return eight hex digits that follow from the texts and occur in none."""
+    codes = (digest([*texts.values(), salt])[:8] for salt in count())
     return next(code for code in codes if not any(code in text for text in texts.values()))
 
 

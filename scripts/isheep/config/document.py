@@ -15,6 +15,7 @@ class Shards(Section):
     classify_prompts: int = Field(1, ge=1, le=999, description="Shards of classify_prompts.")
     generate_outputs: int = Field(1, ge=1, le=999, description="Shards of generate_outputs.")
     assess_outputs: int = Field(1, ge=1, le=999, description="Shards of assess_outputs.")
+    pair_answers: int = Field(1, ge=1, le=999, description="Shards of pair_answers.")
     evaluate_model: int = Field(1, ge=1, le=999, description="Shards of evaluate_model.")
 
     def of(self, stage: str) -> int:

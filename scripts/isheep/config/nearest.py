@@ -25,6 +25,7 @@ MEANINGS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("wd",): ("train.weight_decay",),
     ("grad_clip", "clip", "gradient_clipping", "max_gradient_norm"): ("train.max_grad_norm",),
     ("lr_scheduler", "lr_scheduler_type", "scheduler"): ("train.schedule",),
+    ("beta", "dpo_beta"): ("train.dpo.beta",),
     ("save_steps",): ("train.checkpoint_steps",),
     ("r", "lora_r"): ("train.lora.rank",),
     ("deepspeed", "zero"): ("train.zero_stage",),

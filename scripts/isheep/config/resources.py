@@ -23,7 +23,7 @@ class Resources(Section):
     """Needs by kind of stage; a model preset sets them for its size."""
 
     generate: Need = Field(Need(), description="generate_prompts and generate_outputs.")
-    assess: Need = Field(Need(), description="assess_outputs and probe_data.")
+    assess: Need = Field(Need(), description="assess_outputs, pair_answers and probe_data.")
     train: Need = Field(Need(), description="train_adapter.")
     merge: Need = Field(Need(), description="merge_model and identify_model.")
     score: Need = Field(Need(minutes=120), description="score_model, which runs a program on each core.")

@@ -12,6 +12,7 @@ from isheep.config.evaluation import Evaluation
 from isheep.config.health import Health
 from isheep.config.model import Model
 from isheep.config.outputs import Outputs
+from isheep.config.pairs import Pairs
 from isheep.config.prompts import Prompts, Seeds
 from isheep.config.publish import Publish
 from isheep.config.report import Report
@@ -21,6 +22,7 @@ from isheep.config.section import Section
 from isheep.config.select import Select
 from isheep.config.train import Merge, Train
 from isheep.outputs.kinds.zero_shot import ZeroShot
+from isheep.pairs.kinds.none import NoPairs
 from isheep.prompts.kinds.numbered import Numbered
 from isheep.select.kinds.threshold import Threshold
 
@@ -44,6 +46,7 @@ class Run(Section):
     cluster: Cluster = Field(Cluster(), description="Stage cluster_outputs.")
     select: Select = Field(Threshold(), description="Stage select_data.")
     order: Order = Field(Order(), description="Stage order_data.")
+    pairs: Pairs = Field(NoPairs(), description="Stage pair_answers: chosen and rejected answers for `dpo`.")
     train: Train = Field(Train(), description="Stage train_adapter.")
     merge: Merge = Field(Merge(), description="Stage merge_model.")
     evaluation: Evaluation = Field(Evaluation(), description="What every iter_i and the base are measured by.")
@@ -74,6 +77,16 @@ class Run(Section):
                     f"{stage}.sampling.max_tokens ({sampling.max_tokens}) leaves no room for a prompt in "
                     f"engine.context_length ({self.engine.context_length})"
                 )
+        if self.outputs.samples > 1 and self.outputs.sampling.temperature == 0:
+            yield (
+                f"outputs.samples ({self.outputs.samples}) with outputs.sampling.temperature 0 gives the same answer "
+                "every time: raise the temperature"
+            )
+        if self.train.objective == "dpo" and not self.pairs.present:
+            yield "train.objective dpo trains on pairs: set pairs.kind (own_scores, principles, seed_answers)"
+        if self.pairs.present and self.train.objective != "dpo":
+            yield f"pairs.kind {self.pairs.kind} makes pairs, which only train.objective dpo trains on: set it"
+        yield from self.pairs.contradictions(self)
         if (self.train.trainer == "fake") != (self.engine.name == "fake"):
             yield "train.trainer and engine.name: the fake engine and the fake trainer go together"
         parts = getattr(self.prompts, "parts", None)  # of a pool

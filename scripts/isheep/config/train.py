@@ -19,6 +19,12 @@ class Lora(Section):
     target_modules: str | tuple[str, ...] = Field("all-linear", description="Layers that get an adapter.")
 
 
+class Dpo(Section):
+    """Direct preference optimization (arXiv 2305.18290); the reference is the model without the new adapter."""
+
+    beta: float = Field(0.1, gt=0, description="How much leaving the reference costs; higher stays nearer to it.")
+
+
 class Train(Section):
     """Stage train_adapter. The defaults are the paper's (isheep.md 2.2) without its cap of 3,000 rows."""
 
@@ -29,6 +35,10 @@ class Train(Section):
         "current", description="Train on d_i (One_base), on d_0 to d_i (Total_base), or on d_{i-1} and d_i."
     )
     max_rows: int | None = Field(None, ge=1, description="Train on the first so many rows, those of d_0 before others.")
+    objective: Literal["sft", "dpo"] = Field(
+        "sft", description="sft learns the rows' answers; dpo to prefer the chosen answer of a pair (section `pairs`)."
+    )
+    dpo: Dpo = Field(Dpo(), description="Settings of `objective: dpo`.")
     start_from: Literal["base", "previous"] = Field("base", description="Train iter_0 (One_base) or iter_i (One_last).")
     lora: Lora = Field(Lora(), description="The adapter.")
     epochs: float = Field(2.0, gt=0, description="Passes over the training rows.")

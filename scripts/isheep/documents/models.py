@@ -18,18 +18,35 @@ class Identity(TypedDict):
 
 
 class StepLoss(TypedDict):
-    """Mean training loss of the rows since the last such entry, nats a token of the answers."""
+    """Mean training loss of the rows since the last such entry, nats a token of the answers, or a pair."""
 
     step: int
     loss: float
 
 
 class HeldoutLoss(TypedDict):
-    """Loss on the held-out rows before and after training, nats a token of the answers, over so many tokens."""
+    """Loss on the held-out rows before and after training, nats as in `StepLoss`, over so many tokens of answers."""
 
     before: float
     after: float
     tokens: int
+
+
+class PairFigures(TypedDict):
+    """Of held-out pairs: mean margin, share with a positive one, mean log-likelihoods of an answer in nats."""
+
+    margin: float
+    accuracy: float
+    chosen: float
+    rejected: float
+
+
+class HeldoutPairs(TypedDict):
+    """What held-out pairs say before and after training; margins are those of the loss, in nats."""
+
+    pairs: int
+    before: PairFigures
+    after: PairFigures
 
 
 class TrainingReport(TypedDict):
@@ -44,6 +61,7 @@ class TrainingReport(TypedDict):
     answer_tokens_per_epoch: int
     loss: list[StepLoss]
     heldout: HeldoutLoss | None
+    preferences: NotRequired[HeldoutPairs | None]  # where pairs train
     end_of_turn: dict[str, Any]
 
 

@@ -92,6 +92,32 @@ def loss_table(trainings: Mapping[int, TrainingReport]) -> pd.DataFrame:
     return _frame(rows, ("round", "model", "step", "loss"), floats=("loss",))
 
 
+PAIR_FIGURES = ("margin", "accuracy", "chosen", "rejected")
+
+
+def preferences_table(trainings: Mapping[int, TrainingReport]) -> pd.DataFrame:
+    """Return what held-out pairs say before and after each training on pairs.
+
+    Returns
+    -------
+    DataFrame
+        round, model, pairs; margin (of the loss, nats), accuracy (share of pairs with a positive margin), chosen and
+        rejected (mean log-likelihood of an answer, nats), each with _before and _after.
+    """
+    rows = []
+    for i, report in trainings.items():
+        if told := report.get("preferences"):
+            figures = [told[when][name] for name in PAIR_FIGURES for when in ("before", "after")]  # type: ignore[literal-required]
+            rows.append((i, f"iter_{i}", told["pairs"], *figures))
+    names = [f"{name}_{when}" for name in PAIR_FIGURES for when in ("before", "after")]
+    return _frame(rows, ("round", "model", "pairs", *names), floats=names)
+
+
+def loss_unit(trainings: Iterable[TrainingReport]) -> str:
+    """Return what losses are counted in: nats a token of the answers, or nats a pair where pairs train."""
+    return "nats a pair" if any("preferences" in report for report in trainings) else "nats a token"
+
+
 DIFFERENCES = ("minus_base", "minus_previous")
 SCORES = (
     *("round", "model", "benchmark", "kind", "metric", "headline", "counts", "error", "unit", "better"),

@@ -27,7 +27,8 @@ def lengths(rows: Iterable[Row]) -> Lengths:
     for row in rows:
         for field, counted in FIELDS.items():
             words[field].append(len(row[field].split()))
-            tokens[field].append(row[counted])
+            if row[counted] is not None:  # of a text that a person wrote, nobody counted them
+                tokens[field].append(row[counted])
         cut += row["finish_reason"] != "stop"
     measured: Lengths = {}
     for field in FIELDS:

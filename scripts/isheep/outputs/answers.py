@@ -1,4 +1,4 @@
-"""Stages generate_outputs and filter_outputs: every prompt answered once, broken answers dropped by rule."""
+"""Stages generate_outputs and filter_outputs: every prompt answered, broken answers dropped by rule."""
 
 from __future__ import annotations
 
@@ -20,6 +20,32 @@ from isheep.serving.engines.base import Completion, Request, Template
 STAGE = "generate_outputs"
 
 
+SAMPLE_COLUMNS = ("prompt_id", "sample")
+
+
+def sampled(rows: Iterable[Row], samples: int) -> list[Row]:
+    """Return a row for every answer to make: each prompt as often as it is answered, its answers together.
+
+    The first answer has the prompt's own id, the others `{id}/s1`, `{id}/s2`, ...: what an answer draws follows from
+    its id, so more samples leave the first ones as they are. Rows tell `prompt_id` and `sample` (from 0) only where
+    prompts are answered more than once.
+
+    Parameters
+    ----------
+    rows
+        Prompts: id, instruction, input.
+    samples
+        Answers to each (`outputs.samples`).
+    """
+    if samples == 1:
+        return list(rows)
+    return [
+        {**row, "id": f"{row['id']}/s{sample}" if sample else row["id"], "prompt_id": row["id"], "sample": sample}
+        for row in rows
+        for sample in range(samples)
+    ]
+
+
 def requests(
     rows: Iterable[Row],
     settings: OutputStyle,
@@ -33,7 +59,7 @@ def requests(
     Parameters
     ----------
     rows
-        Prompts: id, instruction, input.
+        Answers to make: id, instruction, input.
     settings
         Section `outputs`.
     template, plain

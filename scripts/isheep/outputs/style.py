@@ -23,6 +23,7 @@ class OutputStyle(Section):
     kind: str
     model: Literal["base", "current"] = Field("current", description="Who answers: iter_0, or iter_i.")
     sampling: Sampling = Field(Sampling(), description="How answers are drawn.")
+    samples: int = Field(1, ge=1, le=64, description="Answers to each prompt; `pairs` compares them.")
     plain: Plain = Field(Plain(), description="Format for round 0 of a base model (`model.chat: false`).")
     cuts: tuple[Cut, ...] = Field(
         (),

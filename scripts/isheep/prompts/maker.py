@@ -86,6 +86,8 @@ class PromptMaker:
     @property
     def most_requests(self) -> int:
         """Bound on the requests of a round."""
+        if not self.source.asks:
+            return 0
         return self.source.max_requests or 20 * self.fewest_requests
 
     def after(self, made: Sequence[Row]) -> Material:
@@ -110,7 +112,7 @@ class PromptMaker:
             yield {**known, **task}, problem
 
     def begin(self, earlier: Iterable[Row]) -> Collected:
-        """Return a collection without prompts yet.
+        """Return a collection without prompts yet, but for those that need no request.
 
         Parameters
         ----------
@@ -123,7 +125,12 @@ class PromptMaker:
                 pool.add(seed.id, seed.instruction)
         for row in earlier:
             pool.add(row["id"], row["instruction"])
-        return Collected([], [], Funnel(STAGE, self.round_number), self.source.rows, pool)
+        collected = Collected([], [], Funnel(STAGE, self.round_number), self.source.rows, pool)
+        for task in self.source.given(self.material):
+            if not collected.full:
+                known = {"id": f"{self.request_id(task['request'])}-00", "round": self.round_number}
+                self.sort({**known, **task}, None, collected)
+        return collected
 
     def collect(
         self, completions: Iterable[tuple[int, Completion]], collected: Collected, material: Material | None = None
@@ -148,14 +155,6 @@ class PromptMaker:
                 if collected.full:
                     break
                 self.sort(row, problem, collected)
-
-    def take_given(self, collected: Collected) -> None:
-        """Add the prompts for which no model is asked."""
-        for row in self.source.given(self.material):
-            if collected.full:
-                break
-            known = {"id": self.request_id(row["request"]), "round": self.round_number}
-            self.sort({**known, **row}, None, collected)
 
     def sort(self, row: Row, problem: str | None, collected: Collected) -> None:
         """Add a row to what is collected, kept or rejected; `problem` rejects it whatever the rules say."""
@@ -224,7 +223,6 @@ def gather(
         Too few prompts survived and the settings say to stop; the message holds the funnel.
     """
     sent, until, collected = 0, first_wave(maker), maker.begin(earlier)
-    maker.take_given(collected)
     while until:
         wave, material = range(sent, until), maker.after(collected.rows)
         completions = send([maker.source.request(number, material) for number in wave])

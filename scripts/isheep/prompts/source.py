@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -52,6 +52,8 @@ class PromptSource(Section):
     wave has no earlier prompts, so shards can ask all of it.
     """
 
+    asks: ClassVar[bool] = True  # whether a model writes its tasks; else they are `given`
+
     kind: str
     rows: int = Field(10_000, ge=1, description="Prompts to make in a round (N).")
     rules: tuple[str, ...] = Field(("default",), description="Prompt rules, or names of rule sets, in order.")
@@ -78,6 +80,10 @@ class PromptSource(Section):
         """The user's files that it reads, besides the seeds."""
         return ()
 
+    def given(self, material: Material) -> Iterator[Row]:
+        """Yield the tasks of a source that asks no model: `request` (a number), `seeds`, `instruction`, `input`."""
+        yield from ()
+
     @property
     @abstractmethod
     def most_per_request(self) -> int:
@@ -87,10 +93,6 @@ class PromptSource(Section):
     def data(self) -> tuple[str, ...]:
         """The user's files that hold prompts, of any format."""
         return ()
-
-    def given(self, material: Material) -> Iterator[Row]:
-        """Yield prompts for which no model is asked: request (a number), seeds, instruction, input."""
-        yield from ()
 
     @property
     def per_wave(self) -> int | None:

@@ -1,4 +1,8 @@
-"""d_i as a data set that every library loads: Parquet shards and JSON Lines, chat messages and Alpaca columns."""
+"""d_i as a data set that every library loads: Parquet shards and JSON Lines, in the forms that trainers read.
+
+Rows are published as chat messages and in Alpaca's columns; preference pairs as prompt, chosen and rejected, each in
+messages or as text.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,11 @@ from typing import Any
 from isheep.config.run import Run
 from isheep.data.rows import Row, write_rows
 from isheep.serving import chat
-from isheep.training.encode import encode_row, split_heldout
+from isheep.training.encode import split_heldout
+from isheep.training.objective import objective_of
 
 FORMS = ("messages", "alpaca")
+PAIR_FORMS = ("preference", "preference_text")
 Splits = dict[str, list[Row]]
 
 
@@ -30,8 +36,8 @@ def split(run: Run, rows: list[Row], adapter: Path) -> tuple[Splits, int]:
     """
     answered = rows
     if run.train.trainer != "fake":
-        template = chat.load_template(adapter, run.model)
-        answered = [row for row in rows if encode_row(template, row, run.train.max_length).answer]
+        template, objective = chat.load_template(adapter, run.model), objective_of(run.train)
+        answered = [row for row in rows if objective.encode(template, row, run.train.max_length).teaches]
     train, heldout = split_heldout(answered, run.train.heldout_share, run.seed % 2**32)
     splits = {"train": train, "heldout": heldout}
     return {name: kept for name, kept in splits.items() if kept}, len(rows) - len(answered)
@@ -52,15 +58,18 @@ def write(folder: Path, splits: Splits, run: Run) -> list[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    scores = _scores(run)
-    text, number = pa.string(), pa.float64()
+    text = pa.string()
+    types = {str: text, bool: pa.bool_(), float: pa.float64()}
+    told = [(name, types[kind]) for name, kind in _told(run).items()]
     messages = pa.list_(pa.struct([("role", text), ("content", text)]))
     columns = {
         "messages": [("id", text), ("messages", messages)],
         "alpaca": [("id", text), ("instruction", text), ("input", text), ("output", text)],
+        "preference": [("id", text), ("prompt", messages), ("chosen", messages), ("rejected", messages)],
+        "preference_text": [("id", text), ("prompt", text), ("chosen", text), ("rejected", text)],
     }
-    for form in FORMS:
-        schema = pa.schema([*columns[form], *((name, number) for name in scores)])
+    for form in forms(run):
+        schema = pa.schema([*columns[form], *told])
         (folder / "data" / form).mkdir(parents=True)
         for name, rows in splits.items():
             shaped = [shape(form, row, run) for row in rows]
@@ -70,25 +79,41 @@ def write(folder: Path, splits: Splits, run: Run) -> list[dict[str, Any]]:
     return [
         {
             "config_name": form,
-            "default": form == FORMS[0],
+            "default": form == forms(run)[0],
             "data_files": [{"split": name, "path": f"data/{form}/{name}-*.parquet"} for name in splits],
         }
-        for form in FORMS
+        for form in forms(run)
     ]
 
 
+def forms(run: Run) -> tuple[str, ...]:
+    """Return the forms in which a run's data is published, the one that libraries load by default first."""
+    return PAIR_FORMS if run.pairs.present else FORMS
+
+
 def shape(form: str, row: Row, run: Run) -> Row:
-    """Return a selected row as one of the `FORMS`: chat messages or Alpaca's columns, with the assessors' scores."""
-    kept = {name: row.get(name) for name in _scores(run)}
+    """Return a row as one of the `forms`, with the assessors' scores and what was told of a pair."""
+    kept = {name: row.get(name) for name in _told(run)}
     if form == "alpaca":
         return {key: row[key] for key in ("id", "instruction", "input", "output")} | kept
+    asked = chat.join(row["instruction"], row["input"])
+    if form == "preference_text":
+        return {"id": row["id"], "prompt": asked, "chosen": row["chosen"], "rejected": row["rejected"]} | kept
     turns = [{"role": "system", "content": run.model.system}] if run.model.system else []
-    turns += chat.user(chat.join(row["instruction"], row["input"]))
-    return {"id": row["id"], "messages": [*turns, {"role": "assistant", "content": row["output"]}]} | kept
+    turns += chat.user(asked)
+    if form == "messages":
+        return {"id": row["id"], "messages": [*turns, *_answer(row["output"])]} | kept
+    sides = {side: _answer(row[side]) for side in ("chosen", "rejected")}
+    return {"id": row["id"], "prompt": turns, **sides} | kept
 
 
-def _scores(run: Run) -> list[str]:
-    return [assessor.name for assessor in run.assess.assessors]
+def _answer(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text}]
+
+
+def _told(run: Run) -> dict[str, type]:
+    """Return the columns of scores, those of the chosen answer where pairs train, and what was told of a pair."""
+    return {**{assessor.name: float for assessor in run.assess.assessors}, **run.pairs.columns}
 
 
 def _shards(name: str, rows: list[Row], size: int) -> list[tuple[str, list[Row]]]:

@@ -60,15 +60,18 @@ def publish_data(
             **licences.header(stated),
             "task_categories": ["text-generation"],
             "size_categories": [next((name for most, name in SIZES if len(rows) < most), "n>1M")],
-            "tags": ["synthetic", "instruction-tuning", *TAGS],
+            "tags": ["synthetic", "preference" if run.pairs.present else "instruction-tuning", *TAGS],
             "configs": configs,
         }
         more: cards.Facets = {
             "rows": sum(map(len, splits.values())),
             "splits": {name: len(kept) for name, kept in splits.items()},
             "untrained": untrained,
-            "sample": cards.sample(dataset.shape("alpaca", splits["train"][0], run)),
+            "forms": dataset.forms(run),
+            "sample": cards.sample(dataset.shape(dataset.forms(run)[1], splits["train"][0], run)),
             "selection": run.select.words,
+            "pairing": run.pairs.words if run.pairs.present else None,
+            "pair_columns": list(run.pairs.columns),
             "health": health,
             "alarms": alarms,
         }

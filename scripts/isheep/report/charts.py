@@ -293,14 +293,14 @@ def histogram(bars: Sequence[Bar], title: str, prefix: str = "d_", most: int = 8
     return _svg(chart.properties(width=WIDTH - 20, height=height))
 
 
-def losses(rows: Sequence[Row]) -> str:
-    """Return the training loss by step: step, value, series, label."""
+def losses(rows: Sequence[Row], unit: str) -> str:
+    """Return the training loss by step: step, value, series, label; `unit` is that of the values."""
     alt = _altair()
 
     names = list(dict.fromkeys(row["series"] for row in rows))
     chart = alt.Chart(alt.Data(values=list(rows))).encode(
         x=alt.X("step:Q", axis=alt.Axis(title="step", tickMinStep=1, format="d", tickCount=6, grid=False)),
-        y=_value_axis("nats a token"),
+        y=_value_axis(unit),
         color=_colour(names),
     )
     points = chart.mark_circle(size=22 if len(rows) < 200 else 6, opacity=1).encode(description="label:N")

@@ -173,7 +173,7 @@ def did(reports: Sequence[Report]) -> list[Drawing]:
         }
         for report in reports
         for model in report.models
-        if model.training and (told := model.training["heldout"])
+        if model.training and "preferences" not in model.training and (told := model.training["heldout"])
     ]
     drawn: list[Drawing] = []
     if kept:

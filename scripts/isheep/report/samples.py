@@ -5,9 +5,10 @@ from __future__ import annotations
 from isheep.data.rows import Row
 from isheep.report.browser import Entry, Packed, Sample, cut, fields, packed
 
-TEXTS = ("instruction", "input", "output")
+TEXTS = ("instruction", "input", "output", "rejected")
 # Known to the browser by other names, or of no use to a reader.
-APART = frozenset((*TEXTS, "id", "round", "rule"))
+# The chosen answer of a pair is its output.
+APART = frozenset((*TEXTS, "id", "round", "rule", "chosen"))
 TONES = {"kept": "good", "rejected": "bad"}
 
 

@@ -12,6 +12,8 @@ from isheep.documents.tables import (
     discrimination_table,
     funnel_table,
     loss_table,
+    loss_unit,
+    preferences_table,
     rejections_table,
     rows_of,
     scores_table,
@@ -272,20 +274,21 @@ def distributions(report: Report) -> Part:
 
 
 def training(report: Report) -> Part:
-    """Return the loss of every training by step, the held-out loss before and after, and a table."""
+    """Return the loss of every training by step, the held-out loss before and after, and tables."""
     reports = {model.i: model.training for model in report.models if model.training}
+    unit = loss_unit(reports.values())
     trained = rows_of(training_table(reports, {model.i: model.merging for model in report.models if model.merging}))
     steps = [
         {
             **{"step": row["step"], "value": row["loss"], "series": row["model"]},
-            "label": f"{row['model']}, step {row['step']}: {row['loss']:.3f} nats a token",
+            "label": f"{row['model']}, step {row['step']}: {row['loss']:.3f} {unit}",
         }
         for row in rows_of(loss_table(reports))
     ]
     heldout = [
         {
             **{"x": row["round"], "series": f"{when} training", "value": row[when], "low": None, "high": None},
-            "label": f"{row['model']}, {when} training: {row[when]:.3f} nats a token",
+            "label": f"{row['model']}, {when} training: {row[when]:.3f} {unit}",
         }
         for row in trained
         for when in ("before", "after")
@@ -293,11 +296,12 @@ def training(report: Report) -> Part:
     ]
     drawn: list[Drawing] = []
     if steps:
-        drawn.append({"title": "Training loss", "note": "nats a token, by step", "svg": charts.losses(_thinned(steps))})
+        svg = charts.losses(_thinned(steps), unit)
+        drawn.append({"title": "Training loss", "note": f"{unit}, by step", "svg": svg})
     if heldout:
-        svg = charts.curves(heldout, "nats a token")
-        drawn.append({"title": "Held-out loss", "note": "nats a token; lower is better", "svg": svg})
-    return {"charts": drawn, "models": trained}
+        svg = charts.curves(heldout, unit)
+        drawn.append({"title": "Held-out loss", "note": f"{unit}; lower is better", "svg": svg})
+    return {"charts": drawn, "models": trained, "unit": unit, "pairs": rows_of(preferences_table(reports))}
 
 
 def _thinned(steps: list[Row], most: int = 2000) -> list[Row]:

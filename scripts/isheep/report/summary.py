@@ -11,6 +11,8 @@ from isheep.documents.rounds import Discrimination, StageFunnel
 from isheep.documents.tables import (
     discrimination_table,
     funnel_table,
+    loss_unit,
+    preferences_table,
     rejections_table,
     rows_of,
     scores_table,
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Cells = list[list[str]]
+LOSSES = {"nats a token": "nats a token of the answers", "nats a pair": "nats a pair"}
+PREFERENCES = (
+    *("model", "pairs", "margin after", "accuracy after"),
+    *("chosen before", "after", "rejected before", "after"),
+)
 
 
 def write_summary(
@@ -42,7 +49,7 @@ def write_summary(
     funnels
         Records of every stage and round.
     discriminations, trainings, mergings
-        Reports of every round, in order.
+        Reports of every round, in order; those of assessors and of what compares pairs are one.
     models
         Paths of the merged models iter_1, iter_2, ...
     scores
@@ -63,10 +70,13 @@ def write_summary(
             _columns(("round", "assessor", "AUC", "95 %", "n"), _checks(checks), "not measured"),
         ),
         (
-            "Training (loss in nats a token of the answers)",
+            f"Training (loss in {LOSSES[loss_unit(trainings)]})",
             _columns(("model", "rows", "steps", "held-out rows", "held-out loss before", "after"), _training(trained)),
         ),
     ]
+    if preferred := _preferences(preferences_table(dict(enumerate(trainings, start=1)))):
+        heading = "Held-out pairs (log-likelihoods in nats an answer; before training no pair is preferred)"
+        parts.append((heading, _columns(PREFERENCES, preferred)))
     if scores:
         heading = "Scores (95 % intervals; the floor is the best that an answer without skill gets)"
         parts.append((heading, _scores(scores)))
@@ -108,6 +118,11 @@ def _training(trained: pd.DataFrame) -> Cells:
         ]
         for row in rows_of(trained)
     ]
+
+
+def _preferences(preferred: pd.DataFrame) -> Cells:
+    shown = ("margin_after", "accuracy_after", "chosen_before", "chosen_after", "rejected_before", "rejected_after")
+    return [[row["model"], _whole(row["pairs"]), *(fixed(row[name]) for name in shown)] for row in rows_of(preferred)]
 
 
 def _scores(scores: Sequence[ModelScores]) -> list[str]:

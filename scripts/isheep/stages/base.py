@@ -93,6 +93,8 @@ class Stage:
     shards
         Whether jobs can share its requests: `whole` when they ask everything, so that who gathers their results needs
         no engine; `first` when that one may have to ask more; None when one job does it all.
+    asks
+        Whether it asks the model that it runs anything, in a run that has it.
     present
         Whether a run has it.
     needs, adds
@@ -120,6 +122,7 @@ class Stage:
     weights: Callable[[Run], Model | None] | None = None
     machine: str | None = None
     shards: Literal["whole", "first"] | None = None
+    asks: Callable[[Run], bool] = lambda _: True
     present: Callable[[Run], bool] = lambda _: True
     needs: Callable[[Run], Sequence[str]] = _none
     adds: Callable[[Run], Sequence[str]] | None = None
@@ -186,7 +189,9 @@ def style(run: Run) -> dict[str, Any]:
     if run.model.chat:
         return {}
     own = deciding(run.outputs)
-    return {"outputs": {key: value for key, value in own.items() if key not in ("sampling", "cuts", "rules")}}
+    return {
+        "outputs": {key: value for key, value in own.items() if key not in ("sampling", "samples", "cuts", "rules")}
+    }
 
 
 def style_code(run: Run) -> list[str]:

@@ -1,4 +1,4 @@
-"""Stage generate_outputs: the model answers every prompt once."""
+"""Stage generate_outputs: the model answers every prompt, once or several times."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ def writer(run: Run, i: int) -> int:
     return i if run.outputs.model == "current" else 0
 
 
+def _adds(run: Run) -> tuple[str, ...]:
+    counted = answers.SAMPLE_COLUMNS if run.outputs.samples > 1 else ()
+    return (*counted, *run.outputs.columns, "finish_reason", "stop_reason", "prompt_tokens", "output_tokens")
+
+
 STAGE = Stage(
     "generate_outputs",
     about="has the model answer every prompt",
@@ -40,28 +45,28 @@ STAGE = Stage(
     machine="generate",
     shards="whole",
     needs=lambda run: ("instruction", "input", *run.outputs.needs),
-    adds=lambda run: (*run.outputs.columns, "finish_reason", "stop_reason", "prompt_tokens", "output_tokens"),
+    adds=_adds,
     engine=True,
     does="write answers",
 )
 
 
 class Work(stage.Work):
-    """Asks for one answer to each prompt."""
+    """Asks for the answers to each prompt."""
 
     def __init__(self, this: Job) -> None:
         super().__init__(this)
-        self.prompts = list(read_rows(this.input.rows))
+        self.wanted = answers.sampled(read_rows(this.input.rows), this.run.outputs.samples)
 
     def requests(self, send: Send) -> None:
-        """Send every prompt as the model is addressed."""
+        """Send every prompt, as often as it is answered, as the model is addressed."""
         plain = self.plain(writer(self.run, self.job.round))
-        prompts = self.job.part(self.prompts)
-        asked = answers.requests(prompts, self.run.outputs, self.template, plain, self.run.seed, self.job.round)
+        wanted = self.job.part(self.wanted)
+        asked = answers.requests(wanted, self.run.outputs, self.template, plain, self.run.seed, self.job.round)
         self.results = send(list(asked))
 
     def finish(self) -> stage.Made:
         """Return the prompts with their outputs."""
-        rows, funnel = answers.answer(self.prompts, self.run.outputs, self.results.__getitem__, self.job.round)
+        rows, funnel = answers.answer(self.wanted, self.run.outputs, self.results.__getitem__, self.job.round)
         funnel.counts = answers.token_counts(rows)
         return {"funnel": funnel, "rows": rows}

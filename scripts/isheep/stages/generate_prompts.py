@@ -35,6 +35,7 @@ STAGE = Stage(
     model=current,
     machine="generate",
     shards="first",
+    asks=lambda run: run.prompts.asks,
     adds=lambda run: ("id", "round", "request", "seeds", "instruction", "input"),
     code=lambda run: [rule.module for rule in resolve("prompts", run.prompts.rules)],
     engine=True,

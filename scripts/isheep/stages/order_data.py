@@ -12,7 +12,7 @@ from isheep.stages.base import Stage
 STAGE = Stage(
     "order_data",
     about="sorts the selected rows, like easy ones first, and says how long they are along that order",
-    place=55,
+    place=52,
     folder="d_{i}",
     makes=("ordered.jsonl", "ordered.funnel.json", "ordered.profile.json"),
     settings=("order",),

@@ -12,6 +12,7 @@ from isheep.data.rows import read_rows, write_rows
 from isheep.runner.job import Job
 from isheep.runner.stage import Made
 from isheep.stages.base import Stage, template
+from isheep.training.objective import OBJECTIVES
 
 # By name, imported when asked for: the code of a trainer counts in the digest of what it made, and in no other.
 TRAINERS = {"trl": "isheep.training.launch:launch", "fake": "isheep.training.fake:launch"}
@@ -25,6 +26,11 @@ def start(run: Run, i: int) -> int:
 def data(run: Run, i: int) -> range:
     """Return which d_i train iter_i: the round before it, all rounds before it, or the two before it."""
     return range({"current": i - 1, "all": 0, "last_two": max(0, i - 2)}[run.train.data], i)
+
+
+def _code(run: Run) -> list[str]:
+    objective = [module_file(OBJECTIVES[run.train.objective])] if run.train.trainer == "trl" else []
+    return [module_file(TRAINERS[run.train.trainer]), *objective]
 
 
 STAGE = Stage(
@@ -41,7 +47,7 @@ STAGE = Stage(
     files=template,
     model=start,
     machine="train",
-    code=lambda run: [module_file(TRAINERS[run.train.trainer])],
+    code=_code,
     does="train",
 )
 

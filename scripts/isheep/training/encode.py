@@ -27,9 +27,53 @@ class Encoded:
         return self.prompt + self.answer
 
     @property
+    def teaches(self) -> bool:
+        """Whether there is room for an answer."""
+        return bool(self.answer)
+
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens of the answer with its end of turn."""
+        return len(self.answer)
+
+    @property
     def labels(self) -> list[int]:
         """The same ids with the prompt's left out of the loss."""
         return [IGNORED] * len(self.prompt) + self.answer
+
+
+@dataclass(frozen=True)
+class EncodedPair:
+    """A preference pair as token ids: two answers behind the same prompt."""
+
+    chosen: Encoded
+    rejected: Encoded
+
+    @property
+    def cut(self) -> bool:
+        """Whether one of the two lost its end."""
+        return self.chosen.cut or self.rejected.cut
+
+    @property
+    def teaches(self) -> bool:
+        """Whether there is room for answers that differ."""
+        return self.chosen.teaches and self.chosen.answer != self.rejected.answer
+
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens of both answers with their ends of turn."""
+        return self.chosen.answer_tokens + self.rejected.answer_tokens
+
+
+def encode_pair(template: chat.ChatTemplate, row: Row, max_length: int) -> EncodedPair:
+    """Return a pair, each answer encoded as `encode_row` does it.
+
+    Parameters are those of `encode_row`; the row has `chosen` and `rejected`.
+    """
+    chosen, rejected = (
+        encode_row(template, {**row, "output": row[which]}, max_length) for which in ("chosen", "rejected")
+    )
+    return EncodedPair(chosen, rejected)
 
 
 def encode_row(template: chat.ChatTemplate, row: Row, max_length: int) -> Encoded:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any, cast
 
 from isheep.config.model import Model
 from isheep.config.train import Merge, Train
 from isheep.data.files import digest, publish, write_json
 from isheep.data.rows import Row, read_rows
-from isheep.documents.models import StepLoss, TimedMerge, TimedTraining
+from isheep.documents.models import PairFigures, StepLoss, TimedMerge, TimedTraining
 from isheep.errors import UserError
 from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
 from isheep.training.encode import split_heldout
@@ -49,9 +50,9 @@ def train(
     seed: int,
     threads: int,
 ) -> TimedTraining:
-    """Publish an adapter made from the hash of rows, settings and seed; return a report like that of `sft.train`.
+    """Publish an adapter made from the hash of rows, settings and seed; return a report like that of `lora.train`.
 
-    Parameters are those of `sft.train`; `model_folder` may be None and `work` stays as it is. The losses are made up.
+    Parameters are those of `lora.train`; `model_folder` may be None and `work` stays as it is. The losses are made up.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def train(
         {"step": step, "loss": 1 + 2 / step + float(draw.random()) / 10} for step in range(1, steps + 1)
     ]
     before = 3 + float(draw.random())
-    return {
+    report = {
         "rows": len(train_rows),
         "heldout_rows": len(heldout),
         "cut_rows": 0,
@@ -94,9 +95,23 @@ def train(
         "answer_tokens_per_epoch": sum(words),
         "loss": loss,
         "heldout": {"before": before, "after": before / 2, "tokens": len(heldout)} if heldout else None,
+        **_preferences(settings, heldout, draw),
         "end_of_turn": {"token": None, "id": None, "trained": True, "how": "the fake engine has no vocabulary"},
         "timing": {"seconds": 0.0, "resumed_from_step": None},
     }
+    return cast(TimedTraining, report)
+
+
+def _preferences(settings: Train, heldout: list[Row], draw: Any) -> dict[str, Any]:
+    """Return made-up figures of held-out pairs where pairs train, nothing else: the start prefers none."""
+    if settings.objective != "dpo":
+        return {}
+    if not heldout:
+        return {"preferences": None}
+    chosen, rejected, moved = (float(number) for number in draw.random(3))
+    before: PairFigures = {"margin": 0.0, "accuracy": 0.5, "chosen": -20 - chosen, "rejected": -20 - rejected}
+    after: PairFigures = {**before, "margin": moved, "accuracy": 1.0, "chosen": before["chosen"] + moved}
+    return {"preferences": {"pairs": len(heldout), "before": before, "after": after}}
 
 
 def merge(

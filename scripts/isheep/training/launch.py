@@ -18,7 +18,7 @@ from isheep.data.files import read_json, write_json
 from isheep.data.rows import read_rows
 from isheep.documents.models import TimedTraining
 from isheep.errors import UserError
-from isheep.training import sft
+from isheep.training import lora
 
 logger = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
@@ -47,20 +47,20 @@ def launch(
     gpus
         GPUs that the job was given.
     settings, model, model_folder, out, work, seed
-        As for `sft.train`.
+        As for `lora.train`.
 
     Raises
     ------
     UserError
-        As for `sft.train`, or the GPUs are not those asked for.
+        As for `lora.train`, or the GPUs are not those asked for.
     RuntimeError
         A training process failed in a way that is nobody's setting; the message holds its error line.
     """
     processes = count_processes(settings, gpus)
-    sft.check_batch(settings, processes)
+    lora.check_batch(settings, processes)
     check_gpus(processes, gpus)
     if processes == 1 and not settings.zero_stage:
-        return sft.train(settings, model, model_folder, list(read_rows(rows_file)), out, work, seed, threads)
+        return lora.train(settings, model, model_folder, list(read_rows(rows_file)), out, work, seed, threads)
 
     each = max(1, threads // processes)
     spec = {
@@ -74,16 +74,16 @@ def launch(
         "threads": each,
     }
     write_json(work / "spec.json", spec)
-    for name in (sft.REPORT, sft.ERROR):
+    for name in (lora.REPORT, lora.ERROR):
         (work / name).unlink(missing_ok=True)
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command += ["-m", "isheep.training.sft", str(work / "spec.json")]
+    command += ["-m", "isheep.training.lora", str(work / "spec.json")]
     code, error = _run([sys.executable, *command], rank_environment(each, gpus))
-    if (work / sft.ERROR).exists():
-        raise UserError(read_json(work / sft.ERROR))
-    if code or not (work / sft.REPORT).exists():
+    if (work / lora.ERROR).exists():
+        raise UserError(read_json(work / lora.ERROR))
+    if code or not (work / lora.REPORT).exists():
         raise RuntimeError(f"training in {processes} processes ended with exit status {code}: {error}")
-    return read_json(work / sft.REPORT)
+    return read_json(work / lora.REPORT)
 
 
 def count_processes(settings: Train, gpus: int) -> int:

@@ -23,7 +23,7 @@ from isheep.serving.models import longest_context
 from isheep.serving.repeatable import make_repeatable
 from isheep.training.checks import check_adapter, check_free_space, full_disk_named
 from isheep.training.encode import encode_row
-from isheep.training.sft import load_model
+from isheep.training.lora import load_model
 
 logger = logging.getLogger(__name__)
 # Differences of logits. Measured on SmolLM2-135M: 0.0001 in float32, 0.04 in float16, 0.72 in bfloat16.

@@ -1,250 +1,88 @@
-"""LoRA fine-tuning of one model on one set of rows, in this process or as one rank under torchrun."""
+"""Supervised fine-tuning: TRL's SFTTrainer on the answers, with the exact held-out loss."""
 
 from __future__ import annotations
 
-import logging
-import os
-import shutil
-import sys
-import time
-from contextlib import nullcontext
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from isheep.config.model import Model
 from isheep.config.train import Train
-from isheep.data.files import publish, read_json, write_json
-from isheep.data.rows import Row, read_rows
-from isheep.documents.models import HeldoutLoss, TimedTraining
-from isheep.errors import UserError
+from isheep.data.rows import Row
 from isheep.serving import chat
-from isheep.serving.layouts import write_both_layouts
-from isheep.serving.models import longest_context
-from isheep.serving.repeatable import make_repeatable
-from isheep.training.checkpoint import exclusive, find_complete
-from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter, full_disk_named
-from isheep.training.encode import Encoded, encode_row, split_heldout
-from isheep.training.end_of_turn import check_end_of_turn
-from isheep.training.trainer import build_trainer, trainer_arguments
-
-logger = logging.getLogger(__name__)
-REPORT, ERROR = "report.json", "error.json"
+from isheep.training.encode import Encoded, encode_row
+from isheep.training.objective import Logged, Objective
+from isheep.training.trainer import Marking, build
 
 
-def train(
-    settings: Train,
-    model: Model,
-    model_folder: Path,
-    rows: list[Row],
-    out: Path,
-    work: Path,
-    seed: int,
-    threads: int,
-) -> TimedTraining:
-    """Train an adapter, publish it as the folder `out`, and return the report.
+class Sft(Objective):
+    """Learn the answers: cross-entropy of answer and end of turn."""
 
-    Under torchrun every rank calls this; rank 0 writes. `work` holds the checkpoints and must belong to these rows and
-    settings alone: whatever complete checkpoint lies there is resumed from. Two equal trainings, interrupted or not,
-    give equal bytes in `out` and equal reports but for `timing`.
+    def encode(self, template: chat.ChatTemplate, row: Row, max_length: int) -> Encoded:
+        """Return prompt and answer."""
+        return encode_row(template, row, max_length)
 
-    Parameters
-    ----------
-    settings, model
-        Sections `train` and `model` of the run.
-    model_folder
-        The model to train: safetensors, config and tokenizer.
-    rows
-        Selected rows in file order, with `instruction`, `input`, `output`.
-    out, work
-        Folder of the adapter; work folder.
-    seed
-        Decides the held-out rows, the adapter's start, dropout and the order of rows.
-    threads
-        CPU threads of this process.
+    def arguments(self, settings: Train, common: dict[str, Any]) -> Any:
+        """Return an SFTConfig that leaves rows as they are."""
+        from trl import SFTConfig
 
-    Raises
-    ------
-    UserError
-        No row is left to train on, the batch size does not divide, the loss diverges, or the adapter is no good.
-    """
-    from transformers import set_seed
+        return SFTConfig(**common, packing=False, dataset_kwargs={"skip_prepare_dataset": True})
 
-    started = time.monotonic()
-    seed %= 2**32
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    first = int(os.environ.get("RANK", "0")) == 0
-    check_batch(settings, processes)
-    check_length(settings, model_folder)
-    make_repeatable(threads)
-    template = chat.load_template(model_folder, model)
-    tokenizer = template.tokenizer
-    encoded = encode_rows(template, rows, settings.max_length)
-    train_rows, heldout = split_heldout([row for row in encoded if row.answer], settings.heldout_share, seed)
-    if not train_rows:
-        raise UserError(
-            f"no row is left to train on ({len(rows)} selected, {len(heldout)} held out): select more rows, or raise "
-            f"train.max_length ({settings.max_length} tokens)"
-        )
-    arguments = trainer_arguments(settings, work / "checkpoints", len(train_rows), seed, processes)
-    if settings.dtype == "float16" and arguments.use_cpu:
-        raise UserError("train.dtype: float16 trains on GPUs only; set float32 or bfloat16")
-
-    with full_disk_named(work), exclusive(work) if first else nullcontext():
-        with arguments.main_process_first(desc="looking for a checkpoint"):
-            checkpoint = find_complete(work / "checkpoints")
-        set_seed(seed)
-        network = load_model(model_folder, model, settings.dtype)
-        end_of_turn = check_end_of_turn(network, tokenizer, template.end_of_turn)
-        trainer = build_trainer(settings, arguments, network, tokenizer, train_rows, heldout)
-        arguments.eval_on_start = bool(heldout) and checkpoint is None
-        if checkpoint and first:
-            logger.info("resuming from %s", checkpoint)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if heldout:
-            trainer.evaluate()
-        trainer.save_model(str(work / "adapter"))
-        if first:
-            save_adapter(work / "adapter", out, tokenizer, model.hub or settings.start_from)
-    trainer.accelerator.wait_for_everyone()
-
-    return {
-        "rows": len(train_rows),
-        "heldout_rows": len(heldout),
-        "cut_rows": sum(row.cut for row in encoded),
-        "unanswered_rows": sum(not row.answer for row in encoded),
-        "steps": trainer.state.global_step,
-        "tokens": int(trainer.state.num_input_tokens_seen),
-        "answer_tokens_per_epoch": sum(len(row.answer) for row in train_rows),
-        "loss": [{"step": log["step"], "loss": log["loss"]} for log in trainer.state.log_history if "loss" in log],
-        "heldout": _heldout(trainer.state.log_history) if heldout else None,
-        "end_of_turn": end_of_turn,
-        "timing": {
-            "seconds": round(time.monotonic() - started, 1),
-            "resumed_from_step": int(checkpoint.name.rpartition("-")[2]) if checkpoint else None,
-        },
-    }
-
-
-def check_batch(settings: Train, processes: int) -> None:
-    """Raise UserError when a step's rows cannot be shared evenly by the processes."""
-    at_once = settings.micro_batch_size * processes
-    if settings.batch_size % at_once:
-        raise UserError(
-            f"train.batch_size ({settings.batch_size}) must be a multiple of train.micro_batch_size x processes "
-            f"({settings.micro_batch_size} x {processes})"
+    def trainer(
+        self,
+        settings: Train,
+        arguments: Any,
+        model: Any,
+        tokenizer: Any,
+        train: Sequence[Encoded],
+        heldout: Sequence[Encoded],
+    ) -> Any:
+        """Return an SFTTrainer whose evaluation gives the loss of each row."""
+        return build(
+            _trainer(),
+            settings,
+            train[0],
+            model=model,
+            args=arguments,
+            processing_class=tokenizer,
+            train_dataset=_dataset(train),
+            eval_dataset=_dataset(heldout) if heldout else None,
+            compute_metrics=_answer_loss,
         )
 
-
-def check_length(settings: Train, model_folder: Path) -> None:
-    """Raise UserError when rows may be longer than the model's context."""
-    longest = longest_context(read_json(model_folder / "config.json"))
-    if longest is not None and settings.max_length > longest:
-        raise UserError(f"train.max_length: {settings.max_length} tokens, but {model_folder} was made for {longest}")
-
-
-def encode_rows(template: chat.ChatTemplate, rows: list[Row], max_length: int) -> list[Encoded]:
-    """Encode every row; log how many were cut and how many have a prompt that leaves no room for an answer."""
-    encoded = [encode_row(template, row, max_length) for row in rows]
-    for count, what in (
-        (sum(row.cut for row in encoded), "cut at train.max_length and have no end of turn"),
-        (sum(not row.answer for row in encoded), "left out: the prompt alone fills train.max_length"),
-    ):
-        if count:
-            logger.warning("%d of %d rows are %s (%d tokens)", count, len(encoded), what, max_length)
-    return encoded
+    def measured(self, logged: tuple[Logged, Logged] | None) -> dict[str, Any]:
+        """Return the held-out loss, mean nats per answer token."""
+        if logged is None:
+            return {"heldout": None}
+        before, after = (log["eval_nats_per_token"] for log in logged)
+        return {"heldout": {"before": before, "after": after, "tokens": int(logged[0]["eval_tokens"])}}
 
 
-def load_model(folder: Path, model: Model, dtype: str) -> Any:
-    """Load a causal language model for training or merging, in the number format asked for.
+def _trainer() -> type[Any]:
+    from trl import SFTTrainer
 
-    Raises
-    ------
-    UserError
-        The folder holds no usable weights.
-    """
-    import torch
-    from transformers import AutoModelForCausalLM
+    class Trainer(Marking, SFTTrainer):
+        def prediction_step(
+            self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: list[str] | None = None
+        ) -> tuple[Any, Any, Any]:
+            """Return per row the sum of -log p over its answer, and the number of its answer's tokens."""
+            import torch
 
-    try:
-        return AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=getattr(torch, dtype),
-            use_safetensors=None if model.allow_pickle else True,
-            trust_remote_code=model.trust_remote_code,
-        )
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: no usable model ({str(error).splitlines()[0]})") from None
+            inputs = self._prepare_inputs(inputs)
+            with torch.no_grad(), self.compute_loss_context_manager():
+                outputs = model(**inputs, use_cache=False, fused_lm_head=True)
+            nats = -outputs.log_probs.float().sum(dim=1, keepdim=True)
+            tokens = outputs.label_mask.sum(dim=1, keepdim=True)
+            return nats.sum() / tokens.sum().clamp(min=1), nats, tokens
+
+    return Trainer
 
 
-def save_adapter(saved: Path, out: Path, tokenizer: Any, base: str) -> None:
-    """Publish a saved adapter without what differs between two equal trainings.
+def _dataset(rows: Sequence[Encoded]) -> Any:
+    from datasets import Dataset
 
-    PEFT writes the base model's folder and a set in hash order; the trainer adds a pickle of its arguments.
-
-    Parameters
-    ----------
-    saved, out
-        Where the trainer saved it; where it belongs.
-    tokenizer
-        With the chat template as trained.
-    base
-        What the adapter belongs to, a name that is the same on every machine.
-    """
-    check_adapter(saved)
-    config = read_json(saved / ADAPTER_CONFIG) | {"base_model_name_or_path": base}
-    for key in ("target_modules", "target_parameters", "exclude_modules", "modules_to_save"):
-        if isinstance(config.get(key), list):
-            config[key].sort()
-    with publish(out) as temporary:
-        temporary.mkdir()
-        tokenizer.save_pretrained(temporary)
-        write_both_layouts(temporary)
-        shutil.copyfile(saved / ADAPTER_WEIGHTS, temporary / ADAPTER_WEIGHTS)
-        write_json(temporary / ADAPTER_CONFIG, config)
-    shutil.rmtree(saved)
+    return Dataset.from_list([{"input_ids": row.input_ids, "labels": row.labels} for row in rows])
 
 
-def _heldout(history: list[dict[str, Any]]) -> HeldoutLoss:
-    """Return the held-out loss before the first and after the last step, mean nats per answer token."""
-    before, *_, after = (log for log in history if "eval_nats_per_token" in log)
-    return {
-        "before": before["eval_nats_per_token"],
-        "after": after["eval_nats_per_token"],
-        "tokens": int(before["eval_tokens"]),
-    }
-
-
-def main(spec_file: str) -> int:
-    """Run one rank of the training that a spec file describes; rank 0 leaves report or error in the work folder."""
-    from torch.distributed import destroy_process_group, is_initialized
-
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    for name in ("isheep", __name__):
-        logging.getLogger(name).setLevel(logging.INFO)
-    spec = read_json(spec_file)
-    work, first = Path(spec["work"]), os.environ["RANK"] == "0"
-    try:
-        report = train(
-            Train.model_validate(spec["settings"]),
-            Model.model_validate(spec["model"]),
-            Path(spec["model_folder"]),
-            list(read_rows(spec["rows"])),
-            Path(spec["out"]),
-            work,
-            spec["seed"],
-            spec["threads"],
-        )
-    except UserError as error:
-        if first:
-            write_json(work / ERROR, str(error))
-        return 1
-    finally:
-        if is_initialized():
-            destroy_process_group()
-    if first:
-        write_json(work / REPORT, report)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+def _answer_loss(predictions: Any) -> dict[str, float]:
+    """Return the mean loss over answer tokens, in nats: every token counts alike, not every row or batch."""
+    nats, tokens = predictions.predictions.astype("float64").sum(), int(predictions.label_ids.sum())
+    return {"nats_per_token": float(nats / tokens), "tokens": tokens}

@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer with what this project adds: exact held-out loss, marked checkpoints, a stop when loss diverges."""
+"""What TRL's trainers share, whatever the objective: arguments, adapter, marked checkpoints, a stop at divergence."""
 
 from __future__ import annotations
 
@@ -32,51 +32,45 @@ def warmup_steps(rows: int, settings: Train) -> int:
     return min(settings.warmup_steps, total_steps(rows, settings) // WARMUP_SHARE)
 
 
-def trainer_arguments(settings: Train, folder: Path, rows: int, seed: int, processes: int) -> Any:
-    """Return TRL's SFTConfig for these settings.
-
-    With ZeRO-3 this must exist before the model is loaded: transformers then loads it in shards.
-    """
+def common_arguments(settings: Train, folder: Path, rows: int, seed: int, processes: int) -> dict[str, Any]:
+    """Return the arguments that TRL's configs of all objectives have in common."""
     import torch
-    from trl import SFTConfig
 
     cpu = not torch.cuda.is_available()
     if settings.zero_stage:
         join_processes(cpu)
-    return SFTConfig(
-        output_dir=str(folder),
-        seed=seed,
-        data_seed=seed,
-        use_cpu=cpu,
-        ddp_backend="gloo" if cpu and processes > 1 else None,
-        deepspeed=zero_config(settings.zero_stage) if settings.zero_stage else None,
-        per_device_train_batch_size=settings.micro_batch_size,
-        per_device_eval_batch_size=settings.micro_batch_size,
-        gradient_accumulation_steps=settings.batch_size // (settings.micro_batch_size * processes),
-        gradient_checkpointing=settings.gradient_checkpointing,
-        num_train_epochs=settings.epochs,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
-        warmup_steps=warmup_steps(rows, settings),
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        bf16=settings.dtype == "bfloat16",
-        fp16=settings.dtype == "float16",
-        train_sampling_strategy="sequential" if settings.order == "file" else "random",
-        packing=False,
-        max_length=None,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        include_num_input_tokens_seen="non_padding",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=settings.checkpoint_steps,
+    return {
+        "output_dir": str(folder),
+        "seed": seed,
+        "data_seed": seed,
+        "use_cpu": cpu,
+        "ddp_backend": "gloo" if cpu and processes > 1 else None,
+        "deepspeed": zero_config(settings.zero_stage) if settings.zero_stage else None,
+        "per_device_train_batch_size": settings.micro_batch_size,
+        "per_device_eval_batch_size": settings.micro_batch_size,
+        "gradient_accumulation_steps": settings.batch_size // (settings.micro_batch_size * processes),
+        "gradient_checkpointing": settings.gradient_checkpointing,
+        "num_train_epochs": settings.epochs,
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": "constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
+        "warmup_steps": warmup_steps(rows, settings),
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_grad_norm,
+        "bf16": settings.dtype == "bfloat16",
+        "fp16": settings.dtype == "float16",
+        "train_sampling_strategy": "sequential" if settings.order == "file" else "random",
+        "max_length": None,
+        "include_num_input_tokens_seen": "non_padding",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "steps",
+        "save_steps": settings.checkpoint_steps,
         # The newest may be half-written when the process dies; the one before it is whole.
-        save_total_limit=2,
-        dataloader_pin_memory=not cpu,
-        disable_tqdm=True,
-        report_to="none",
-    )
+        "save_total_limit": 2,
+        "dataloader_pin_memory": not cpu,
+        "disable_tqdm": True,
+        "report_to": "none",
+    }
 
 
 def lora_config(lora: Lora) -> Any:
@@ -93,63 +87,51 @@ def lora_config(lora: Lora) -> Any:
     )
 
 
-def build_trainer(
-    settings: Train, arguments: Any, model: Any, tokenizer: Any, train: list[Encoded], heldout: list[Encoded]
-) -> Any:
-    """Return the trainer for a loaded model and encoded rows.
+class Marking:
+    """Mixed into a trainer of TRL: no cards, which would name folders of this machine; checkpoints get a marker."""
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write no card."""
+
+    def _save_checkpoint(self: Any, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)  # type: ignore[misc] # of the trainer that it is mixed into
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+
+
+def build(trainer: type[Any], settings: Train, first: Encoded, **given: Any) -> Any:
+    """Return a trainer of TRL for an adapter, watched, its loss checked on one row.
+
+    Parameters
+    ----------
+    trainer
+        Its class.
+    settings
+        Section `train`.
+    first
+        The row on which the loss is checked.
+    given
+        What the class takes besides: model, args, datasets, ...
 
     Raises
     ------
     UserError
-        No layer of the model has a name in `lora.target_modules`.
+        No layer of the model has a name in `lora.target_modules`, or its loss is not the library's.
     """
     from transformers import PrinterCallback
-    from trl import SFTTrainer
 
-    agree_with_config(arguments, model.config.get_text_config())
-
-    class Trainer(SFTTrainer):
-        def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-            """Write no card: it would name folders of this machine."""
-
-        def _save_checkpoint(self, model: Any, trial: Any) -> None:
-            super()._save_checkpoint(model, trial)
-            self.accelerator.wait_for_everyone()
-            if self.args.should_save:
-                mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
-
-        def prediction_step(
-            self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: list[str] | None = None
-        ) -> tuple[Any, Any, Any]:
-            """Return per row the sum of -log p over its answer, and the number of its answer's tokens."""
-            import torch
-
-            inputs = self._prepare_inputs(inputs)
-            with torch.no_grad(), self.compute_loss_context_manager():
-                outputs = model(**inputs, use_cache=False, fused_lm_head=True)
-            nats = -outputs.log_probs.float().sum(dim=1, keepdim=True)
-            tokens = outputs.label_mask.sum(dim=1, keepdim=True)
-            return nats.sum() / tokens.sum().clamp(min=1), nats, tokens
-
+    agree_with_config(given["args"], given["model"].config.get_text_config())
     try:
-        trainer = Trainer(
-            model=model,
-            args=arguments,
-            train_dataset=_dataset(train),
-            eval_dataset=_dataset(heldout) if heldout else None,
-            processing_class=tokenizer,
-            peft_config=lora_config(settings.lora),
-            compute_metrics=_answer_loss,
-            callbacks=[_watch(settings)],
-        )
+        built = trainer(peft_config=lora_config(settings.lora), callbacks=[_watch(settings)], **given)
     except ValueError as error:
         if "target modules" not in str(error).lower():
             raise
         raise UserError(f"train.lora.target_modules: {str(error).splitlines()[0]}") from None
-    trainer.remove_callback(PrinterCallback)
+    built.remove_callback(PrinterCallback)
     if not settings.zero_stage:  # DeepSpeed has yet to place the weights
-        check_loss(trainer.model, train[0])
-    return trainer
+        check_loss(built.model, first)
+    return built
 
 
 def agree_with_config(arguments: Any, config: Any) -> None:
@@ -196,18 +178,6 @@ def check_loss(model: Any, row: Encoded) -> None:
             f"train: the loss of TRL differs from that of {type(model.get_base_model()).__name__} itself by "
             f"{difference:.3g} nats a token, so this architecture cannot be trained here; use another model"
         )
-
-
-def _dataset(rows: list[Encoded]) -> Any:
-    from datasets import Dataset
-
-    return Dataset.from_list([{"input_ids": row.input_ids, "labels": row.labels} for row in rows])
-
-
-def _answer_loss(predictions: Any) -> dict[str, float]:
-    """Return the mean loss over answer tokens, in nats: every token counts alike, not every row or batch."""
-    nats, tokens = predictions.predictions.astype("float64").sum(), int(predictions.label_ids.sum())
-    return {"nats_per_token": float(nats / tokens), "tokens": tokens}
 
 
 def _watch(settings: Train) -> Any:

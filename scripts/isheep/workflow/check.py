@@ -53,6 +53,7 @@ def check(graph: Graph, problems: Problems | None = None) -> None:
             ),
             lambda run=run: _check_model(run),
             lambda run=run: _check_judge(run),
+            lambda run=run: _check_pairs(run),
             lambda run=run: check_columns(graph.table, run),
             lambda name=name: _check_folder(Path("results", name)),
         ):
@@ -88,6 +89,11 @@ def _check_seeds(run: Run) -> None:
 def _check_assessor(assessor: Assessor) -> None:
     if all(Path(file).is_file() for file in assessor.files):  # a missing one is told with the others
         assessor.check(Path())
+
+
+def _check_pairs(run: Run) -> None:
+    if all(Path(file).is_file() for file in run.pairs.files(run)):  # a missing one is told with the others
+        run.pairs.check(Path())
 
 
 def _check_braces(file: str) -> None:

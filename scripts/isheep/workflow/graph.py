@@ -277,7 +277,7 @@ class Graph:
         config nor a deleted folder of markers makes it anew.
         """
         count = self.config.shards.of(stage)
-        if count == 1:
+        if count == 1 or not self.table[stage].asks(self.config.runs[run]):
             return []
         made_by = self.finished(run, stage, i)
         folder = f"{self._folder(run, stage, i)}/.shards/{stage}"
@@ -290,12 +290,12 @@ class Graph:
     def need(self, run: str, stage: str, i: int, attempt: int, is_shard: bool = False) -> Need:
         """Return what a job of a stage asks for at its n-th try.
 
-        One that only gathers its shards' results needs no engine, or else it is tried again.
+        One that asks nothing, or only gathers its shards' results, needs no engine; or else it is tried again.
         """
         declared = self.table[stage]
         assert declared.machine is not None, f"{stage} declares no machine"
         gathers = declared.shards == "whole" and not is_shard and bool(self.shards(run, stage, i))
-        if gathers and attempt == 1:
+        if not declared.asks(self.config.runs[run]) or (gathers and attempt == 1):
             return GATHERING
         return self.config.runs[run].resources.at(declared.machine, attempt)
 

@@ -19,6 +19,8 @@ from isheep.serving.engines.base import Completion, Request
 class Pool(PromptSource):
     """Stage generate_prompts: prompts come from a file; round i takes rows i, i + parts, i + 2 parts, ..."""
 
+    asks = False
+
     kind: Literal["pool"] = Field("pool", description="Where prompts come from.")
     path: File = Field(description="JSON Lines, JSON, CSV, TSV or Parquet with instruction (or prompt), and input.")
     parts: int = Field(1, ge=1, description="Disjoint parts of the pool; at least as many as rounds.")
@@ -36,11 +38,6 @@ class Pool(PromptSource):
     def most_per_request(self) -> int:
         """One, though nothing is asked."""
         return 1
-
-    @property
-    def per_wave(self) -> int:
-        """No request at all."""
-        return 0
 
     def check(self, seeds: Sequence[Seed]) -> None:
         """Raise UserError when the pool cannot be read or a part of it is empty."""

@@ -1,0 +1,1 @@
+"""The kinds of pair sources, one module each; isheep.config.kinds finds them."""

@@ -238,6 +238,8 @@ def test_a_mapping_of_the_users_replaces_and_a_section_merges(root):
 def test_null_takes_away_what_lies_below(root):
     assert run_of(root, prompts=None).prompts.rows == 10_000
     assert run_of(root, prompts={"rows": None}).prompts.rows == 10_000
+    assert run_of(root, prompts={"kind": "numbered", "rows": None}).prompts.rows == 10_000
+    assert run_of(root, prompts={"kind": "seeds"}).prompts.rows == 10_000, "what the preset says is of the default kind"
     assert run_of(root, select=None).select.above == {"quality": 8.0, "following": 8.0}
     assert run_of(root, select={"above": {"quality": 5, "following": None}}).select.above == {"quality": 5.0}
 

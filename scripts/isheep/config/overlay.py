@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from isheep.config.section import Section
-from isheep.config.shape import field_of, items_of, may_be_null, section_for, sections_in
+from isheep.config.shape import default_kind, field_of, items_of, may_be_null, section_for, sections_in
 
 Settings = dict[str, Any]
 
@@ -29,11 +29,11 @@ def lay(below: Settings, above: Settings, section: type[Section] | None) -> Sett
         if value is None and annotation is not None and not may_be_null(annotation):
             merged.pop(key, None)
         else:
-            merged[key] = _over(merged.get(key), value, annotation)
+            merged[key] = _over(merged.get(key), value, annotation, default_kind(section, key))
     return merged
 
 
-def _over(old: Any, value: Any, annotation: Any) -> Any:
+def _over(old: Any, value: Any, annotation: Any, usual: Any = None) -> Any:
     if not isinstance(value, dict):
         return value
     below = old if isinstance(old, dict) else {}
@@ -42,8 +42,9 @@ def _over(old: Any, value: Any, annotation: Any) -> Any:
         if not sections_in(named):
             return {key: item for key, item in value.items() if item is not None}
         return below | {key: _over(below.get(key), item, named) for key, item in value.items()}
-    kind = value.get("kind", below.get("kind"))
-    if kind != below.get("kind", kind):
+    before = below.get("kind", usual)
+    kind = value.get("kind", before)
+    if kind != (before or kind):
         below = {}
     return lay(below, value, section_for(annotation, kind) or _that_knows(annotation, value))
 

@@ -55,6 +55,12 @@ def field_of(section: type[Section] | None, key: Any) -> Any:
     return field.annotation if field else None
 
 
+def default_kind(section: type[Section] | None, key: Any) -> str | None:
+    """Return the kind of what a section's key holds by default; None where that is no section with a kind."""
+    field = section.model_fields.get(key) if section else None
+    return getattr(field.default, "kind", None) if field else None
+
+
 def may_be_null(annotation: Any) -> bool:
     """Return whether null is a value of this type."""
     return NoneType in members(annotation)

@@ -37,6 +37,10 @@ Discrimination = dict[str, AssessorCheck]
 """`discrimination.json`: by assessor; empty when there were no pairs."""
 
 
+CHECKS = {"assess_outputs": "discrimination.json", "pair_answers": "pairs.discrimination.json"}
+"""By the stage that asks a judge: what its judges could tell."""
+
+
 class Quantity(TypedDict):
     """A measured number with its context; `value` is None when it cannot be told."""
 

@@ -14,7 +14,7 @@ from isheep.data.numbers import brief, interval
 from isheep.data.rows import Row
 from isheep.documents.models import MergeReport, TrainingReport, read_merging, read_training
 from isheep.documents.records import Hardware, Manifest, Settings
-from isheep.documents.rounds import read_discrimination, read_funnel
+from isheep.documents.rounds import CHECKS, read_discrimination, read_funnel
 from isheep.documents.tables import rejections_table
 from isheep.filters import resolve
 from isheep.runner.portable import in_run
@@ -78,14 +78,14 @@ class Facts:
         }
         stages = [self.made["stages"][f"d_{i}/{stage}"] for stage in ran]
         timings = [self.observed["stages"][f"d_{i}/{stage}"] for stage in ran]
-        assessed = "assess_outputs" in ran
+        checks = [
+            read_discrimination(self.output(f"d_{i}/{stage}", file)) for stage, file in CHECKS.items() if stage in ran
+        ]
         return {
             "i": i,
             "funnel": funnels,
             "rejected": rejections_table(funnels.values())[["stage", "rule", "rows"]].to_numpy().tolist(),
-            "discrimination": read_discrimination(self.output(f"d_{i}/assess_outputs", "discrimination.json"))
-            if assessed
-            else {},
+            "discrimination": {name: check for each in checks for name, check in each.items()},
             "tokens": sum(sum(stage["tokens"].values()) for stage in stages),
             "seconds": sum(timing["seconds"] for timing in timings),
         }

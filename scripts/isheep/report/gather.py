@@ -21,6 +21,7 @@ from isheep.documents.models import (
 )
 from isheep.documents.records import Settings
 from isheep.documents.rounds import (
+    CHECKS,
     Discrimination,
     Health,
     StageFunnel,
@@ -36,7 +37,6 @@ from isheep.report.histograms import Scores
 from isheep.report.samples import Samples
 from isheep.stages.table import table
 
-CHECKS = ("discrimination.json", "pairs.discrimination.json")
 Find = Callable[[str], Path]
 Document = TypeVar("Document")
 
@@ -147,9 +147,9 @@ class _Made:
         if stage.name in table().words:
             funnel = self._document(stage, f"{table().words[stage.name]}.funnel.json", read_funnel)
             target.funnels |= {stage.name: funnel} if funnel else {}
-        for name in CHECKS:
-            if (told := self._document(stage, name, read_discrimination)) is not None:
-                target.discrimination = {**(target.discrimination or {}), **told}
+        told = self._document(stage, CHECKS[stage.name], read_discrimination) if stage.name in CHECKS else None
+        if told is not None:
+            target.discrimination = {**(target.discrimination or {}), **told}
         target.health = target.health or self._document(stage, "health.json", read_health)
 
     def read_model(self, target: Model, stage: Stage) -> None:

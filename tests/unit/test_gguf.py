@@ -18,7 +18,9 @@ from pydantic import ValidationError
 from isheep.config.gguf import Gguf
 from isheep.config.model import Model
 from isheep.config.places import Places
+from isheep.config.run import Run
 from isheep.errors import UserError
+from isheep.runner.portable import portable_places
 from isheep.serving.gguf import convert, parts
 from isheep.serving.gguf.header import read_header
 from isheep.serving.gguf.tokens import Vocabulary
@@ -162,6 +164,13 @@ def test_a_file_a_list_and_keys_say_the_same(tmp_path):
         Model.model_validate({"gguf": {"files": []}})
     placed = Model.model_validate({"gguf": ["a.gguf", "some_package:b.gguf"]}, context=Places(tmp_path, True)).gguf
     assert placed is not None and placed.files == (os.path.abspath("a.gguf"), "some_package:b.gguf")
+
+
+def test_records_do_not_tell_where_on_a_machine_a_file_lies():
+    settings = Run.model_validate({"model": {"gguf": ["/home/me/secret/m.part1", "own_package:m.gguf"]}}).model_dump()
+    names = portable_places(settings)
+    assert names["/home/me/secret/m.part1"] == "outside/m.part1"
+    assert names.get("own_package:m.gguf", "own_package:m.gguf") == "own_package:m.gguf"
 
 
 def test_folders_in_models_differ_where_files_do():

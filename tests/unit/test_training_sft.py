@@ -15,7 +15,7 @@ from isheep.data.rows import write_rows
 from isheep.errors import UserError
 from isheep.serving import chat
 from isheep.training import checkpoint, fake, launch, lora, merge, trainer
-from isheep.training.encode import split_heldout
+from isheep.training.encode import encode_row, split_heldout
 from isheep.training.end_of_turn import judge_row
 from isheep.training.sft import Sft
 
@@ -258,6 +258,27 @@ def test_an_end_of_turn_of_ones_own_is_added_to_those_the_model_had(folder, trai
     merge.merge(settings, model, folder, trained[0], tmp_path / "model", ROWS, 1)
     config = json.loads((tmp_path / "model" / "generation_config.json").read_text())
     assert config["eos_token_id"] == [256, 257]
+
+
+def test_a_base_that_asks_for_a_temperature_but_not_for_sampling_is_merged(folder, trained, tmp_path):
+    base = tmp_path / "base"
+    shutil.copytree(folder, base)
+    asked = {"temperature": 0.6, "top_p": 0.9, "eos_token_id": 257}
+    (base / "generation_config.json").write_text(json.dumps(asked))
+    report = fold(base, trained[0], tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "generation_config.json").read_text())
+    assert config["do_sample"] is True and config["temperature"] == 0.6 and report["probes"] == 4
+
+
+@pytest.mark.parametrize(("spare", "tokens"), [(3, 3), (0, 0)])
+def test_a_probe_stays_within_the_positions_that_a_model_has(tmp_path, spare, tokens):
+    whole = chat.load_template(tiny_llama.save(tmp_path / "any"), MODEL)
+    width = max(len(encode_row(whole, row, 500).prompt) for row in ROWS)
+    folder = tiny_llama.save(tmp_path / "model", max_position_embeddings=width + spare)
+    template = chat.load_template(folder, MODEL)
+    network = sft.load_model(folder, MODEL, "float32").eval()
+    probes = merge.probe(network, template, 10_000, ROWS, new_tokens=12)
+    assert {len(probe.answer) for probe in probes} == ({tokens} if tokens else set())
 
 
 def test_rounding_is_allowed_for_in_lower_formats_and_reported(folder, trained, tmp_path):

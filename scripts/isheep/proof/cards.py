@@ -124,7 +124,7 @@ def base_name(settings: Settings) -> str:
     if model["hub"]:
         return f"{model['hub']} (revision {model['revision']})"
     if model["gguf"]:
-        return Gguf(**model["gguf"]).name
+        return Gguf.model_validate(model["gguf"]).name
     return Path(model["path"]).name if model["path"] else "a fake model (text from a hash)"
 
 

@@ -58,7 +58,9 @@ def portable_places(settings: dict[str, Any]) -> dict[str, str]:
     """
     judge = settings["evaluation"]["judge"] or {}
     harness = settings["evaluation"]["harness"] or {}
-    folders = [settings["model"]["path"], judge_model(judge).get("path"), harness.get("include_path")]
+    models = [settings["model"], judge_model(judge)]
+    folders = [*(model.get("path") for model in models), harness.get("include_path")]
+    folders += [file for model in models for file in (model.get("gguf") or {}).get("files", ())]
     names = {folder: portable_folder(folder) for folder in folders if folder}
     if url := judge.get("base_url"):
         names[url] = f"outside/{digest(url)[:8]}"

@@ -175,6 +175,9 @@ def test_a_base_model_assesses_in_the_format_in_which_it_answers():
         ("Paris.", "stop", "Paris.", None),
         ("Paris.\n\nQuestion: What is Rome?\nA city.", "stop", "Paris.", "new_task"),
         ("Paris.\n### Task 4\nSay it.", "length", "Paris.", "new_task"),
+        ("Paris.\n\n## Instructions\n\nSay it.", "stop", "Paris.", "new_task"),
+        ("Paris.\nInstructions: Say it.", "stop", "Paris.", "new_task"),
+        ("The task of a city: none.\nIt is old.", "stop", "The task of a city: none.\nIt is old.", None),
         ("Question: what is Rome?", "stop", "Question: what is Rome?", None),  # nothing before it
         (
             "It is a large city. It is old. It is a large city. It",
@@ -202,6 +205,9 @@ def test_an_answer_is_cut_where_it_ends(output, reason, kept, by):
 def test_what_the_prompt_speaks_of_is_not_cut():
     quiz = "Sure.\nQuestion: How old is Rome?\nQuestion: Where is it?"
     assert cut(quiz, "Write two questions about Rome.", "stop", ALL) == (quiz, None)
+    steps = "Mix it.\nInstructions: stir."
+    assert cut(steps, "Give an instruction.", "stop", ALL) == (steps, None)
+    assert cut("Mix it.\nQ: Why?", "What is a quiche?", "stop", ALL) == ("Mix it.", "new_task")
     chant = "Row the boat home.\nRow the boat home."
     assert cut(chant, "Repeat a line twice.", "stop", ALL) == (chant, None)
     assert cut(chant, "Write a line.", "stop", ALL) == ("Row the boat home.", "repetition")

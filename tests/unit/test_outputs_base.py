@@ -141,9 +141,8 @@ def test_a_base_model_is_shown_demonstrations_unless_a_kind_is_named():
 
 def test_the_demo_from_a_base_model_shows_demonstrations_and_measures_with_what_is_here():
     raw = yaml.safe_load((ROOT / "config/demo-base.yaml").read_text())
-    raw["runs"]["demo-base"]["preset"] = "own-model"  # any base model: nobody accepts Gemma's terms for a test
     run = load(raw, ROOT).runs["demo-base"]
-    assert (run.rounds, run.outputs.kind, run.outputs.mark) == (3, "few_shot", "=====")
+    assert (run.model.chat, run.rounds, run.outputs.kind, run.outputs.mark) == (False, 3, "few_shot", "=====")
     assert set(run.evaluation.on) == {"heldout", "constraints"}
     assert all((ROOT / file).is_file() for file in run.evaluation.files)
 
@@ -175,6 +174,9 @@ def test_a_base_model_assesses_in_the_format_in_which_it_answers():
         ("Paris.", "stop", "Paris.", None),
         ("Paris.\n\nQuestion: What is Rome?\nA city.", "stop", "Paris.", "new_task"),
         ("Paris.\n### Task 4\nSay it.", "length", "Paris.", "new_task"),
+        ("Paris.\n\n## Instructions\n\nSay it.", "stop", "Paris.", "new_task"),
+        ("Paris.\nInstructions: Say it.", "stop", "Paris.", "new_task"),
+        ("The task of a city: none.\nIt is old.", "stop", "The task of a city: none.\nIt is old.", None),
         ("Question: what is Rome?", "stop", "Question: what is Rome?", None),  # nothing before it
         (
             "It is a large city. It is old. It is a large city. It",
@@ -202,6 +204,9 @@ def test_an_answer_is_cut_where_it_ends(output, reason, kept, by):
 def test_what_the_prompt_speaks_of_is_not_cut():
     quiz = "Sure.\nQuestion: How old is Rome?\nQuestion: Where is it?"
     assert cut(quiz, "Write two questions about Rome.", "stop", ALL) == (quiz, None)
+    steps = "Mix it.\nInstructions: stir."
+    assert cut(steps, "Give an instruction.", "stop", ALL) == (steps, None)
+    assert cut("Mix it.\nQ: Why?", "What is a quiche?", "stop", ALL) == ("Mix it.", "new_task")
     chant = "Row the boat home.\nRow the boat home."
     assert cut(chant, "Repeat a line twice.", "stop", ALL) == (chant, None)
     assert cut(chant, "Write a line.", "stop", ALL) == ("Row the boat home.", "repetition")

@@ -276,7 +276,7 @@ def test_a_probe_stays_within_the_positions_that_a_model_has(tmp_path, spare, to
     width = max(len(encode_row(whole, row, 500).prompt) for row in ROWS)
     folder = tiny_llama.save(tmp_path / "model", max_position_embeddings=width + spare)
     template = chat.load_template(folder, MODEL)
-    network = sft.load_model(folder, MODEL, "float32").eval()
+    network = lora.load_model(folder, MODEL, "float32").eval()
     probes = merge.probe(network, template, 10_000, ROWS, new_tokens=12)
     assert {len(probe.answer) for probe in probes} == ({tokens} if tokens else set())
 

@@ -14,9 +14,9 @@ from isheep.filters import text
 Cut = Literal["new_task", "repetition", "last_sentence"]
 
 NEW_TASK = re.compile(
-    r"^[ \t]*(?:#{1,6}[ \t]*)?\**(?:instruction|task|question|exercise|problem|input|output|response|q)"
+    r"^[ \t]*(?:#{1,6}[ \t]*)?\**(?:instructions?|task|question|exercise|problem|input|output|response|q)"
     r"[ \t]*\d*[ \t]*\**[:.)]"
-    r"|^[ \t]*#{1,6}[ \t]*(?:instruction|task|question|exercise|problem)[ \t]*\d*[ \t]*$",
+    r"|^[ \t]*#{1,6}[ \t]*(?:instructions?|task|question|exercise|problem|input|output|response)[ \t]*\d*[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 SENTENCE = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]*]*(?=\s|\Z)|[\u3002\uff01\uff1f][\u201d\u300d]?")
@@ -43,8 +43,8 @@ def units(output: str) -> Iterator[tuple[int, int, bool]]:
 def _new_task(output: str, prompt: str) -> int:
     """Return where the model goes on to another task: at a mark of one, behind some text, that the prompt lacks."""
     for mark in NEW_TASK.finditer(output):
-        word = re.sub(r"[\W\d_]", "", mark[0]).casefold()
-        if output[: mark.start()].strip() and word not in prompt.casefold():
+        word = re.sub(r"[\W\d_]", "", mark[0]).removesuffix("s")
+        if output[: mark.start()].strip() and not re.search(rf"\b{word}s?\b", prompt, re.IGNORECASE):
             return mark.start()
     return len(output)
 

@@ -19,7 +19,7 @@ with job.of(snakemake, "gather_manifest") as this:
     )
     now = graph.Graph(this.config, this.root)
     for finding in stale.changed_settings(now, this.wildcards.run, gathered["made"]["stages"])[:1]:
-        raise UserError(f"{finding.artifact}: {finding.message}; start again")
+        raise UserError(f"{finding.artifact}: {finding.message}")
     stated = licences.stated(this.run, graph.base_folder(this.run.model))
     write_json(this.output.crate, crate.crate(gathered, stated))
     # Vouched for, but not hashed with the rest: equal runs may differ in times, resources or folders.

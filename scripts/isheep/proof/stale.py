@@ -37,7 +37,12 @@ def stale(graph: Graph, run: str, stages: Stages, code: dict[str, str] | None) -
         told = stages.get(key)
         if told is None:
             found.append(
-                Finding("missing_record", key, record, "the settings ask for this stage, but it was never run")
+                Finding(
+                    "missing_record",
+                    key,
+                    record,
+                    "the settings ask for this stage, but it was not run to its end; type `snakemake`",
+                )
             )
             continue
         found += _changed_files(graph.files(run, stage), key, told)
@@ -58,7 +63,7 @@ def changed_settings(graph: Graph, run: str, stages: Stages) -> list[Finding]:
         if changes:
             some = "; ".join(f"{place}: {old!r}, now {new!r}" for place, old, new in changes[:3])
             rest = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-            message = f"{stage} was made with {some}{rest}"
+            message = f"{stage} was made with {some}{rest}; type `snakemake`, or put the setting back"
             found.append(Finding("stale_settings", key, told["record"], message))
     return found
 

@@ -5,16 +5,6 @@ from __future__ import annotations
 from starts import Scenario, settings
 
 
-def test_when_one_run_fails_the_finished_one_has_its_summary_report_and_manifest(place: Scenario) -> None:
-    for name in ("summary.txt", "report.html", "manifest.json"):
-        place.path(name).unlink()
-    place.configure({"a": settings(), "b": settings(select={"floor": 999})})
-    done = place.start(check=False)
-    assert done.code != 0 and "999" in done.said and done.asked == 0
-    assert done.jobs == {"select_data": 1}, "all that b shares with a is taken from a"
-    assert all(place.path(name).is_file() for name in ("summary.txt", "report.html", "manifest.json"))
-
-
 def test_a_run_that_joins_or_leaves_moves_nothing(place: Scenario) -> None:
     before = place.hashes()
     place.configure({"b": settings(train={"epochs": 1}), "a": settings()})

@@ -114,6 +114,10 @@ test-gpu: env ## the tier real on one NVIDIA GPU, with HARDWARE=gpu (minutes)
 test-faults: env ## what can break, broken on purpose; KILLS=100 kills
 	@KILLS=$(KILLS) $(PYTEST) tests/faults -m "not slow"
 
+.PHONY: test-scenarios
+test-scenarios: env ## what people do between two starts, and what it costs (minutes)
+	@$(PYTEST) tests/scenarios
+
 .PHONY: test-browser
 test-browser: env ## the report in a real browser (installs Debian's Chromium: root)
 	@$(PYTEST) tests/browser

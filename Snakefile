@@ -47,9 +47,9 @@ onstart:
 
 
 onsuccess:
-    lock.release(driver, finished=True)
+    end_driving(finished=True)
     print_summaries()
 
 
 onerror:
-    lock.release(driver, finished=False)
+    end_driving(finished=False)

@@ -16,13 +16,21 @@ from isheep.errors import UserError
 from isheep.proof.reproduce import prepare
 from isheep.runner.code import code_digest
 from isheep.runner.portable import ROOT, shipped_in
-from isheep.workflow import lock
+from isheep.workflow import frozen, lock
 from isheep.workflow.check import check
 from isheep.workflow.graph import Graph, base_folder
 from isheep.workflow.study import lay_out
 
 # Where results lie when a workflow that imports this one gives its files a prefix.
 PLACE = workflow.modifier.path_modifier.prefix or ""
+
+
+def forces():
+    """Whether the user forces what stands (`--forcerun`, `--forceall`, `--force`); jobs of a cluster are forced, too."""
+    asked = workflow.dag_settings  # known when jobs are made, not while rules are read
+    return bool(asked.forceall or asked.forcerun or asked.forcetargets)
+
+
 driver = None  # the lock, while this process drives the workflow
 
 try:
@@ -43,10 +51,13 @@ try:
     # `snakemake study --config study=FILE`: a base run and what varies, as runs of one graph
     study = lay_out(config, ROOT)
     reading = read_config(config, ROOT, workflow.configfiles, PLACE)
-    graph = Graph(reading.config, ROOT, PLACE)
+    graph = Graph(reading.config, ROOT, PLACE, forces)
     check(graph, reading.problems)
 except UserError as error:
     raise WorkflowError(str(error))
+# Jobs of this process get what was resolved: a preset or recipe that is edited meanwhile is not theirs.
+config.clear()
+config.update(frozen.resolved(graph.config))
 
 
 def of_job(method, stage, *more):
@@ -84,7 +95,8 @@ def runs_model(stage):
 
 def weights(stage):
     """Input function: the folder of the model that a stage runs; nothing for a fake or an endpoint."""
-    return lambda job: of_job(graph.weights, stage)(job) or []
+    awaits = of_job(graph.awaits_model, stage)
+    return lambda job: (awaits(job) and of_job(graph.weights, stage)(job)) or []
 
 
 def decides(stage):
@@ -190,12 +202,21 @@ def published():
 
 
 def begin_driving():
-    """Take the folder's lock for this driver; end what a killed one left on SLURM."""
+    """Take the folder's lock for this driver; end what a killed one left on SLURM; freeze the settings for its jobs."""
     global driver
     try:
         driver = lock.begin(workflow, logger.info)
+        if driver:
+            frozen.freeze(workflow, graph.config, Path.cwd())
     except UserError as error:
         raise WorkflowError(str(error))
+
+
+def end_driving(finished):
+    """Remove what was frozen, give the lock back."""
+    if driver:
+        frozen.thaw(Path.cwd())
+    lock.release(driver, finished)
 
 
 def print_summaries():

@@ -58,14 +58,14 @@ class Run:
         observed = {"hardware": hardware, "started": "2026-01-02T03:04:05+00:00", "seconds": 1.5}
         write_record(self.results / round_folder / "records" / f"{stage}.json", made, observed)
 
-    def gather(self) -> None:
-        """Write the manifest."""
+    def gather(self, *more: str) -> None:
+        """Write the manifest of both stages' records, and of more."""
         settings = load({"runs": {"a": {**FAKE, "seeds": {"path": "seeds.jsonl"}}}}, ROOT).runs["a"]
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
             records = [
                 f"results/a/{name}"
-                for name in ("iter_0/records/identify_model.json", "d_0/records/generate_prompts.json")
+                for name in ("iter_0/records/identify_model.json", "d_0/records/generate_prompts.json", *more)
             ]
             gathered = manifest.gather("a", settings.model_dump(mode="json"), records, ["seeds.jsonl"], self.folder)
         write_json(self.results / "ro-crate-metadata.json", crate(gathered, {}))

@@ -29,7 +29,7 @@ def upstream(made: Graph, stage: str, i: int) -> list[tuple[str, int]]:
     return [(read.stage, read.i) for read in made.upstream("a", stage, i)]
 
 
-def finish(made: Graph, run: str, stage: str, i: int, **observed: object) -> None:
+def finish(made: Graph, run: str, stage: str, i: int, with_code: bool = False, **observed: object) -> None:
     """Put a result and its record into a run's folder, and all that it is made of, as the stages' jobs would."""
     inputs = {shipped(file): sha256 for file, sha256 in made.contents(run, stage).items()}
     for read in made.upstream(run, stage, i):
@@ -42,6 +42,7 @@ def finish(made: Graph, run: str, stage: str, i: int, **observed: object) -> Non
     for file in outputs:
         Path(file).touch()
     record = {"settings": made.settings(run, stage), "inputs": inputs, "outputs": outputs}
+    record |= {"code": made.code(run, stage)} if with_code else {}
     write_json(folder / "records" / f"{stage}.json", {"made": record, "observed": observed})
 
 
@@ -79,21 +80,23 @@ def test_what_is_finished_is_used_wherever_it_is_and_the_run_s_own_before_anothe
 def test_what_was_made_of_other_prompts_is_not_finished():
     made = graph(a={})
     finish(made, "a", "filter_outputs", 0)
-    assert graph(a={}).finished("a", "filter_outputs", 0) and graph(a={}).finished("a", "generate_outputs", 0)
+    assert graph(a={}).remains.finished("a", "filter_outputs", 0) and graph(a={}).remains.finished(
+        "a", "generate_outputs", 0
+    )
     changed = graph(a={"prompts": {"rows": 5}})
-    assert changed.finished("a", "generate_prompts", 0) is None
-    assert changed.finished("a", "filter_outputs", 0) is None
+    assert changed.remains.finished("a", "generate_prompts", 0) is None
+    assert changed.remains.finished("a", "filter_outputs", 0) is None
 
 
 def test_a_file_of_the_user_s_with_other_content_unfinishes_what_read_it():
     Path("seeds.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
     made = graph(a={"seeds": {"path": "seeds.jsonl"}})
     finish(made, "a", "generate_prompts", 0)
-    assert graph(a={"seeds": {"path": "seeds.jsonl"}}).finished("a", "generate_prompts", 0)
+    assert graph(a={"seeds": {"path": "seeds.jsonl"}}).remains.finished("a", "generate_prompts", 0)
     before = made.refers("a", "generate_prompts", 0)
     Path("seeds.jsonl").write_text('{"instruction": "a", "output": "c"}\n')
     made = graph(a={"seeds": {"path": "seeds.jsonl"}})
-    assert made.finished("a", "generate_prompts", 0) is None
+    assert made.remains.finished("a", "generate_prompts", 0) is None
     assert made.refers("a", "generate_prompts", 0) != before
 
 
@@ -221,3 +224,41 @@ def test_the_last_model_of_every_run_is_a_target():
         "results/a/iter_2/identity.json",
         "results/b/iter_2/identity.json",
     ]
+
+
+def lose(*names: str) -> None:
+    for name in names:
+        Path("results/a", name).unlink()
+
+
+def finish_all(made: Graph) -> None:
+    for stage, i in made.stages("a"):
+        finish(made, "a", stage, i, with_code=True)
+
+
+def test_who_stands_does_not_wait_for_a_lost_file_and_who_lost_it_waits_for_what_it_reads():
+    finish_all(graph(a={}))
+    assert graph(a={}).reads("a", "train_adapter", 1, "selected") == "results/a/d_0/selected.jsonl"
+    lose("d_0/selected.rejected.jsonl")
+    made = graph(a={})
+    assert made.remains.lost("a", "select_data", 0) and "results/a/d_0/selected.rejected.jsonl" in made.targets()
+    assert made.reads("a", "select_data", 0, "rows") == "results/a/d_0/evaluated.jsonl"
+    assert made.reads("a", "train_adapter", 1, "selected") == []
+    forced = Graph(made.config, ROOT, forced=lambda: True)
+    assert forced.reads("a", "train_adapter", 1, "selected") == "results/a/d_0/selected.jsonl"
+    changed = graph(a={"train": {"trainer": "fake", "epochs": 9}})
+    assert changed.reads("a", "train_adapter", 1, "selected") == "results/a/d_0/selected.jsonl"
+    upstream_changed = graph(a={"outputs": {"rules": ["empty"]}})
+    assert upstream_changed.reads("a", "train_adapter", 1, "selected") == "results/a/d_0/selected.jsonl"
+
+
+def test_a_deleted_model_is_waited_for_by_a_new_benchmark_alone():
+    finish_all(graph(a={}))
+    lose("iter_1/model")
+    made = graph(a={})
+    assert not any(target.endswith("iter_1/model") for target in made.targets())
+    assert made.awaits_model("a", "identify_model", 0) and not made.awaits_model("a", "generate_prompts", 1)
+    extra = graph(a={"evaluation": {"benchmarks": {"heldout": {"limit": 3}}}})
+    assert extra.awaits_model("a", "evaluate_model", 1) and not extra.awaits_model("a", "generate_prompts", 1)
+    lose("iter_2/model")
+    assert "results/a/iter_2/model" in graph(a={}).targets()

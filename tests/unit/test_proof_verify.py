@@ -20,6 +20,7 @@ from isheep.proof.stale import stale, stale_code, stale_page
 from isheep.proof.verify import verify
 from isheep.runner import code
 from isheep.runner.portable import in_run
+from isheep.runner.record import sealed
 from isheep.serving.models import identity_of
 from isheep.stages.table import table
 from isheep.workflow.graph import Graph
@@ -47,6 +48,7 @@ def test_a_swapped_judge_is_found(run, tmp_path):
     shutil.copytree(run.base, tmp_path / "judge")
     write_json(run.results / "iter_0/evaluation/judge.json", identity_of(contents_of(tmp_path / "judge")))
     run.record("iter_0/evaluation", "identify_judge", [], ["iter_0/evaluation/judge.json"])
+    run.gather("iter_0/evaluation/records/identify_judge.json")
     found, _ = verify(Results(run.results), threads=1, base=run.base, judge=tmp_path / "judge")
     assert found.ok and not found.notes
     (tmp_path / "judge/model.safetensors").write_text("of another model")
@@ -106,9 +108,36 @@ def test_records_of_deeper_folders_count(run):
     assert run.check() == [("changed_artifact", "results/a/iter_0/evaluation/rows.jsonl")]
 
 
-def test_what_the_manifest_exports_is_checked(run):
+def test_what_the_manifest_exports_is_checked_and_the_command_named_that_makes_it_again(run):
     (run.results / "ro-crate-metadata.json").unlink()
     assert run.check() == [("missing_artifact", "results/a/ro-crate-metadata.json")]
+    (finding,) = verify(Results(run.results), threads=1)[0].findings
+    assert "type `snakemake results/a/ro-crate-metadata.json`" in finding.line("a")
+
+
+def test_a_record_that_earlier_settings_left_is_a_note_and_no_damage(run):
+    write_rows(run.results / "d_0/filtered.jsonl", [{"id": "x"}])
+    run.record("d_0", "filter_outputs", ["d_0/prompts.jsonl"], ["d_0/filtered.jsonl"])
+    (run.results / "d_0/filtered.jsonl").write_text("")
+    found, stages = verify(Results(run.results), threads=1, base=run.base)
+    assert found.ok and "d_0/filter_outputs" not in stages
+    assert [note for note in found.notes if note.startswith("results/a/d_0/records/filter_outputs.json is of earlier")]
+
+
+def test_a_stage_that_a_run_shares_and_once_had_itself_is_a_note(run):
+    manifest = json.loads((run.results / "manifest.json").read_text())
+    listed = manifest["made"]["stages"]["d_0/generate_prompts"]
+    record = run.results / "d_0/records/generate_prompts.json"
+    other = run.results.parent / "b/d_0/records/generate_prompts.json"
+    other.parent.mkdir(parents=True)
+    shutil.copy(record, other)
+    manifest["observed"]["seals"]["results/b/d_0/records/generate_prompts.json"] = json.loads(record.read_text())[
+        "seal"
+    ]
+    listed["record"] = "results/b/d_0/records/generate_prompts.json"
+    write_json(run.results / "manifest.json", sealed(manifest["made"], manifest["observed"]))
+    found, _ = verify(Results(run.results), threads=1, base=run.base)
+    assert found.ok and "results/a/d_0/records/generate_prompts.json is of earlier" in " ".join(found.notes)
 
 
 def test_other_whitespace_in_a_record_is_found(run):

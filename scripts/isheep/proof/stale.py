@@ -31,25 +31,41 @@ def stale(graph: Graph, run: str, stages: Stages, code: dict[str, str] | None) -
         Files of the code by the manifest (path: sha256), to name those that changed.
     """
     found = []
-    places = portable_places(graph.config.runs[run].model_dump(mode="json"))
     for stage, i in graph.stages(run):
         record = graph.record(run, stage, i)
         key = stage_key(record)
         told = stages.get(key)
         if told is None:
             found.append(
-                Finding("missing_record", key, record, "the settings ask for this stage, but it was never run")
+                Finding(
+                    "missing_record",
+                    key,
+                    record,
+                    "the settings ask for this stage, but it was not run to its end; type `snakemake`",
+                )
             )
             continue
-        files = graph.files(run, stage)
-        found += _changed_files(files, key, told)
-        names = places | {file: portable(file, _digest(file)) for file in files}
+        found += _changed_files(graph.files(run, stage), key, told)
+    found += changed_settings(graph, run, stages)
+    return found + stale_code(stages, code, graph.config.runs[run]) + stale_page(run, code)
+
+
+def changed_settings(graph: Graph, run: str, stages: Stages) -> list[Finding]:
+    """Return a finding for every recorded stage of a run that was made with other settings than the graph's."""
+    places = portable_places(graph.config.runs[run].model_dump(mode="json"))
+    keys = {stage_key(graph.record(run, stage, i)): stage for stage, i in graph.stages(run)}
+    found = []
+    for key, stage in keys.items():
+        if (told := stages.get(key)) is None:
+            continue
+        names = places | {file: portable(file, _digest(file)) for file in graph.files(run, stage)}
         changes = list(differences(told["settings"], renamed(graph.settings(run, stage), names)))
         if changes:
             some = "; ".join(f"{place}: {old!r}, now {new!r}" for place, old, new in changes[:3])
             rest = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-            found.append(Finding("stale_settings", key, record, f"{stage} was made with {some}{rest}"))
-    return found + stale_code(stages, code, graph.config.runs[run]) + stale_page(run, code)
+            message = f"{stage} was made with {some}{rest}; type `snakemake`, or put the setting back"
+            found.append(Finding("stale_settings", key, told["record"], message))
+    return found
 
 
 def stale_code(stages: Stages, code: dict[str, str] | None, run: Run | None) -> list[Finding]:

@@ -15,6 +15,7 @@ from isheep.proof.results import MANIFEST, Broken, Results, read_record, stage_k
 from isheep.serving import models
 from isheep.stages.table import table
 
+GONE = "not there; type `snakemake {}`"
 LEFT_OUT = "left-out.json"  # what an archive does not hold, by the archive's own word
 
 
@@ -66,10 +67,23 @@ def _read_records(results: Results, found: Verification) -> Stages:
     stages: Stages = {}
     for path, key in paths.items():
         told = listed.get(key)
+        if _is_left_over(path, key, listed):
+            found.notes.append(
+                f"{path} is of earlier settings, or of a start that did not end: the manifest does not have it, and it "
+                "is not checked; `snakemake` ends what the settings ask for, else delete it with what it names"
+            )
+            continue
         try:
             record = read_record(results.find(path))
         except FileNotFoundError:
-            found.findings.append(Finding("missing_record", key, path, "there is no such record"))
+            found.findings.append(
+                Finding(
+                    "missing_record",
+                    key,
+                    path,
+                    "there is no such record; type `snakemake`, which makes its stage again",
+                )
+            )
         except Broken as error:
             found.findings.append(Finding("edited_record", key, path, str(error).partition(": ")[2]))
         else:
@@ -80,6 +94,13 @@ def _read_records(results: Results, found: Verification) -> Stages:
         if told:
             stages[key] = told
     return stages
+
+
+def _is_left_over(path: str, key: str, listed: Stages) -> bool:
+    """Return whether a record is of a stage of the graph that a manifest lists not at all, or as another run's."""
+    if not listed or any(stage["record"] == path for stage in listed.values()):
+        return False
+    return key in listed or key.rpartition("/")[2] in table()
 
 
 class _Check:
@@ -109,7 +130,7 @@ class _Check:
             if path in self.left_out:
                 self.leave_out(path)
             elif now is None:
-                self.add("missing_artifact", "", path, "not there", sha256)
+                self.add("missing_artifact", "", path, GONE.format(path), sha256)
             elif now != sha256:
                 self.add("changed_artifact", "", path, f"sha256 is {now[:12]}, recorded {sha256[:12]}", sha256, now)
 
@@ -127,7 +148,7 @@ class _Check:
                 if path in self.left_out:
                     self.leave_out(path)
                 elif path in stage["contents"] and not self.results.find(path).is_dir():
-                    self.add("missing_artifact", key, path, "not there", sha256)
+                    self.add("missing_artifact", key, path, GONE.format(path), sha256)
                 elif path in stage["contents"]:
                     self._list_folder(key, path, stage["contents"][path], sha256)
                     wanted.update((f"{path}/{name}", (key, path, one)) for name, one in stage["contents"][path].items())
@@ -139,7 +160,7 @@ class _Check:
             now = hashes[places[path]]
             inside = f"{path.removeprefix(artifact + '/')}: " if path != artifact else ""
             if now is None:
-                self.add("missing_artifact", key, artifact, f"{inside}not there", recorded)
+                self.add("missing_artifact", key, artifact, f"{inside}{GONE.format(artifact)}", recorded)
             elif now != recorded:
                 where = "" if inside else self._which_row(path, hashes)
                 message = f"{inside}sha256 is {now[:12]}, recorded {recorded[:12]}{where and f' ({where})'}"

@@ -66,6 +66,7 @@ class Job:
         self.round = int(snakemake.wildcards.get("i", 0))
         self.started = datetime.now(UTC)
         self.tokens: dict[str, int] = {}  # read, written, scored or trained on, for the record
+        self.is_final = True  # what it made would come out the same again; not so when something could not be reached
         self.threads: int = snakemake.threads
         self.gpus = int(snakemake.resources.get("gpu", 0))
         self.root = ROOT
@@ -138,6 +139,18 @@ class Job:
         """Seconds since the job started."""
         return round((datetime.now(UTC) - self.started).total_seconds(), 3)
 
+    @cached_property
+    def observed(self) -> dict[str, Any]:
+        """What may differ between two equal jobs: the machine, the start, the seconds until it is asked for."""
+        shards = [read_json(file) for file in self.input.get("shards", [])]
+        took = [{key: told.get(key, 0) for key in ("seconds", "gpus")} for told in shards]
+        return {
+            "hardware": {**hardware(self.gpus), "threads": self.threads},
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": self.seconds,
+            **({"shards": took} if took else {}),
+        }
+
     def _contents(self) -> dict[str, str]:
         """Return the sha256 of the user's files that the job reads."""
         files: list[str] = self.input.get("files", [])
@@ -173,18 +186,7 @@ class Job:
             },
             "contents": contents,
         }
-        shards = [read_json(file) for file in self.input.get("shards", [])]
-        observed = {
-            "hardware": {**hardware(self.gpus), "threads": self.threads},
-            "started": self.started.isoformat(timespec="seconds"),
-            "seconds": self.seconds,
-            **(
-                {"shards": [{key: told.get(key, 0) for key in ("seconds", "gpus")} for told in shards]}
-                if shards
-                else {}
-            ),
-        }
-        write_record(self.output.record, made, observed)
+        write_record(self.output.record, made, self.observed)
 
 
 def _place(output: Any) -> str:

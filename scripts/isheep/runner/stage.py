@@ -25,7 +25,7 @@ from isheep.config.section import deciding
 from isheep.data.files import digest, read_json, write_json
 from isheep.data.funnel import Funnel
 from isheep.data.rows import write_rows
-from isheep.runner import job
+from isheep.runner import job, kept
 from isheep.runner.code import code_digest
 from isheep.runner.dispatch import Dispatcher, Send
 from isheep.runner.journal import Journal
@@ -48,7 +48,7 @@ def run(snakemake: Any, module: ModuleType) -> None:
     """
     with job.of(snakemake, module.STAGE.name) as this:
         if not hasattr(module, "Work"):
-            publish(this, module.make(this))
+            make(this, module)
             return
         work = module.Work(this)
         with work.asking() as send:
@@ -57,6 +57,16 @@ def run(snakemake: Any, module: ModuleType) -> None:
                 finish_shard(this)
             else:
                 publish(this, work.finish())
+
+
+def make(this: job.Job, module: ModuleType) -> None:
+    """Make what a stage makes that asks no engine of ours; what is kept of the same is given back instead."""
+    folder = kept.folder_of(this) if module.STAGE.keeps else None
+    if folder and kept.give_back(this, folder):
+        return
+    publish(this, module.make(this))
+    if folder and this.is_final:
+        kept.keep(this, folder)
 
 
 def publish(this: job.Job, made: Made) -> None:

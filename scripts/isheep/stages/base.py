@@ -103,6 +103,9 @@ class Stage:
         Modules that decide what it makes, besides its own module, the kinds that its settings name, and the engine.
     engine
         Whether what it makes depends on the engine that section `engine` names.
+    keeps
+        Whether what it made is kept beside its work and given back to who asks for the same: it costs hours, and there
+        is no journal of it.
     does
         What its time is spent on, in two words, for charts of costs.
     """
@@ -128,6 +131,7 @@ class Stage:
     adds: Callable[[Run], Sequence[str]] | None = None
     code: Callable[[Run], Sequence[str]] = _none
     engine: bool = False
+    keeps: bool = False
     does: str = "all else"
 
     @property

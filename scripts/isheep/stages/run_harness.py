@@ -33,6 +33,7 @@ STAGE = Stage(
     model=current,
     machine="evaluate",
     present=lambda run: run.evaluation.harness is not None,
+    keeps=True,
     does="evaluate",
 )
 
@@ -44,5 +45,6 @@ def make(this: Job) -> Made:
         this.tokens = results["tokens"]
     except UserError as error:
         logger.error("%s", error)
+        this.is_final = False
         results = {"error": without_place(str(error), this.params.model_folder or "")}
     return {"results": results}

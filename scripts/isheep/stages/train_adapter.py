@@ -48,6 +48,7 @@ STAGE = Stage(
     model=start,
     machine="train",
     code=_code,
+    keeps=True,
     does="train",
 )
 

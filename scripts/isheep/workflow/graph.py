@@ -16,6 +16,7 @@ Then a owns both runs' d_0/evaluated.jsonl, and b's select_data reads it in resu
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,15 @@ from isheep.config.model import Model
 from isheep.config.resources import Need
 from isheep.config.run import Run
 from isheep.config.section import at, deciding
-from isheep.data.files import digest, digest_file, read_json
+from isheep.data.files import digest, digest_file
 from isheep.errors import UserError
 from isheep.evaluation.benchmark import FETCHED
 from isheep.runner.code import code_digest
-from isheep.runner.portable import in_run, portable, portable_places, renamed, shipped, shipped_in
+from isheep.runner.portable import shipped, shipped_in
 from isheep.serving.gguf import parts
 from isheep.stages.base import Read, Reads, Round
 from isheep.stages.table import Table, table
+from isheep.workflow.remains import Remains
 
 GATHERING = Need(gpus=0, cpus=1, mem_gib=4, minutes=30)
 
@@ -48,12 +50,15 @@ class Graph:
         Repository root.
     place
         Where results lie, seen from the working folder: nowhere else, or under a prefix that ends in `/`.
+    forced
+        Tells whether a user forces what stands: then it waits for lost files, too, that are made again beside it.
     """
 
-    def __init__(self, config: Config, root: Path, place: str = "") -> None:
+    def __init__(self, config: Config, root: Path, place: str = "", forced: Callable[[], bool] = bool) -> None:
         self.config = config
         self.root = root
         self.place = Path(place)
+        self.forced = forced
         self.table: Table = table()
         self.settings = cache(self._settings)
         self.digest = cache(self._digest)
@@ -62,7 +67,7 @@ class Graph:
         self._reads = cache(self._declared_reads)
         self.owner = cache(self._owner)
         self.stages = cache(self._stages)
-        self.finished = cache(self._finished)
+        self.remains = Remains(self)
         self.content = cache(_content)
         # In the order of the graph, so that a stage finds what it reads known: a hundred rounds need no deep recursion.
         for run in config.runs:
@@ -116,7 +121,16 @@ class Graph:
     def reads(self, run: str, stage: str, i: int, name: str) -> str | list[str]:
         """Return the files that a stage of round `i` reads of others, under the name of its rule's input."""
         wanted = self._reads(run, stage, i)[name]
-        return self._file(run, wanted) if isinstance(wanted, Read) else [self._file(run, read) for read in wanted]
+        files = [self.file(run, read) for read in self._awaited(run, stage, i, wanted)]
+        return files[0] if files and isinstance(wanted, Read) else files
+
+    def _awaited(self, run: str, stage: str, i: int, wanted: Read | Sequence[Read]) -> list[Read]:
+        """Return, of what a stage reads, that for which it has to wait: nothing that is lost, when it stands itself."""
+        reads = [wanted] if isinstance(wanted, Read) else list(wanted)
+        owners = {read: self.owner(run, read.stage, read.i) for read in reads}
+        lost = [read for read in reads if self.remains.lost(owners[read], read.stage, read.i)]
+        stands = bool(lost) and not self.forced() and self.remains.stands(run, stage, i)
+        return [read for read in reads if read not in lost] if stands else reads
 
     def _declared_reads(self, run: str, stage: str, i: int) -> Reads:
         return self.table[stage].reads(self._at(run, i))
@@ -133,12 +147,12 @@ class Graph:
 
     def data(self, run: str, i: int) -> str:
         """Return d_i as it trains a model."""
-        return self._file(run, self._at(run, i).data(i))
+        return self.file(run, self._at(run, i).data(i))
 
     def beside(self, run: str, stage: str, file: str) -> list[str]:
         """Return a file that a stage makes, in every round; none when the run does not have the stage."""
         rounds = self.table[stage].rounds(self.config.runs[run]) if self.has(run, stage) else ()
-        return [self._file(run, Read(stage, i, file)) for i in rounds]
+        return [self.file(run, Read(stage, i, file)) for i in rounds]
 
     def funnels(self, run: str) -> list[str]:
         """Return the funnels of every row stage in every round."""
@@ -148,7 +162,8 @@ class Graph:
     def _at(self, run: str, i: int) -> Round:
         return self.table.at(self.config.runs[run], i)
 
-    def _file(self, run: str, read: Read) -> str:
+    def file(self, run: str, read: Read) -> str:
+        """Return the path of a file that a stage has made, in the folder of the run that owns it."""
         result = Path(self.result(run, read.stage, read.i))
         return str(result.with_name(read.file) if read.file else result)
 
@@ -181,43 +196,18 @@ class Graph:
         if len(equal) == 1:
             return run
         preferred = [run, *(other for other in equal if other != run)]
-        finished = (other for other in preferred if self.finished(other, stage, i) is not None)
-        begun = (other for other in equal if (self.place / self._folder(other, stage, i) / ".work" / stage).is_dir())
+        finished = (other for other in preferred if self.remains.finished(other, stage, i) is not None)
+        begun = (other for other in equal if (self.place / self.own(other, stage, i, f".work/{stage}")).is_dir())
         return next(finished, next(begun, equal[0]))
 
-    def _finished(self, run: str, stage: str, i: int) -> dict[str, Any] | None:
-        """Return the record of a result in a run's own folder that is made of what decides it now; else None.
-
-        By content, not by time: its settings and the user's files are those of now, and each file that it read is the
-        one that the stage before it, finished in the same sense, has made.
-        """
-        try:
-            record = read_json(self.place / self._folder(run, stage, i) / "records" / f"{stage}.json")
-            made, inputs = record["made"], {in_run(name): sha256 for name, sha256 in record["made"]["inputs"].items()}
-        except (OSError, UserError, KeyError, TypeError):
-            return None
-        wanted = self.contents(run, stage)
-        names = {file: portable(file, sha256 or "") for file, sha256 in wanted.items()}
-        settings = renamed(self.settings(run, stage), names | portable_places(self.config.runs[run].model_dump()))
-        if settings != made["settings"] or not set(wanted.values()) <= set(inputs.values()):
-            return None
-        for read in self.upstream(run, stage, i):
-            before = self.finished(self.owner(run, read.stage, read.i), read.stage, read.i)
-            made_before = before["made"]["outputs"] if before else {}
-            path = self._file(run, read)
-            if path not in made_before or made_before[path] != inputs.get(in_run(path)):
-                return None
-        return record if (self.place / self._path(run, stage, i)).exists() else None
-
-    def _folder(self, run: str, stage: str, i: int) -> str:
-        return f"results/{run}/{self.table[stage].folder.format(i=i)}"
-
-    def _path(self, run: str, stage: str, i: int) -> str:
-        return f"{self._folder(run, stage, i)}/{self.table[stage].makes[0]}"
+    def own(self, run: str, stage: str, i: int, file: str | None = None) -> str:
+        """Return the path of a stage's result, or of a file beside it, in a run's own folder, whoever owns it."""
+        declared = self.table[stage]
+        return f"results/{run}/{declared.folder.format(i=i)}/{file or declared.makes[0]}"
 
     def result(self, run: str, stage: str, i: int) -> str:
         """Return the path of a stage's result, in the folder of the run that owns it."""
-        return self._path(self.owner(run, stage, i), stage, i)
+        return self.own(self.owner(run, stage, i), stage, i)
 
     def record(self, run: str, stage: str, i: int) -> str:
         """Return the path of a stage's record, beside its result."""
@@ -234,7 +224,12 @@ class Graph:
         which = self.table[stage].model
         if which is None:
             return self.reads(run, stage, i, "identity")
-        return self._file(run, self._at(run, i).model(which(self.config.runs[run], i)))
+        wanted = self._at(run, i).model(which(self.config.runs[run], i))
+        return next((self.file(run, read) for read in self._awaited(run, stage, i, wanted)), [])
+
+    def awaits_model(self, run: str, stage: str, i: int) -> bool:
+        """Return whether a stage has to wait for the model that it runs."""
+        return self.table[stage].model is None or bool(self.identity(run, stage, i))
 
     def weights(self, run: str, stage: str, i: int) -> str | None:
         """Return the folder of the model that a stage runs; None where it needs none (a fake, an endpoint)."""
@@ -247,7 +242,7 @@ class Graph:
     def model_folder(self, run: str, i: int) -> str | None:
         """Return the folder of iter_i's weights; None for the fake engine's base, which has none."""
         if i:
-            return self._file(run, Read("merge_model", i, "model"))
+            return self.file(run, Read("merge_model", i, "model"))
         return base_folder(self.config.runs[run].model)
 
     def sources(self) -> dict[str, Model]:
@@ -279,8 +274,8 @@ class Graph:
         count = self.config.shards.of(stage)
         if count == 1 or not self.table[stage].asks(self.config.runs[run]):
             return []
-        made_by = self.finished(run, stage, i)
-        folder = f"{self._folder(run, stage, i)}/.shards/{stage}"
+        made_by = self.remains.finished(run, stage, i)
+        folder = self.own(run, stage, i, f".shards/{stage}")
         if made_by is not None:
             count = len(made_by["observed"].get("shards", []))
         markers = [f"{folder}/shard-{shard}-of-{count}.done" for shard in range(1, count + 1)]
@@ -305,13 +300,25 @@ class Graph:
         """Return what `snakemake` makes by default: for every run its last model, summary, settings, manifest."""
         runs = self.config.runs
         measured = [self.beside(run, stage, self.table[stage].makes[0]) for run in runs for stage in MEASURES]
+        last = [Read("merge_model", settings.rounds) for settings in runs.values()]
+        folders = [self.file(run, read._replace(file="model")) for run, read in zip(runs, last, strict=True)]
         return [
-            *(self._file(run, self._at(run, 0).model(settings.rounds)) for run, settings in runs.items()),
+            *(self.file(run, read) for run, read in zip(runs, last, strict=True)),
+            *(folder for folder in folders if not (self.place / folder).exists()),
             *(file for files in measured for file in files),
+            *(file for run in runs for file in self._lost_files(run)),
             *(f"results/{run}/{name}" for run in runs for name in ("summary.txt", "config.yaml")),
             *self.pages(),
-            *(f"results/{run}/manifest.json" for run in runs),
+            *(f"results/{run}/{name}" for run in runs for name in ("manifest.json", "ro-crate-metadata.json")),
         ]
+
+    def _lost_files(self, run: str) -> list[str]:
+        """Return the files that a run's own stages made and that are gone: nobody else may ask for them.
+
+        Not the folders: a model in between is deleted to save space, and made again when something needs it.
+        """
+        gone = [file for stage, i in self.stages(run) for file in self.remains.missing(run, stage, i)]
+        return [file for file in gone if Path(file).suffix]
 
     def pages(self) -> list[str]:
         """Return the pages that people read: one a run, and one that compares several."""

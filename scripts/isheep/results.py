@@ -90,17 +90,17 @@ class Run:
     @property
     def funnel(self) -> pd.DataFrame:
         """Rows in and out of every stage."""
-        return tables.funnel_table(told for one in self.report.rounds for told in one.funnels.values())
+        return tables.funnel_table(document for data in self.report.rounds for document in data.funnels.values())
 
     @property
     def rejections(self) -> pd.DataFrame:
         """Rows that went, by stage and rule."""
-        return tables.rejections_table(told for one in self.report.rounds for told in one.funnels.values())
+        return tables.rejections_table(document for data in self.report.rounds for document in data.funnels.values())
 
     @property
     def discrimination(self) -> pd.DataFrame:
         """How well each assessor tells right from wrong answers."""
-        return tables.discrimination_table({one.i: one.discrimination or {} for one in self.report.rounds})
+        return tables.discrimination_table({data.i: data.discrimination or {} for data in self.report.rounds})
 
     @property
     def training(self) -> pd.DataFrame:
@@ -129,12 +129,12 @@ class Run:
     @property
     def health(self) -> pd.DataFrame:
         """Every measure of the data of every round."""
-        return tables.health_table(one.health for one in self.report.rounds if one.health)
+        return tables.health_table(data.health for data in self.report.rounds if data.health)
 
     @property
     def alarms(self) -> pd.DataFrame:
         """Alarms that rang."""
-        return tables.alarms_table(one.health for one in self.report.rounds if one.health)
+        return tables.alarms_table(data.health for data in self.report.rounds if data.health)
 
     @property
     def costs(self) -> pd.DataFrame:

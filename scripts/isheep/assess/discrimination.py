@@ -76,17 +76,17 @@ def auc(matched: Sequence[float], shuffled: Sequence[float]) -> tuple[float, flo
         raise ValueError("both kinds of pairs are needed")
     ranked = sorted(shuffled)
     doubled = sum(bisect_left(ranked, score) + bisect_right(ranked, score) for score in matched)
-    found = doubled / (2 * len(matched) * len(shuffled))
+    area = doubled / (2 * len(matched) * len(shuffled))
     sizes = (len(matched), len(shuffled))
-    return found, _limit(found, 0.0, sizes), _limit(found, 1.0, sizes)
+    return area, _limit(area, 0.0, sizes), _limit(area, 1.0, sizes)
 
 
-def _limit(found: float, end: float, sizes: tuple[int, int]) -> float:
+def _limit(area: float, end: float, sizes: tuple[int, int]) -> float:
     """Return the value between `found` and `end` that lies Z of its own standard errors from `found`, by bisection."""
-    near, far = found, end
+    near, far = area, end
     for _ in range(60):
         middle = (near + far) / 2
-        if abs(middle - found) <= Z * _standard_error(middle, *sizes):
+        if abs(middle - area) <= Z * _standard_error(middle, *sizes):
             near = middle
         else:
             far = middle
@@ -129,12 +129,12 @@ def checked(matched: Sequence[float], shuffled: Sequence[float], pairs: int, war
     return {"n": pairs, "auc": round(found, 4), "low": round(low, 4), "high": round(high, 4), "verdict": verdict}
 
 
-def _verdict(found: float, low: float, high: float, warn_below: float) -> Verdict:
+def _verdict(area: float, low: float, high: float, warn_below: float) -> Verdict:
     if high < 0.5:
         return "inverted"
     if low <= 0.5:
         return "chance"
-    return "weak" if found < warn_below else "separates"
+    return "weak" if area < warn_below else "separates"
 
 
 _MEANING = {
@@ -148,13 +148,13 @@ _MEANING = {
 def warnings(measured: Discrimination) -> list[str]:
     """Return a line for every assessor that does not separate matched from shuffled pairs."""
     lines = []
-    for name, found in measured.items():
-        if found["verdict"] == "separates":
+    for name, check in measured.items():
+        if check["verdict"] == "separates":
             continue
-        figures = f"AUC {found['auc']}, 95 % interval {found['low']} to {found['high']}, {found['n']} pairs"
+        figures = f"AUC {check['auc']}, 95 % interval {check['low']} to {check['high']}, {check['n']} pairs"
         lines.append(
-            f"assessor {name} {_MEANING[found['verdict']]}"
-            + (f" ({figures})" if found["n"] else "")
+            f"assessor {name} {_MEANING[check['verdict']]}"
+            + (f" ({figures})" if check["n"] else "")
             + "; do not select by it: use a stronger judge, or another column such as pmi (docs/assessment.md)"
         )
     return lines

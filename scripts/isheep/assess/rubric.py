@@ -86,8 +86,8 @@ def read_rubric(path: str | Path) -> Rubric:
     body, _, cue = text.removesuffix("\n").rpartition("\n")
     problems = Problems(str(path))
     for name in ("instruction", "output"):
-        if (found := PLACEHOLDER.findall(body).count(name)) != 1:
-            problems.add(f"{{{name}}}", f"must stand once above the last line, stands there {found} times")
+        if (times := PLACEHOLDER.findall(body).count(name)) != 1:
+            problems.add(f"{{{name}}}", f"must stand once above the last line, stands there {times} times")
     if not cue.strip():
         problems.add("last line", "is empty; write the cue after which the score stands, like Score:")
     if PLACEHOLDER.search(cue):

@@ -82,9 +82,9 @@ def parse_score(text: str) -> float | None:
     if first is None:
         return None
     alone = filter(None, map(_ALONE.fullmatch, segments))
-    found = {_value(match) for match in [first, *alone, *_ANYWHERE.finditer(text)]}
-    score = found.pop()
-    return score if not found and SCALE[0] <= score <= SCALE[-1] else None
+    values = {_value(match) for match in [first, *alone, *_ANYWHERE.finditer(text)]}
+    score = values.pop()
+    return score if not values and SCALE[0] <= score <= SCALE[-1] else None
 
 
 def _value(match: re.Match[str]) -> float:

@@ -269,14 +269,14 @@ def _explain(error: ValidationError, section: type[Section]) -> list[tuple[tuple
         place, whats = _one(item, section)
         known = said.setdefault(place, [])
         known += [what for what in whats if what not in known]
-    found = []
+    explained = []
     for place, whats in said.items():
         if any("\0" in what for what in whats):  # several types are allowed: one sentence
             value = whats[0].partition("\0")[2]
-            found.append((place, " or ".join(what.partition("\0")[0] for what in whats) + value))
+            explained.append((place, " or ".join(what.partition("\0")[0] for what in whats) + value))
         else:
-            found += [(place, what) for what in whats]
-    return found
+            explained += [(place, what) for what in whats]
+    return explained
 
 
 def _one(item: Any, section: type[Section]) -> tuple[tuple[str, ...], list[str]]:

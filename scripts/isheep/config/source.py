@@ -93,12 +93,12 @@ def _text(path: Path, name: str) -> str:
 
 
 def _unique(pairs: Iterable[tuple[str, Any]], name: str, problems: Problems) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    unique: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in unique:
             problems.add(name, f"the key {key!r} is there twice; delete one")
-        found[key] = value
-    return found
+        unique[key] = value
+    return unique
 
 
 def _explain(error: yaml.YAMLError, text: str, name: str) -> str:

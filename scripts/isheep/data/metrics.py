@@ -27,16 +27,16 @@ def headline(entry: BenchmarkScores) -> list[str]:
 
 def floors_of(metric: str, floors: Floors) -> list[Floor]:
     """Return what each answer without skill gets in a metric, in the order of the floors."""
-    found = ((name, scores[metric]["value"]) for name, scores in floors.items() if metric in scores)
-    return [Floor(name, value) for name, value in found if value is not None]
+    values = ((name, scores[metric]["value"]) for name, scores in floors.items() if metric in scores)
+    return [Floor(name, value) for name, value in values if value is not None]
 
 
 def best_floor(metric: str, row: MetricScore, floors: Floors) -> Floor | None:
     """Return the hardest floor of a metric; None without floors, or where neither side of the metric is better."""
-    found = floors_of(metric, floors)
-    if not found or not row["better"]:
+    known = floors_of(metric, floors)
+    if not known or not row["better"]:
         return None
-    return (max if row["better"] == "higher" else min)(found, key=lambda floor: floor.value)
+    return (max if row["better"] == "higher" else min)(known, key=lambda floor: floor.value)
 
 
 def is_past(row: PlainScore, better: str, value: float) -> bool | None:

@@ -139,9 +139,9 @@ def scores_table(scores: Iterable[ModelScores]) -> pd.DataFrame:
     """
     rows = [
         row
-        for told in scores
-        for benchmark, entry in told["benchmarks"].items()
-        for row in _benchmark_rows(told["round"], benchmark, entry)
+        for document in scores
+        for benchmark, entry in document["benchmarks"].items()
+        for row in _benchmark_rows(document["round"], benchmark, entry)
     ]
     numbers = [name for name in SCORES if name.startswith(("value", "low", "high", "floor_value", "minus"))]
     counts = [name for name in numbers if name.endswith("_n")]
@@ -191,9 +191,9 @@ def costs_table(stages: Iterable[Stage]) -> pd.DataFrame:
 def alarms_table(health: Iterable[Health]) -> pd.DataFrame:
     """Return every alarm that rang: round, alarm, level, value, threshold, message; those that stop a run first."""
     rang = [
-        (told["round"], alarm["name"], alarm["level"], alarm["value"], alarm["threshold"], alarm["message"])
-        for told in health
-        for alarm in told["alarms"]
+        (document["round"], alarm["name"], alarm["level"], alarm["value"], alarm["threshold"], alarm["message"])
+        for document in health
+        for alarm in document["alarms"]
     ]
     rang.sort(key=lambda alarm: (alarm[2] != "stop", alarm[0]))
     columns = ("round", "alarm", "level", "value", "threshold", "message")
@@ -203,9 +203,9 @@ def alarms_table(health: Iterable[Health]) -> pd.DataFrame:
 def health_table(health: Iterable[Health]) -> pd.DataFrame:
     """Return every measure of the data: round, measure (lengths/output/words/p50), value, n, unit, better."""
     rows = [
-        (told["round"], "/".join(path), leaf["value"], leaf.get("n"), leaf.get("unit", ""), leaf.get("better", ""))
-        for told in health
-        for path, leaf in leaves(told)
+        (document["round"], "/".join(path), leaf["value"], leaf.get("n"), leaf.get("unit", ""), leaf.get("better", ""))
+        for document in health
+        for path, leaf in leaves(document)
     ]
     return _frame(rows, ("round", "measure", "value", "n", "unit", "better"), floats=("value",), counts=("n",))
 

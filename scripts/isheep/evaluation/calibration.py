@@ -131,7 +131,7 @@ def objections(metrics: Mapping[str, Metric]) -> list[str]:
     It passes if it prefers the right answer to each kind of spoilt one more often than chance (the 95 % interval lies
     above one half), is better than a judge that looks at length alone, and nearly always says something readable.
     """
-    found = []
+    reasons = []
     shares = []
     for kind in KINDS:
         metric = metrics[f"calibration_{kind}"]
@@ -139,11 +139,11 @@ def objections(metrics: Mapping[str, Metric]) -> list[str]:
         shares.append(metric.value or 0.0)
         if metric.value is None or limits is None or limits.low <= 0.5:
             said = "no verdict could be read" if metric.value is None else f"right in {metric.value:.0%} of {metric.n}"
-            found.append(f"cannot tell a right answer from a {kind} one ({said})")
+            reasons.append(f"cannot tell a right answer from a {kind} one ({said})")
     by_length = metrics["calibration_length_only"].value or 0.0
     if sum(shares) / len(shares) <= by_length:
-        found.append(f"no better ({sum(shares) / len(shares):.0%}) than looking at length alone ({by_length:.0%})")
+        reasons.append(f"no better ({sum(shares) / len(shares):.0%}) than looking at length alone ({by_length:.0%})")
     unread = metrics["calibration_parse_failures"].value
     if unread is None or unread > MOST_UNREAD:
-        found.append(f"{unread or 0:.0%} of its replies hold no verdict (at most {MOST_UNREAD:.0%})")
-    return found
+        reasons.append(f"{unread or 0:.0%} of its replies hold no verdict (at most {MOST_UNREAD:.0%})")
+    return reasons

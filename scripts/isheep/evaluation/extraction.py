@@ -38,8 +38,8 @@ def extract(completion: str, name: str) -> str:
         Of the function that is asked for.
     """
     text = _cleaned(completion)
-    found = list(_blocks(text))
-    blocks = [block.code for block in found if block.language in PYTHON] or [block.code for block in found]
+    fenced = list(_blocks(text))
+    blocks = [block.code for block in fenced if block.language in PYTHON] or [block.code for block in fenced]
     if not blocks:
         return _bare(text, name)
     defining = [block for block in blocks if defines(block, name)]
@@ -74,14 +74,14 @@ def _blocks(text: str) -> Iterator[_Block]:
 
 def _ends(lines: Sequence[str], start: int, fence: str) -> list[int]:
     """Return the lines that can close a block: closing fences before the next opening one that names a language."""
-    found: list[int] = []
+    ends: list[int] = []
     for number in range(start, len(lines)):
         other = OPENING.fullmatch(lines[number])
-        if other and other["language"] and found:
+        if other and other["language"] and ends:
             break
         if re.fullmatch(rf"[ \t>]*{fence[0]}{{{len(fence)},}}[ \t]*", lines[number]):
-            found.append(number)
-    return found or [len(lines)]
+            ends.append(number)
+    return ends or [len(lines)]
 
 
 def _body(lines: Sequence[str], lead: str) -> str:
@@ -118,18 +118,18 @@ def defines(code: str, name: str) -> bool:
 
 def _top_names(body: Sequence[ast.stmt]) -> set[str]:
     """Return the names that statements bind at their own level, those under if, try and with included."""
-    found: set[str] = set()
+    names: set[str] = set()
     for statement in body:
         if isinstance(statement, NAMED):
-            found.add(statement.name)
+            names.add(statement.name)
         elif isinstance(statement, ast.Import | ast.ImportFrom):
-            found |= {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
+            names |= {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
         elif isinstance(statement, ast.Assign | ast.AnnAssign):
-            found |= {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and _stored(node)}
+            names |= {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and _stored(node)}
         for part in ("body", "orelse", "handlers", "finalbody"):
             if not isinstance(statement, NAMED):
-                found |= _top_names(getattr(statement, part, []))
-    return found
+                names |= _top_names(getattr(statement, part, []))
+    return names
 
 
 def _stored(node: ast.Name) -> bool:

@@ -27,14 +27,14 @@ def load_items(path: Path, make: Callable[[str, Row], Item], limit: int | None =
 
 def collect(path: Path, items: Iterable[Item], limit: int | None = None) -> list[Item]:
     """Return the items as a list, at most `limit`; raise UserError when there are none or two share an id."""
-    found: dict[str, Item] = {}
+    by_id: dict[str, Item] = {}
     for item in items:
-        if item.id in found:
+        if item.id in by_id:
             raise UserError(f"{path}: two rows have the id {item.id!r}; ids must be unique")
-        found[item.id] = item
-    if not found:
+        by_id[item.id] = item
+    if not by_id:
         raise UserError(f"{path}: no rows")
-    return list(found.values())[:limit]
+    return list(by_id.values())[:limit]
 
 
 def take(place: str, row: Row, key: str, kind: type | tuple[type, ...], default: Any = ...) -> Any:
@@ -45,7 +45,7 @@ def take(place: str, row: Row, key: str, kind: type | tuple[type, ...], default:
             return default
         raise UserError(f"{place}: the row has no {key!r}")
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        names = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
+        names = " or ".join(each.__name__ for each in (kind if isinstance(kind, tuple) else (kind,)))
         raise UserError(f"{place}: {key!r} must be {names}, is {type(value).__name__}")
     return value
 

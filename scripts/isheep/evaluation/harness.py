@@ -255,7 +255,7 @@ def stable(raw: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any
         "lm_eval_version": raw.get("lm_eval_version") or _version(),
         "settings": dict(settings),
         "tasks": {name: _metrics(raw["results"][name]) for name in sorted(raw["results"])},
-        "documents": {name: int(found.get("sample_len") or 0) for name, found in sorted(raw["results"].items())},
+        "documents": {name: int(result.get("sample_len") or 0) for name, result in sorted(raw["results"].items())},
         **{key.replace("-", "_"): _plain(raw[key]) for key in STABLE if key in raw},
         "samples": {name: _samples(rows) for name, rows in sorted((raw.get("samples") or {}).items())},
     }
@@ -270,21 +270,21 @@ def _version() -> str:
 def _metrics(results: Mapping[str, Any]) -> dict[str, Any]:
     """Return {"metric,filter": {"value", "stderr"}}; what is not a number (lm-eval writes "N/A") is None."""
     names = [name for name in results if "," in name and not name.split(",")[0].endswith("_stderr")]
-    found = {}
+    entries = {}
     for name in sorted(names):
         metric, _, rest = name.partition(",")
-        found[name] = {"value": _number(results[name]), "stderr": _number(results.get(f"{metric}_stderr,{rest}"))}
-    return found
+        entries[name] = {"value": _number(results[name]), "stderr": _number(results.get(f"{metric}_stderr,{rest}"))}
+    return entries
 
 
 def _samples(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Return per document its id and what it scored; a document has a row for each filter."""
-    found = []
+    samples = []
     for row in sorted(rows, key=lambda row: (row["doc_id"], str(row.get("filter")))):
         scores = {name: _number(row[name]) for name in row.get("metrics") or [] if name in row}
         base = {"id": str(row["doc_id"]), "filter": str(row.get("filter", "none")), "doc_hash": row.get("doc_hash")}
-        found.append(base | {name: value for name, value in scores.items() if value is not None})
-    return found
+        samples.append(base | {name: value for name, value in scores.items() if value is not None})
+    return samples
 
 
 def _tokens(samples: Mapping[str, Sequence[Mapping[str, Any]]], model: Path | None) -> dict[str, int]:
@@ -297,9 +297,9 @@ def _tokens(samples: Mapping[str, Sequence[Mapping[str, Any]]], model: Path | No
     model
         Folder with the tokenizer.
     """
-    found = {"prompt": 0, "completion": 0, "scored": 0}
+    counts = {"prompt": 0, "completion": 0, "scored": 0}
     if model is None:
-        return found
+        return counts
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model)
@@ -313,11 +313,11 @@ def _tokens(samples: Mapping[str, Sequence[Mapping[str, Any]]], model: Path | No
             pair for row in documents for pair in zip(row["arguments"], row["resps"], strict=True)
         ):
             if isinstance(responses[0], str):
-                found["prompt"] += size(arguments[0])
-                found["completion"] += sum(map(size, responses))
+                counts["prompt"] += size(arguments[0])
+                counts["completion"] += sum(map(size, responses))
             else:
-                found["scored"] += size(arguments[-1])
-    return found
+                counts["scored"] += size(arguments[-1])
+    return counts
 
 
 def _number(value: Any) -> float | None:
@@ -334,13 +334,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(value[key]) for key in sorted(value, key=str)}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(child) for child in value]
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
 def metrics(results: Mapping[str, Any]) -> dict[str, Metric]:
     """Return the results as metrics; those that are means over documents carry them, for intervals and differences."""
-    found = {}
+    by_label = {}
     for task, values in results["tasks"].items():
         better = results.get("higher_is_better", {}).get(task, {})
         for key, entry in values.items():
@@ -354,5 +354,5 @@ def metrics(results: Mapping[str, Any]) -> dict[str, Metric]:
             count = len(rows) or results["documents"].get(task, 0)
             label = f"{task}_{name}" if filter == "none" else f"{task}_{name}_{filter}"
             is_share = terms and all(above in (0, 1) for above, _ in terms.values())
-            found[label] = Metric(entry["value"], count, "share" if is_share else "lm-eval", direction, terms)
-    return found
+            by_label[label] = Metric(entry["value"], count, "share" if is_share else "lm-eval", direction, terms)
+    return by_label

@@ -123,8 +123,8 @@ def read_rating(reply: Completion | Score) -> float | None:
     weighted by probability, as in self-assessment (`assess.scale.belief`).
     """
     if isinstance(reply, Completion):
-        found = GRADE.findall(reply.text)
-        return float(found[-1]) if found and 1 <= float(found[-1]) <= 10 else None
+        grades = GRADE.findall(reply.text)
+        return float(grades[-1]) if grades and 1 <= float(grades[-1]) <= 10 else None
     believed = belief(reply)
     return believed.expected if believed else None
 
@@ -132,8 +132,8 @@ def read_rating(reply: Completion | Score) -> float | None:
 def read_choice(reply: Completion | Score) -> float | None:
     """Return how far answer A is preferred: 1, 0.5 for neither, 0; or the probability of A against B; None unread."""
     if isinstance(reply, Completion):
-        found = CHOICE.findall(reply.text)
-        return {"A": 1.0, "B": 0.0, "C": 0.5}[found[-1]] if found else None
+        choices = CHOICE.findall(reply.text)
+        return {"A": 1.0, "B": 0.0, "C": 0.5}[choices[-1]] if choices else None
     shares = _probabilities(reply)
     return shares[0] if shares else None
 
@@ -180,7 +180,7 @@ class Endpoint:
         client = self._client()
         failed: UserError | None = None
         with ThreadPoolExecutor(self.concurrency) as pool:
-            futures = [pool.submit(self._reply, client, one.id, one.ask) for one in asked]
+            futures = [pool.submit(self._reply, client, question.id, question.ask) for question in asked]
             try:
                 for future in as_completed(futures):
                     try:

@@ -61,12 +61,12 @@ def calibrate(evaluation: Evaluation, base: Mapping[Place, Any], send: Send, fai
 
 def _measured(name: str, loaded: Loaded, rows: list[Row]) -> list[Row]:
     answers = stage.answers_in(row for row in rows if row["benchmark"] == name)
-    found = []
+    measures = []
     for item in loaded.items:
         known = answers.get((name, item.id), {})
         if not loaded.benchmark.requests(item, known):
-            found.append({"id": item.id, **loaded.benchmark.score(item, known)})
-    return found
+            measures.append({"id": item.id, **loaded.benchmark.score(item, known)})
+    return measures
 
 
 def _unasked(failures: list[str]) -> str:

@@ -162,7 +162,7 @@ def _wrapper(mode: Mode, folder: str, limits: Limits) -> list[str]:
     for name, value in ENVIRONMENT.items():
         wrapper += ["--setenv", name, value]
     for path in _readable():
-        for folder in [str(one) for one in reversed(Path(path).parents)][1:]:
+        for folder in [str(parent) for parent in reversed(Path(path).parents)][1:]:
             wrapper += ["--perms", "0755", "--dir", folder]
         if os.path.islink(path):
             wrapper += ["--symlink", os.readlink(path), path]

@@ -258,7 +258,11 @@ def guard(folder: str):
             writes = (isinstance(mode, str) and set(mode) & set("wax+")) or flags & (os.O_WRONLY | os.O_RDWR)
             paths = [path] if writes else []
         else:
-            paths = [one for one in arguments if isinstance(one, (str, bytes))] if event in path_calls else []
+            paths = (
+                [argument for argument in arguments if isinstance(argument, (str, bytes))]
+                if event in path_calls
+                else []
+            )
         for path in paths:
             if isinstance(path, int) or not (os.path.realpath(os.fsdecode(path)) + os.sep).startswith(inside):
                 raise PermissionError(f"the sandbox refuses to change {path!r}")

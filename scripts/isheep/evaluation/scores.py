@@ -84,14 +84,14 @@ def score(evaluation: Evaluation, measured: Measured, workers: int = 1) -> tuple
     scores: dict[str, BenchmarkScores] = {}
     rows: list[Row] = []
     for name, entry in evaluation.on.items():
-        found = _unscored(entry.kind, errors.get(name), tokens.get(name))
+        scored = _unscored(entry.kind, errors.get(name), tokens.get(name))
         if name in benchmarks:
             try:
-                rows += _score_one(name, benchmarks[name], answers, measured, found, workers)
+                rows += _score_one(name, benchmarks[name], answers, measured, scored, workers)
             except UserError as error:
-                found["error"] = str(error)
+                scored["error"] = str(error)
                 logger.error("evaluation.benchmarks.%s has no scores: %s", name, error)
-        scores[name] = found
+        scores[name] = scored
     if measured.harness is not None:
         scores["harness"] = _harness(measured)
     return {"round": measured.round, "benchmarks": scores}, rows
@@ -102,24 +102,24 @@ def _score_one(
     loaded: Loaded[Benchmark],
     answers: Mapping[Place, Answers],
     measured: Measured,
-    found: BenchmarkScores,
+    scored: BenchmarkScores,
     workers: int,
 ) -> list[Row]:
     """Fill in a benchmark's scores and return the measures of its items."""
     benchmark = loaded.benchmark
     if benchmark.against_base and measured.round == 0:
-        found["note"] = "the base is the rival: compared from iter_1 on"
+        scored["note"] = "the base is the rival: compared from iter_1 on"
         return []
     if benchmark.form:
-        _calibrated(benchmark.form, measured, found)
+        _calibrated(benchmark.form, measured, scored)
     done = _complete(benchmark, loaded.items, {item.id: answers.get((name, item.id), {}) for item in loaded.items})
-    found["items"] = len(done)
+    scored["items"] = len(done)
     if not done:
-        found["error"] = measured.judging.get("error") or "no item was answered"
+        scored["error"] = measured.judging.get("error") or "no item was answered"
         return []
     if len(done) < len(loaded.items):
         why = measured.judging.get("error") or "not answered"
-        found["error"] = f"{len(loaded.items) - len(done)} of {len(loaded.items)} items left out: {why}"
+        scored["error"] = f"{len(loaded.items) - len(done)} of {len(loaded.items)} items left out: {why}"
     workers = workers if benchmark.sandboxed else 1
     rows = _measures(benchmark, done, {item.id: answers[name, item.id] for item in done}, workers)
     earlier = {
@@ -128,16 +128,18 @@ def _score_one(
         if any(row["benchmark"] == name for row in theirs.items)
     }
     metrics = benchmark.summarise(rows)
-    found["headline"] = [metric.format(name=name) for metric in benchmark.headline]
-    found["metrics"] = table(metrics, earlier)
-    found["groups"] = {group: plain(metrics) for group, metrics in benchmark.groups(rows).items()}
+    scored["headline"] = [metric.format(name=name) for metric in benchmark.headline]
+    scored["metrics"] = table(metrics, earlier)
+    scored["groups"] = {group: plain(metrics) for group, metrics in benchmark.groups(rows).items()}
     if benchmark.judged:
-        found["floors"] = measured.calibration.get("floors", {}).get(name, {})
+        scored["floors"] = measured.calibration.get("floors", {}).get(name, {})
     elif measured.base_scores:
-        found["floors"] = _floors_of_base(measured.base_scores, name)
+        scored["floors"] = _floors_of_base(measured.base_scores, name)
     else:
-        found["floors"] = {floor: plain(metrics) for floor, metrics in floors(benchmark, loaded.items, workers).items()}
-    terms = metrics[found["headline"][0]].terms
+        scored["floors"] = {
+            floor: plain(metrics) for floor, metrics in floors(benchmark, loaded.items, workers).items()
+        }
+    terms = metrics[scored["headline"][0]].terms
     return [
         {
             "id": f"{name}/{row['id']}",
@@ -181,11 +183,11 @@ def _unscored(kind: str, error: str | None, tokens: dict[str, int] | None) -> Be
     }
 
 
-def _calibrated(form: str, measured: Measured, found: BenchmarkScores) -> None:
+def _calibrated(form: str, measured: Measured, scored: BenchmarkScores) -> None:
     """Say whether a judge's numbers count in this form of use, and why not."""
     trial = measured.calibration.get("forms", {}).get(form, {})
-    found["objections"] = list(trial.get("objections", ["the judge was not calibrated"]))
-    found["counts"] = not found["objections"]
+    scored["objections"] = list(trial.get("objections", ["the judge was not calibrated"]))
+    scored["counts"] = not scored["objections"]
 
 
 def _complete(benchmark: Exam, items: Iterable[Item], answers: Mapping[str, Answers]) -> list[Item]:
@@ -204,7 +206,9 @@ def floors(benchmark: Benchmark, items: Sequence[Item], workers: int = 1) -> dic
     """Return the metrics of answers that show no skill, for benchmarks without a judge."""
     nothing: dict[str, Answers] = {item.id: {} for item in items}
     constants = {floor: Floor(benchmark, floor) for floor in FLOORS}
-    return {floor: one.summarise(_measures(one, items, nothing, workers)) for floor, one in constants.items()}
+    return {
+        floor: constant.summarise(_measures(constant, items, nothing, workers)) for floor, constant in constants.items()
+    }
 
 
 def plain(metrics: Mapping[str, Metric]) -> dict[str, PlainScore]:
@@ -218,21 +222,21 @@ def plain(metrics: Mapping[str, Metric]) -> dict[str, PlainScore]:
 def _harness(measured: Measured) -> BenchmarkScores:
     """Return lm-eval's results in the shape of a benchmark's scores."""
     results = measured.harness or {}
-    found = _unscored("harness", results.get("error"), results.get("tokens"))
-    if found["error"]:
-        return found
+    scored = _unscored("harness", results.get("error"), results.get("tokens"))
+    if scored["error"]:
+        return scored
     earlier = {
         other: harness.metrics(theirs.harness)
         for other, theirs in measured.earlier.items()
         if theirs.harness and not theirs.harness.get("error")
     }
     metrics = harness.metrics(results)
-    found["items"] = sum(results["documents"].values())
-    found["headline"] = list(metrics)
-    found["metrics"] = table(metrics, earlier)
+    scored["items"] = sum(results["documents"].values())
+    scored["headline"] = list(metrics)
+    scored["metrics"] = table(metrics, earlier)
     if measured.base_scores:
-        found["floors"] = _floors_of_base(measured.base_scores, "harness")
+        scored["floors"] = _floors_of_base(measured.base_scores, "harness")
     elif "floor" in results:
         skilless = {name: metric for name, metric in harness.metrics(results["floor"]).items() if metric.terms}
-        found["floors"] = {"dummy": plain(skilless)}
-    return found
+        scored["floors"] = {"dummy": plain(skilless)}
+    return scored

@@ -40,30 +40,30 @@ def load(evaluation: Evaluation, judged_only: bool = False) -> tuple[dict[str, L
 
     One that is broken (its data, a missing library) does not keep the others from being measured.
     """
-    found: dict[str, Loaded[Benchmark]] = {}
+    loaded: dict[str, Loaded[Benchmark]] = {}
     errors: dict[str, str] = {}
     for name, benchmark in evaluation.on.items():
         if judged_only and not benchmark.judged:
             continue
         try:
-            found[name] = Loaded(benchmark, benchmark.load())
+            loaded[name] = Loaded(benchmark, benchmark.load())
         except UserError as error:
             errors[name] = without_place(str(error), str(benchmark.data))
             logger.error("evaluation.benchmarks.%s is left out: %s", name, error)
-    return found, errors
+    return loaded, errors
 
 
 def with_rivals(
     benchmarks: Mapping[str, Loaded[Benchmark]], base: Mapping[Place, Answers]
 ) -> dict[str, Loaded[Benchmark]]:
     """Return the benchmarks with the base model's answers as rivals where that is asked for."""
-    found = dict(benchmarks)
+    paired = dict(benchmarks)
     for name, loaded in benchmarks.items():
         if loaded.benchmark.against_base:
             texts = {item.id: base.get((name, item.id), {}).get("answer") for item in loaded.items}
             rivals = {id: answer.text for id, answer in texts.items() if isinstance(answer, Completion)}
-            found[name] = Loaded(loaded.benchmark, loaded.benchmark.against(loaded.items, rivals))
-    return found
+            paired[name] = Loaded(loaded.benchmark, loaded.benchmark.against(loaded.items, rivals))
+    return paired
 
 
 def ask(
@@ -134,7 +134,7 @@ def _row(id: str, name: str, item: str, key: str, prompt: str, reply: Completion
 
 def answers_in(rows: Iterable[Row]) -> dict[Place, dict[str, Completion | Score]]:
     """Return the answers that `ask` wrote as rows, by benchmark, item and key."""
-    found: dict[Place, dict[str, Completion | Score]] = {}
+    by_place: dict[Place, dict[str, Completion | Score]] = {}
     for row in rows:
         if "text" in row:
             counts = (row["prompt_tokens"], row["completion_tokens"])
@@ -143,8 +143,8 @@ def answers_in(rows: Iterable[Row]) -> dict[Place, dict[str, Completion | Score]
             )
         else:
             reply = Score(row["id"], tuple(row["log_likelihoods"]), tuple(row["tokens"]))
-        found.setdefault((row["benchmark"], row["item"]), {})[row["key"]] = reply
-    return found
+        by_place.setdefault((row["benchmark"], row["item"]), {})[row["key"]] = reply
+    return by_place
 
 
 def to_engine(ask_engine: Answer, template: Template | None, plain: PlainFormat, run_seed: int) -> Send:
@@ -156,7 +156,8 @@ def to_engine(ask_engine: Answer, template: Template | None, plain: PlainFormat,
 
     def send(wave: Sequence[Asked]) -> Mapping[str, Completion | Score]:
         requests = [
-            one.ask.request(one.id, template, plain, draw_seed(run_seed, "evaluate_model", 0, one.id)) for one in wave
+            question.ask.request(question.id, template, plain, draw_seed(run_seed, "evaluate_model", 0, question.id))
+            for question in wave
         ]
         return ask_engine(requests)
 
@@ -182,12 +183,12 @@ def to_endpoint(dispatcher: Dispatcher, failures: list[str]) -> Send:
 
 def tokens(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
     """Return the tokens read, written and scored for each benchmark."""
-    found: dict[str, dict[str, int]] = {}
+    by_benchmark: dict[str, dict[str, int]] = {}
     for row in rows:
-        counts = found.setdefault(row["benchmark"], {"prompt": 0, "completion": 0, "scored": 0})
+        counts = by_benchmark.setdefault(row["benchmark"], {"prompt": 0, "completion": 0, "scored": 0})
         if "text" in row:
             counts["prompt"] += row["prompt_tokens"]
             counts["completion"] += row["completion_tokens"]
         else:
             counts["scored"] += sum(row["tokens"])
-    return found
+    return by_benchmark

@@ -30,10 +30,10 @@ def of_diversity(now: Sequence[Row], first: Sequence[Row]) -> dict[str, Quantity
 def of_readings(now: Readings, first: Readings) -> dict[str, Quantity]:
     """Return perplexity under the base model over that of d_0, and the Vendi scores on equally many rows of both."""
     n = min(len(now), len(first))
-    found = {"perplexity": _ratio(now.perplexity, first.perplexity, len(now.read))}
+    ratios = {"perplexity": _ratio(now.perplexity, first.perplexity, len(now.read))}
     for field in FIELDS:
-        found[f"{field}_vendi"] = _ratio(vendi(now.vectors[field][:n]), vendi(first.vectors[field][:n]), n)
-    return found
+        ratios[f"{field}_vendi"] = _ratio(vendi(now.vectors[field][:n]), vendi(first.vectors[field][:n]), n)
+    return ratios
 
 
 def _distinct(rows: Sequence[Row], field: str) -> float | None:

@@ -28,16 +28,16 @@ def diversity(rows: Sequence[Row], self_bleu_rows: int) -> dict[str, dict[str, Q
     self_bleu_rows
         How many rows, from its beginning, self-BLEU looks at.
     """
-    found: dict[str, dict[str, Quantity]] = {}
+    measured: dict[str, dict[str, Quantity]] = {}
     for field in FIELDS:
         texts = [row[field] for row in rows]
         few = texts[:self_bleu_rows]
-        found[field] = {
+        measured[field] = {
             **{f"distinct_{n}": metric(distinct(texts, n), len(texts), "share", "higher") for n in (1, 2, 3)},
             "compression_ratio": metric(compression_ratio(texts), len(texts), "ratio", "lower"),
             "self_bleu": metric(self_bleu(few), len(few), "BLEU", "lower"),
         }
-    return found
+    return measured
 
 
 def distinct(texts: Sequence[str], n: int) -> float | None:

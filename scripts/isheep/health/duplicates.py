@@ -34,7 +34,7 @@ def duplicates(
     tokens
         What they are compared by (`prompts.tokens`).
     """
-    found: Duplicates = {"exact": {}, "near": {}}
+    shares: Duplicates = {"exact": {}, "near": {}}
     for field in FIELDS:
         pools = {"within_round": _Pool(similarity, tokens)}
         for name, others in (("seeds", seeds), ("earlier_rounds", earlier)):
@@ -51,9 +51,9 @@ def duplicates(
                 exact[name] += pool.holds(text)
                 near[name] += row["id"] in sampled and pool.has_like(text)
             pools["within_round"].add(text)
-        found["exact"][field] = {name: share(exact[name], n) for name in pools}
-        found["near"][field] = {name: share(near[name], looked_at) for name in pools}
-    return found
+        shares["exact"][field] = {name: share(exact[name], n) for name in pools}
+        shares["near"][field] = {name: share(near[name], looked_at) for name in pools}
+    return shares
 
 
 class _Pool:

@@ -43,16 +43,15 @@ def overlap(rows: Iterable[Row], files: Mapping[str, str], lengths: Sequence[int
             held[name] = grams(_contents(Path(file)), lengths)
         except UserError as error:
             errors[name] = {"error": without_place(str(error), file)}
-    found = {(name, n): 0 for name in held for n in lengths}
+    hits = {(name, n): 0 for name in held for n in lengths}
     count = 0
     for row in rows:
         count += 1
         own = grams(([row[field] for field in FIELDS],), lengths)
-        for name, n in found:
-            found[name, n] += not own[n].isdisjoint(held[name][n])
+        for name, n in hits:
+            hits[name, n] += not own[n].isdisjoint(held[name][n])
     measured: dict[str, dict[str, SharedGrams]] = {
-        name: {str(n): {"rows": found[name, n], "share": share(found[name, n], count)} for n in lengths}
-        for name in held
+        name: {str(n): {"rows": hits[name, n], "share": share(hits[name, n], count)} for n in lengths} for name in held
     }
     return {name: errors.get(name) or measured[name] for name in files}
 
@@ -67,12 +66,12 @@ def _contents(file: Path) -> Iterator[Any]:
 
 def grams(values: Iterable[Any], lengths: Sequence[int]) -> Grams:
     """Return, by n, hashes of all sequences of n words in the texts of JSON values."""
-    found: Grams = {n: set() for n in lengths}
+    hashed: Grams = {n: set() for n in lengths}
     for text in texts(values):
         tokens = words(text)
         for n in lengths:
-            found[n].update(hashes(tokens, n))
-    return found
+            hashed[n].update(hashes(tokens, n))
+    return hashed
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -68,7 +68,7 @@ def read_list(completion: str, finished: bool) -> list[Task]:
 
 
 def _read_task(chunk: str) -> Task:
-    chunk = chunk[: found.start()] if (found := ANSWER.search(chunk)) else chunk
+    chunk = chunk[: answer.start()] if (answer := ANSWER.search(chunk)) else chunk
     cue = INSTRUCTION.match(chunk)
     if cue is None:
         return Task(chunk.strip(), "", "malformed")

@@ -19,18 +19,18 @@ from isheep.proof.verify import verify
 
 
 def _verify(asked: argparse.Namespace) -> bool:
-    told = []
+    documents = []
     for folder in asked.folders:
         results = Results(folder)
         base, judge = recorded_models(results)
-        found, stages = verify(results, asked.threads, asked.base or base, asked.judge or judge)
+        verification, stages = verify(results, asked.threads, asked.base or base, asked.judge or judge)
         if other := stale_code(stages, None, recorded_run(results.manifest)):
-            found.notes.append(f"{len(other)} of {len(stages)} stages were made by other code than is here")
-        print(*found.lines(), sep="\n")
-        told.append(found.document())
+            verification.notes.append(f"{len(other)} of {len(stages)} stages were made by other code than is here")
+        print(*verification.lines(), sep="\n")
+        documents.append(verification.document())
     if asked.json:
-        write_json(asked.json, told)
-    return all(one["ok"] for one in told)
+        write_json(asked.json, documents)
+    return all(document["ok"] for document in documents)
 
 
 def _compare(asked: argparse.Namespace) -> bool:

@@ -58,9 +58,11 @@ def pack(results: Results, out: Path, settings: Publish, base: Path | None, thre
     UserError
         The run does not verify, the base model is asked for and not there, or something private would be told.
     """
-    found, stages = verify(results, threads, base)
-    if not found.ok:
-        raise UserError(f"results/{results.run}: does not verify, so it is not packed; first: {found.lines()[0]}")
+    verification, stages = verify(results, threads, base)
+    if not verification.ok:
+        raise UserError(
+            f"results/{results.run}: does not verify, so it is not packed; first: {verification.lines()[0]}"
+        )
     left_out = [f"results/{results.run}/{SETTINGS}"]  # it may name folders of this machine; the manifest has it all
     left_out += [] if settings.archive_models else sorted(_merged(stages))
     files = dict(_files(results, stages, frozenset(left_out)))
@@ -70,20 +72,20 @@ def pack(results: Results, out: Path, settings: Publish, base: Path | None, thre
         privacy.check(files.values())
     manifest = results.need_manifest()
     commit = manifest["observed"]["commit"]
-    told = {
+    facts = {
         "run": results.run,
-        "manifest": found.manifest,
+        "manifest": verification.manifest,
         "version": manifest["made"]["code"]["version"],
         "commit": f", commit {commit}" if commit else "",
         "left_out": ", ".join(left_out),
     }
     texts = {
-        "README.txt": README.format(**told),
+        "README.txt": README.format(**facts),
         LEFT_OUT: document(left_out),
     }
     sums = digest_named(files)
     sums |= {name: sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    texts[SUMS] = "".join(f"{one}  {name}\n" for name, one in sorted(sums.items()))
+    texts[SUMS] = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
     with publish(out) as temporary:
         _write(temporary, results.run, files, texts)
     with publish(sum_of(out)) as temporary:

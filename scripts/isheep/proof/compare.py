@@ -54,7 +54,7 @@ def compare(
     tolerance
         Largest |a - b| / max(1, |a|, |b|) of two numbers that count as equal.
     """
-    found: list[Compared] = []
+    compared: list[Compared] = []
     for key, ours in old["made"]["stages"].items():
         theirs = new["made"]["stages"].get(key)
         remade = {in_run(path): (path, sha256) for path, sha256 in theirs["outputs"].items()} if theirs else {}
@@ -62,17 +62,17 @@ def compare(
         for path, sha256 in ours["outputs"].items():
             name = in_run(path)
             if name not in remade:
-                found.append(Compared(key, name, MISSING, None))
+                compared.append(Compared(key, name, MISSING, None))
             elif remade[name][1] == sha256:
-                found.append(Compared(key, name, IDENTICAL))
+                compared.append(Compared(key, name, IDENTICAL))
             else:
                 apart = _distance(path, remade[name][0], originals, results)
                 finite = math.isfinite(apart.largest)
                 verdict = CLOSE if apart.largest <= tolerance else DIFFERENT
                 largest = apart.largest if finite else None
                 where = apart.where if verdict == CLOSE or not finite else f"by {apart.largest:.2g} at {apart.where}"
-                found.append(Compared(key, name, verdict, largest, where, causes))
-    return found
+                compared.append(Compared(key, name, verdict, largest, where, causes))
+    return compared
 
 
 def _distance(old: str, new: str, originals: Results | None, results: Results) -> Distance:
@@ -89,9 +89,9 @@ def _causes(key: str, old: Manifest, new: Manifest) -> Iterator[str]:
     if changed:
         yield f"it follows from {', '.join(changed)}"
     hardware = [manifest["observed"]["stages"][key]["hardware"] for manifest in (old, new)]
-    told = False
+    named = False
     if ours["seed"] != theirs["seed"]:
-        told = True
+        named = True
         yield f"other seed ({ours['seed']}, now {theirs['seed']})"
     others = [change for change in differences(ours["settings"], theirs["settings"]) if change[0] != "seed"]
     for kind, changes in (
@@ -100,31 +100,31 @@ def _causes(key: str, old: Manifest, new: Manifest) -> Iterator[str]:
         ("hardware", list(differences(hardware[0], hardware[1]))),
     ):
         if changes:
-            told = True
+            named = True
             yield f"other {kind} ({', '.join(f'{place} {was}, now {now}' for place, was, now in changes)})"
     if ours["code"] != theirs["code"]:
-        told = True
+        named = True
         files = [manifest["made"]["code"]["files"] for manifest in (old, new)]
         which = sorted(name for name in {*files[0], *files[1]} if files[0].get(name) != files[1].get(name))
         behind = code_files(*modules_behind(ours["stage"], recorded_run(old)))
         which = [name for name in which if name in behind] or which
         yield f"other code ({', '.join(which[:3])}{f' and {len(which) - 3} more' if len(which) > 3 else ''})"
-    if not changed and not told:
+    if not changed and not named:
         yield "none is recorded: this stage does not repeat its bytes with this engine, dtype and device"
 
 
 def outcome(compared: list[Compared]) -> str:
     """Return the verdict on a whole run: the worst of its artifacts'."""
-    verdicts = {one.verdict for one in compared}
+    verdicts = {artifact.verdict for artifact in compared}
     return next((worst for worst in (MISSING, DIFFERENT, CLOSE) if worst in verdicts), IDENTICAL)
 
 
 def lines(run: str, compared: list[Compared], tolerance: float) -> list[str]:
     """Return one line for every artifact that is not identical, then one with the outcome."""
-    counts = Counter(one.verdict for one in compared)
-    told = ", ".join(f"{counts[kind]} {kind}" for kind in (IDENTICAL, CLOSE, DIFFERENT, MISSING) if counts[kind])
-    last = f"{run}: {outcome(compared)}: {told} (close: numbers within {tolerance:g})"
-    return [*(one.line(run) for one in compared if one.verdict != IDENTICAL), last]
+    counts = Counter(artifact.verdict for artifact in compared)
+    counted = ", ".join(f"{counts[kind]} {kind}" for kind in (IDENTICAL, CLOSE, DIFFERENT, MISSING) if counts[kind])
+    last = f"{run}: {outcome(compared)}: {counted} (close: numbers within {tolerance:g})"
+    return [*(artifact.line(run) for artifact in compared if artifact.verdict != IDENTICAL), last]
 
 
 def document(run: str, compared: list[Compared], tolerance: float) -> dict[str, Any]:
@@ -133,5 +133,5 @@ def document(run: str, compared: list[Compared], tolerance: float) -> dict[str, 
         "run": run,
         "outcome": outcome(compared),
         "tolerance": tolerance,
-        "artifacts": [{**asdict(one), "causes": list(one.causes)} for one in compared],
+        "artifacts": [{**asdict(artifact), "causes": list(artifact.causes)} for artifact in compared],
     }

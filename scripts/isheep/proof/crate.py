@@ -37,32 +37,32 @@ def crate(manifest: Gathered, licences: dict[str, str | None]) -> dict[str, Any]
 
     made, observed = manifest["made"], manifest["observed"]
     ends = [_end(timing) for timing in observed["stages"].values()]
-    found = ROCrate(gen_preview=False, version=VERSION)
-    found.metadata.extra_contexts.append(TERMS)
-    found.name = f"Self-alignment run {made['run']}"
-    found.description = (
+    ro_crate = ROCrate(gen_preview=False, version=VERSION)
+    ro_crate.metadata.extra_contexts.append(TERMS)
+    ro_crate.name = f"Self-alignment run {made['run']}"
+    ro_crate.description = (
         f"{made['settings']['rounds']} rounds of iterative self-alignment: data sets d_0 to "
         f"d_{made['settings']['rounds'] - 1} and the models trained on them."
     )
-    found.datePublished = max(ends)
+    ro_crate.datePublished = max(ends)
     profile = {"@type": ["CreativeWork", "Profile"], "name": "Process Run Crate", "version": PROFILE.rpartition("/")[2]}
-    found.root_dataset["conformsTo"] = found.add(ContextEntity(found, PROFILE, properties=profile))
+    ro_crate.root_dataset["conformsTo"] = ro_crate.add(ContextEntity(ro_crate, PROFILE, properties=profile))
     stated = "; ".join(f"{what}: {licence or 'not stated'}" for what, licence in licences.items())
     terms = {"@type": "CreativeWork", "name": stated, "description": "What the run is made from; both may bind it."}
-    found.license = found.add(ContextEntity(found, "#licences", properties=terms))
+    ro_crate.license = ro_crate.add(ContextEntity(ro_crate, "#licences", properties=terms))
     program = {"@type": "SoftwareApplication", "name": "isheep", "version": made["code"]["version"]}
-    instrument = found.add(ContextEntity(found, "#isheep", properties=program))
+    instrument = ro_crate.add(ContextEntity(ro_crate, "#isheep", properties=program))
     known: dict[str, Any] = {}
 
     def entity(path: str, sha256: str) -> Any:
         if path not in known:
-            known[path] = _add(found, made["run"], path, sha256, is_folder=path in folders)
+            known[path] = _add(ro_crate, made["run"], path, sha256, is_folder=path in folders)
         return known[path]
 
     folders = {path for stage in made["stages"].values() for path in stage["contents"]}
     for key, stage in made["stages"].items():
         timing = observed["stages"][key]
-        action = found.add_action(
+        action = ro_crate.add_action(
             instrument,
             identifier=f"#{key}",
             object=_one_or_all([entity(*pair) for pair in stage["inputs"].items()]),
@@ -71,23 +71,23 @@ def crate(manifest: Gathered, licences: dict[str, str | None]) -> dict[str, Any]
         action["name"] = stage["stage"]
         action["description"] = _told(stage)
         action["startTime"], action["endTime"] = timing["started"], _end(timing)
-        found.root_dataset.append_to("mentions", action)
-    return found.metadata.generate()
+        ro_crate.root_dataset.append_to("mentions", action)
+    return ro_crate.metadata.generate()
 
 
-def _add(found: Any, run: str, path: str, sha256: str, *, is_folder: bool) -> Any:
+def _add(ro_crate: Any, run: str, path: str, sha256: str, *, is_folder: bool) -> Any:
     """Add a file or folder of the run; what lies outside its folder is told of, but is no part of the crate."""
     from rocrate.model.contextentity import ContextEntity
 
     properties = {"name": path, "sha256": sha256}
     if not path.startswith(f"results/{run}/"):
-        return found.add(ContextEntity(found, f"#{path}", properties={"@type": "CreativeWork", **properties}))
+        return ro_crate.add(ContextEntity(ro_crate, f"#{path}", properties={"@type": "CreativeWork", **properties}))
     if is_folder:
-        return found.add_dataset(dest_path=in_run(path), properties=properties)
+        return ro_crate.add_dataset(dest_path=in_run(path), properties=properties)
     suffix = path[path.rfind(".") :]
     if suffix in FORMATS:
         properties["encodingFormat"] = FORMATS[suffix]
-    return found.add_file(dest_path=in_run(path), properties=properties)
+    return ro_crate.add_file(dest_path=in_run(path), properties=properties)
 
 
 def _one_or_all(entities: list[Any]) -> Any:

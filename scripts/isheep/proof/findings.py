@@ -71,13 +71,13 @@ class Verification:
 
     def lines(self) -> list[str]:
         """Return one line per finding, in order, then one line with the outcome."""
-        found = [finding.line(self.run) for finding in self.findings]
-        found += [f"{self.run}: note: {note}" for note in self.notes]
+        lines = [finding.line(self.run) for finding in self.findings]
+        lines += [f"{self.run}: note: {note}" for note in self.notes]
         what = f"{self.checked['artifacts']} artifacts, {self.checked['files']} files, {self.checked['bytes']:,} bytes"
         if self.ok:
-            return [*found, f"{self.run}: verified: {what}; manifest sha256 {self.manifest}"]
+            return [*lines, f"{self.run}: verified: {what}; manifest sha256 {self.manifest}"]
         count = f"{len(self.findings)} finding{'s' if len(self.findings) > 1 else ''}"
-        return [*found, f"{self.run}: NOT verified: {count} in {what}; first: {self._first()}"]
+        return [*lines, f"{self.run}: NOT verified: {count} in {what}; first: {self._first()}"]
 
     def _first(self) -> str:
         return f"{self.findings[0].artifact} ({self.findings[0].kind.replace('_', ' ')})"
@@ -109,18 +109,18 @@ def _downstream(stages: Stages, order: list[str], finding: Finding, manifest: st
     stage = stages.get(finding.stage)
     inputs, outputs = (stage["inputs"], stage["outputs"]) if stage else ({}, {})
     if finding.artifact in (*outputs, manifest):
-        touched, found = {finding.artifact}, []
+        touched, paths = {finding.artifact}, []
     elif finding.kind == "edited_record":  # later stages read no records; the manifest is made from them
-        found = [manifest] if stage and manifest not in inputs else []
-        touched = set(found)
+        paths = [manifest] if stage and manifest not in inputs else []
+        touched = set(paths)
     else:  # a stale stage, one without record or with other inputs: all that it made is in doubt
-        found = list(outputs)
-        touched = set(found)
+        paths = list(outputs)
+        touched = set(paths)
     # A model is known to later stages by its identity.
     if finding.artifact.endswith("/model"):
         touched.update(path for path in outputs if path.endswith("/identity.json"))
     for key in order:
         if key != finding.stage and touched & set(stages[key]["inputs"]):
-            found += [path for path in stages[key]["outputs"] if path not in touched]
+            paths += [path for path in stages[key]["outputs"] if path not in touched]
             touched.update(stages[key]["outputs"])
-    return found
+    return paths

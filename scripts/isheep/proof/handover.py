@@ -49,7 +49,7 @@ def publish_data(
     if counted != (training["rows"], training["heldout_rows"]):
         raise RuntimeError(f"d_{i}: split into {counted} rows, but the training reports {training}")
     stated = licences.stated(run, base)
-    told = facts.round(i)
+    facets = facts.round(i)
     measured = facts.file(f"d_{i}/health.json")
     health, alarms = tell_health(read_health(measured)) if measured else ([], [])
     with publish(out) as folder:
@@ -75,8 +75,8 @@ def publish_data(
             "health": health,
             "alarms": alarms,
         }
-        told |= facts.common() | _stated(run, stated)
-        _finish(folder, results, run, cards.render(template, head, told | more))
+        facets |= facts.common() | _stated(run, stated)
+        _finish(folder, results, run, cards.render(template, head, facets | more))
 
 
 def publish_model(
@@ -105,8 +105,8 @@ def publish_model(
         judged = any(row["metric"].startswith("local_judge") for row in scores)
         judge = cards.judge_name(facts.settings) if judged else None
         more = {"i": i, "judge": judge, "scores": scores, "score_notes": notes}
-        told = {"training": facts.training(i), "merging": facts.merging(i)} | facts.common() | _stated(run, stated)
-        _finish(folder, results, run, cards.render(template, head, told | more))
+        facets = {"training": facts.training(i), "merging": facts.merging(i)} | facts.common() | _stated(run, stated)
+        _finish(folder, results, run, cards.render(template, head, facets | more))
 
 
 def _facts(results: Results) -> cards.Facts:
@@ -114,8 +114,8 @@ def _facts(results: Results) -> cards.Facts:
 
 
 def _stated(run: Run, licences: dict[str, str | None]) -> cards.Facets:
-    told = {what: licence or "not stated" for what, licence in licences.items()}
-    return {"licences": told, "with_manifest": run.publish.manifest}
+    stated = {what: licence or "not stated" for what, licence in licences.items()}
+    return {"licences": stated, "with_manifest": run.publish.manifest}
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -32,10 +32,12 @@ def tell_health(health: Health) -> tuple[list[Measured], list[str]]:
     health
         What stage measure_data writes; measures that a run leaves out are left out here.
     """
-    told = {path: leaf for path, leaf in leaves(health) if leaf["value"] is not None}
+    measures = {path: leaf for path, leaf in leaves(health) if leaf["value"] is not None}
     names = {tuple(place.split("/")): name for place, name in MEASURES.items()}
-    for path in told:
+    for path in measures:
         if path[0] == "overlap" and path[-1] == "share":
             names[path] = f"rows that share {path[-2]} words in a row with `{'/'.join(path[1:-2])}`, share"
-    measured = [(name, told[path]["value"], told[path]["n"]) for path, name in names.items() if path in told]
+    measured = [
+        (name, measures[path]["value"], measures[path]["n"]) for path, name in names.items() if path in measures
+    ]
     return measured, [alarm["message"] for alarm in health["alarms"]]

@@ -39,8 +39,8 @@ def of_seeds(run: Run) -> str | None:
     if run.publish.seeds_licence:
         return run.publish.seeds_licence
     beside = Path(run.seeds.path).with_name("README.md")
-    found = STATED.search(beside.read_text(encoding="utf-8", errors="replace")) if beside.is_file() else None
-    return found[1].rstrip(".") if found else None
+    statement = STATED.search(beside.read_text(encoding="utf-8", errors="replace")) if beside.is_file() else None
+    return statement[1].rstrip(".") if statement else None
 
 
 def _front_matter(card: Path) -> dict[str, Any]:

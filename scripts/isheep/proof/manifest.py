@@ -50,10 +50,10 @@ def gather(run: str, settings: Settings, records: Iterable[str], files: Iterable
     """
     sources = {file: digest_file(file) for file in files}
     names = {file: portable(file, sha256) for file, sha256 in sources.items()}
-    found = {record: read_record(Path(record)) for record in records}
+    by_path = {record: read_record(Path(record)) for record in records}
     stages: Stages = {
         stage_key(path): {"record": path, "sha256": record["sha256"], **record["made"]}
-        for path, record in found.items()
+        for path, record in by_path.items()
     }
     contents = {names[file]: {"sha256": sha256, **_content(Path(file))} for file, sha256 in sources.items()}
     _check_files(stages, contents, {name: file for file, name in names.items()})
@@ -71,8 +71,8 @@ def gather(run: str, settings: Settings, records: Iterable[str], files: Iterable
     }
     observed: ManifestObserved = {
         "commit": _commit(root),
-        "seals": {path: one["seal"] for path, one in found.items()},
-        "stages": {stage_key(path): one["observed"] for path, one in found.items()},
+        "seals": {path: each["seal"] for path, each in by_path.items()},
+        "stages": {stage_key(path): each["observed"] for path, each in by_path.items()},
         "resources": settings["resources"],
         "report": settings["report"],
         "publish": settings["publish"],

@@ -37,11 +37,11 @@ def distance(old: Path, new: Path) -> Distance:
     if filecmp.cmp(old, new, shallow=False):
         return Distance(0.0, "")
     if old.suffix == ".safetensors":
-        return max(_tensors(old, new), key=lambda one: one.largest, default=Distance(0.0, ""))
+        return max(_tensors(old, new), key=lambda each: each.largest, default=Distance(0.0, ""))
     if old.suffix == ".jsonl":
-        return max(_rows(old, new), key=lambda one: one.largest, default=Distance(0.0, ""))
+        return max(_rows(old, new), key=lambda each: each.largest, default=Distance(0.0, ""))
     if old.suffix == ".json":
-        return max(_values(_read(old), _read(new), ""), key=lambda one: one.largest, default=Distance(0.0, ""))
+        return max(_values(_read(old), _read(new), ""), key=lambda each: each.largest, default=Distance(0.0, ""))
     texts = [OWNER.sub("results/", file.read_text(encoding="utf-8", errors="replace")) for file in (old, new)]
     return Distance(0.0, "") if texts[0] == texts[1] else Distance(float("inf"), "another text")
 
@@ -53,8 +53,8 @@ def _folders(old: Path, new: Path) -> Distance:
     if set(ours) != set(theirs):
         only = sorted(set(ours) ^ set(theirs))
         return Distance(float("inf"), f"only one of the two has {', '.join(only[:3])}")
-    found = [(name, distance(ours[name], theirs[name])) for name in sorted(ours)]
-    name, worst = max(found, key=lambda pair: pair[1].largest)
+    distances = [(name, distance(ours[name], theirs[name])) for name in sorted(ours)]
+    name, worst = max(distances, key=lambda pair: pair[1].largest)
     return Distance(worst.largest, f"{name} {worst.where}".strip())
 
 

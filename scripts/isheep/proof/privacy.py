@@ -51,15 +51,15 @@ class Private:
 def wanted() -> list[Private]:
     """Return what to look for: tokens, and the names and folders of whoever runs this on whatever machine."""
     word = re.compile(rb"\w")
-    found = [Private("a token", start, re.compile(rest), word) for start, rest in TOKENS.items()]
+    private = [Private("a token", start, re.compile(rest), word) for start, rest in TOKENS.items()]
     names = {"the user name": _user(), "the host name": platform.node().split(".")[0]}
     for what, name in names.items():
         if len(name) >= SHORTEST and name.lower() not in COMMON:
-            found.append(Private(what, name.encode(), re.compile(rb"(?![\w-])"), re.compile(rb"[\w-]")))
+            private.append(Private(what, name.encode(), re.compile(rb"(?![\w-])"), re.compile(rb"[\w-]")))
     for what, folder in {"the home folder": Path.home(), "the current folder": Path.cwd()}.items():
         if len(folder.parts) > 1:
-            found.append(Private(what, str(folder).encode(), re.compile(rb"(?![\w.-])"), re.compile(rb"[\w.-]")))
-    return found
+            private.append(Private(what, str(folder).encode(), re.compile(rb"(?![\w.-])"), re.compile(rb"[\w.-]")))
+    return private
 
 
 def _user() -> str:
@@ -88,7 +88,7 @@ def check(files: Iterable[Path]) -> None:
 
 
 def _found(path: Path, private: list[Private]) -> set[str]:
-    found: set[str] = set()
+    kinds: set[str] = set()
     with open(path, "rb") as handle:
         text = handle.read(WINDOW)
         begin = 0
@@ -97,6 +97,8 @@ def _found(path: Path, private: list[Private]) -> set[str]:
             # What touches the end of a block is looked at again with what follows; what is cut off before its
             # beginning was looked at already.
             end = len(text) - 1 if following else len(text)
-            found.update(one.what for one in private if one.what not in found and one.is_in(text, begin, end))
+            kinds.update(
+                secret.what for secret in private if secret.what not in kinds and secret.is_in(text, begin, end)
+            )
             text, begin = (text[-OVERLAP:] + following if following else b""), 1
-    return found
+    return kinds

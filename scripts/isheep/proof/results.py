@@ -109,8 +109,8 @@ class Results:
 
     def records_here(self) -> list[Path]:
         """Return the record files in the run's own folder."""
-        found = self.folder.rglob("records/*.json")
-        return sorted(file for file in found if not is_hidden(file.relative_to(self.folder)))
+        files = self.folder.rglob("records/*.json")
+        return sorted(file for file in files if not is_hidden(file.relative_to(self.folder)))
 
     def recorded_path(self, file: Path) -> str:
         """Return the path by which records call a file of the run."""

@@ -22,8 +22,8 @@ def tell_scores(scores: ModelScores) -> tuple[list[Told], list[str]]:
         only.
     """
     frame = scores_table([scores])
-    told = frame[frame["headline"].astype(bool) & frame["counts"].astype(bool)]
-    return [_row(row, scores) for row in rows_of(told)], _notes(scores)
+    headlines = frame[frame["headline"].astype(bool) & frame["counts"].astype(bool)]
+    return [_row(row, scores) for row in rows_of(headlines)], _notes(scores)
 
 
 def _notes(scores: ModelScores) -> list[str]:

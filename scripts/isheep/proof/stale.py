@@ -30,13 +30,13 @@ def stale(graph: Graph, run: str, stages: Stages, code: dict[str, str] | None) -
     code
         Files of the code by the manifest (path: sha256), to name those that changed.
     """
-    found = []
+    findings = []
     for stage, i in graph.stages(run):
         record = graph.record(run, stage, i)
         key = stage_key(record)
-        told = stages.get(key)
-        if told is None:
-            found.append(
+        recorded = stages.get(key)
+        if recorded is None:
+            findings.append(
                 Finding(
                     "missing_record",
                     key,
@@ -45,9 +45,9 @@ def stale(graph: Graph, run: str, stages: Stages, code: dict[str, str] | None) -
                 )
             )
             continue
-        found += _changed_files(graph.files(run, stage), key, told)
-    found += changed_settings(graph, run, stages)
-    return found + stale_code(stages, code, graph.config.runs[run]) + stale_page(run, code)
+        findings += _changed_files(graph.files(run, stage), key, recorded)
+    findings += changed_settings(graph, run, stages)
+    return findings + stale_code(stages, code, graph.config.runs[run]) + stale_page(run, code)
 
 
 def changed_settings(graph: Graph, run: str, stages: Stages) -> list[Finding]:
@@ -78,16 +78,18 @@ def stale_code(stages: Stages, code: dict[str, str] | None, run: Run | None) -> 
     run
         The run's settings, which say what code is behind a stage; without them nothing is known of it.
     """
-    found = []
-    for key, told in stages.items():
-        modules = modules_behind(told["stage"], run)
-        if not modules or told["code"] in (None, code_digest(*modules)):
+    findings = []
+    for key, recorded in stages.items():
+        modules = modules_behind(recorded["stage"], run)
+        if not modules or recorded["code"] in (None, code_digest(*modules)):
             continue
         now = code_files(*modules)
         which = f" ({named})" if (named := _changed_code(now, code or now)) else ""
-        message = f"{told['stage']} was made by other code than there is now{which}"
-        found.append(Finding("stale_code", key, told["record"], message, told["code"], code_digest(*modules)))
-    return found
+        message = f"{recorded['stage']} was made by other code than there is now{which}"
+        findings.append(
+            Finding("stale_code", key, recorded["record"], message, recorded["code"], code_digest(*modules))
+        )
+    return findings
 
 
 def stale_page(run: str, code: dict[str, str] | None) -> list[Finding]:
@@ -120,17 +122,19 @@ def modules_behind(stage: str, run: Run | None) -> list[str]:
     return [script] if (PACKAGE.parent / script).is_file() else []
 
 
-def _changed_files(files: list[str], key: str, told: RecordedStage) -> list[Finding]:
-    found = []
+def _changed_files(files: list[str], key: str, recorded: RecordedStage) -> list[Finding]:
+    findings = []
     for file in files:
         now = _digest(file)
-        same_name = [(name, sha256) for name, sha256 in told["inputs"].items() if Path(name).name == Path(file).name]
+        same_name = [
+            (name, sha256) for name, sha256 in recorded["inputs"].items() if Path(name).name == Path(file).name
+        ]
         if now in (sha256 for _, sha256 in same_name):
             continue
         name, sha256 = same_name[0] if same_name else (portable(file, now), None)
         message = "the file was changed since {} read it" if sha256 else "{} did not read it"
-        found.append(Finding("stale_file", key, name, message.format(told["stage"]), sha256, now or None))
-    return found
+        findings.append(Finding("stale_file", key, name, message.format(recorded["stage"]), sha256, now or None))
+    return findings
 
 
 def _digest(file: str) -> str:

@@ -33,17 +33,17 @@ def verify(
     base, judge
         Folders of the base model and of the evaluation's own judge; one that is not there is not checked.
     """
-    found = Verification(results.run, results.manifest["sha256"] if results.manifest else None)
-    stages = _read_records(results, found)
+    verification = Verification(results.run, results.manifest["sha256"] if results.manifest else None)
+    stages = _read_records(results, verification)
     left_out = _left_out(results)
-    check = _Check(results, found, stages, left_out)
+    check = _Check(results, verification, stages, left_out)
     check.exports()
     check.outputs(threads)
     check.links()
     check.model("identify_model", "base model", base, threads)
     check.model("identify_judge", "evaluation's judge", judge, threads)
-    found.sort(stages)
-    return found, stages
+    verification.sort(stages)
+    return verification, stages
 
 
 def _left_out(results: Results) -> frozenset[str]:
@@ -51,7 +51,7 @@ def _left_out(results: Results) -> frozenset[str]:
     return frozenset(read_json(file)) if file.is_file() else frozenset()
 
 
-def _read_records(results: Results, found: Verification) -> Stages:
+def _read_records(results: Results, verification: Verification) -> Stages:
     """Return every stage as its record tells, or as the manifest does when the record is missing or edited."""
     listed: Stages = {}
     if results.manifest:
@@ -60,15 +60,15 @@ def _read_records(results: Results, found: Verification) -> Stages:
         is_there = (results.folder / MANIFEST).exists()
         place = f"results/{results.run}/{MANIFEST}"
         remedy = f"{results.trouble}; type `snakemake {place}`"
-        found.findings.append(Finding("edited_manifest" if is_there else "missing_manifest", "", place, remedy))
+        verification.findings.append(Finding("edited_manifest" if is_there else "missing_manifest", "", place, remedy))
     paths = {stage["record"]: key for key, stage in listed.items()}
     for file in results.records_here():
         paths.setdefault(results.recorded_path(file), stage_key(results.recorded_path(file)))
     stages: Stages = {}
     for path, key in paths.items():
-        told = listed.get(key)
+        recorded = listed.get(key)
         if _is_left_over(path, key, listed):
-            found.notes.append(
+            verification.notes.append(
                 f"{path} is of earlier settings, or of a start that did not end: the manifest does not have it, and it "
                 "is not checked; `snakemake` ends what the settings ask for, else delete it with what it names"
             )
@@ -76,7 +76,7 @@ def _read_records(results: Results, found: Verification) -> Stages:
         try:
             record = read_record(results.find(path))
         except FileNotFoundError:
-            found.findings.append(
+            verification.findings.append(
                 Finding(
                     "missing_record",
                     key,
@@ -85,14 +85,16 @@ def _read_records(results: Results, found: Verification) -> Stages:
                 )
             )
         except Broken as error:
-            found.findings.append(Finding("edited_record", key, path, str(error).partition(": ")[2]))
+            verification.findings.append(Finding("edited_record", key, path, str(error).partition(": ")[2]))
         else:
-            if told and results.need_manifest()["observed"]["seals"][path] != record["seal"]:
+            if recorded and results.need_manifest()["observed"]["seals"][path] != record["seal"]:
                 message = "made again since the manifest was written; type snakemake to write it anew"
-                found.findings.append(Finding("old_manifest", key, path, message, told["sha256"], record["sha256"]))
-            told = {"record": path, "sha256": record["sha256"], **record["made"]}
-        if told:
-            stages[key] = told
+                verification.findings.append(
+                    Finding("old_manifest", key, path, message, recorded["sha256"], record["sha256"])
+                )
+            recorded = {"record": path, "sha256": record["sha256"], **record["made"]}
+        if recorded:
+            stages[key] = recorded
     return stages
 
 
@@ -119,8 +121,8 @@ class _Check:
 
     def exports(self) -> None:
         """Check what the manifest vouches for beside the stages (RO-Crate, settings), and the packed archive."""
-        told = self.results.manifest["observed"].get("exports", {}) if self.results.manifest else {}
-        wanted = {f"results/{self.results.run}/{name}": sha256 for name, sha256 in told.items()}
+        exports = self.results.manifest["observed"].get("exports", {}) if self.results.manifest else {}
+        wanted = {f"results/{self.results.run}/{name}": sha256 for name, sha256 in exports.items()}
         packed = f"results/{self.results.run}.tar.gz"
         if self.results.find(packed).is_file() and (beside := self.results.find(f"{packed}.sha256")).is_file():
             wanted[packed] = beside.read_text(encoding="utf-8", errors="replace").partition(" ")[0]
@@ -151,7 +153,9 @@ class _Check:
                     self.add("missing_artifact", key, path, GONE.format(path), sha256)
                 elif path in stage["contents"]:
                     self._list_folder(key, path, stage["contents"][path], sha256)
-                    wanted.update((f"{path}/{name}", (key, path, one)) for name, one in stage["contents"][path].items())
+                    wanted.update(
+                        (f"{path}/{name}", (key, path, digest)) for name, digest in stage["contents"][path].items()
+                    )
                 else:
                     wanted[path] = key, path, sha256
         places = {path: self.results.find(path) for path in wanted}

@@ -64,12 +64,12 @@ class Answers:
             every = [*rows, *said.get(place, ())]
             make = partial(self._entry, i, place, every, measured.get(place), scores.get(benchmark))
             sample.offer(f"{benchmark}/{item}", make)
-        for name, told in scores.items():
-            if (name, i) in self._samples and told["headline"]:
-                self.metrics[name] = told["headline"][0]
+        for name, scored in scores.items():
+            if (name, i) in self._samples and scored["headline"]:
+                self.metrics[name] = scored["headline"][0]
 
     def _entry(
-        self, i: int, place: Place, rows: list[Row], measured: Row | None, told: BenchmarkScores | None
+        self, i: int, place: Place, rows: list[Row], measured: Row | None, scored: BenchmarkScores | None
     ) -> Entry:
         benchmark, item = place
         score = measured["score"] if measured else None
@@ -88,7 +88,7 @@ class Answers:
             texts.append((f"{name}{ended}", cut(row["text"], self.characters)))
         return Entry(
             id=cut(item, self.characters),
-            choices={"benchmark": benchmark, "model": f"iter_{i}", "result": _result(score, told)},
+            choices={"benchmark": benchmark, "model": f"iter_{i}", "result": _result(score, scored)},
             texts=texts,
             scores={"score": score},
             more=fields(more, self.characters),
@@ -98,9 +98,9 @@ class Answers:
         """Return the answers for the page, by benchmark and item, the models' answers to one item together."""
         order = {benchmark: place for place, (benchmark, _) in enumerate(self._samples)}
         chosen = [
-            (order[name], entry.id, i, entry) for (name, i), one in self._samples.items() for entry in one.entries
+            (order[name], entry.id, i, entry) for (name, i), item in self._samples.items() for entry in item.entries
         ]
-        entries = [entry for *_, entry in sorted(chosen, key=lambda one: one[:3])]
+        entries = [entry for *_, entry in sorted(chosen, key=lambda item: item[:3])]
         total = sum(sample.total for sample in self._samples.values())
         return packed(entries, total, ("benchmark", "model", "result"), TONES, ("score",))
 
@@ -109,11 +109,11 @@ def _place(row: Row) -> Place:
     return row["benchmark"], row["item"]
 
 
-def _result(score: float | None, told: BenchmarkScores | None) -> str:
+def _result(score: float | None, scored: BenchmarkScores | None) -> str:
     """Return in words what an item scored, where its benchmark counts and its first metric is a share to be raised."""
-    if score is None or told is None or not told["counts"] or not told["headline"]:
+    if score is None or scored is None or not scored["counts"] or not scored["headline"]:
         return ""
-    first = told["metrics"].get(told["headline"][0])
+    first = scored["metrics"].get(scored["headline"][0])
     if first is None:
         return ""
     if (first["unit"], first["better"]) != ("share", "higher"):

@@ -86,7 +86,7 @@ class Packed(TypedDict):
 
 def cut(value: Any, characters: int) -> str:
     """Return a value as a text of at most so many characters; one that is longer says how much is left out."""
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
         value = ", ".join(value)
     text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
     left = len(text) - characters
@@ -118,14 +118,14 @@ def packed(
     """
     columns = list(scores)
     options = {name: list(dict.fromkeys(e.choices[name] for e in entries if e.choices[name])) for name in filters}
-    places = {name: {option: place for place, option in enumerate(found)} for name, found in options.items()}
+    places = {name: {option: place for place, option in enumerate(values)} for name, values in options.items()}
     names = list(dict.fromkeys(name for entry in entries for name, _ in entry.texts))
     more = list(dict.fromkeys(key for entry in entries for key in entry.more))
     return {
         "total": total,
         "filters": [
-            {"name": name, "options": found, "tones": [tones.get(option, "") for option in found]}
-            for name, found in options.items()
+            {"name": name, "options": values, "tones": [tones.get(option, "") for option in values]}
+            for name, values in options.items()
         ],
         "scores": columns,
         "texts": names,

@@ -35,10 +35,10 @@ Row = dict[str, Any]
 
 def ticks(numbers: Sequence[int], most: int = 8) -> list[int]:
     """Return at most `most` of the rounds, evenly apart, first and last among them."""
-    found = sorted(set(numbers))
-    if len(found) <= most:
-        return found
-    return sorted({found[round(k * (len(found) - 1) / (most - 1))] for k in range(most)})
+    distinct = sorted(set(numbers))
+    if len(distinct) <= most:
+        return distinct
+    return sorted({distinct[round(k * (len(distinct) - 1) / (most - 1))] for k in range(most)})
 
 
 def _altair() -> Any:
@@ -134,8 +134,8 @@ def curves(rows: Sequence[Row], unit: str, floors: Sequence[Row] = (), prefix: s
 
 
 def _domain(values: Sequence[float | None], floors: Sequence[Row], zero: bool) -> tuple[float, float]:
-    found = [value for value in [*values, *(floor["value"] for floor in floors)] if value is not None]
-    low, high = min(found, default=0.0), max(found, default=1.0)
+    known = [value for value in [*values, *(floor["value"] for floor in floors)] if value is not None]
+    low, high = min(known, default=0.0), max(known, default=1.0)
     low = min(low, 0.0) if zero else low
     room = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
     return (low if zero and low == 0 else low - room), high + room
@@ -199,8 +199,8 @@ def bands(values: Mapping[str, Sequence[tuple[int, float]]], unit: str, prefix: 
 
 
 def _quantiles(row: Row, unit: str, prefix: str) -> str:
-    told = ", ".join(f"{name} {row[name]:.4g}" for name in ("p5", "p25", "p50", "p75", "p95") if name in row)
-    return f"{prefix}{row['x']}: {told} {unit}"
+    figures = ", ".join(f"{name} {row[name]:.4g}" for name in ("p5", "p25", "p50", "p75", "p95") if name in row)
+    return f"{prefix}{row['x']}: {figures} {unit}"
 
 
 def stacked(rows: Sequence[Row], unit: str, order: Sequence[str], prefix: str) -> str:

@@ -54,9 +54,9 @@ def render(reports: Sequence[Report], paper: Part, assets: Path = HERE) -> str:
 
 def changed_settings(reports: Sequence[Report]) -> list[tuple[str, list[str]]]:
     """Return every setting in which the runs are not all alike, with its value in each."""
-    told = [without_places({k: v for k, v in report.settings.items() if k not in ASIDE}) for report in reports]
-    places = dict.fromkeys(place for other in told[1:] for place, _, _ in differences(told[0], other))
-    return [(place, [_value(settings, place) for settings in told]) for place in places]
+    compared = [without_places({k: v for k, v in report.settings.items() if k not in ASIDE}) for report in reports]
+    places = dict.fromkeys(place for other in compared[1:] for place, _, _ in differences(compared[0], other))
+    return [(place, [_value(settings, place) for settings in compared]) for place in places]
 
 
 def _value(settings: Any, place: str) -> str:
@@ -71,20 +71,20 @@ def _value(settings: Any, place: str) -> str:
 def _entries(report: Report, benchmark: str) -> dict[int, BenchmarkScores]:
     """Return what a benchmark tells of every model of a run that it measured, by i of iter_i."""
     scores = [model.scores for model in report.models if model.scores]
-    found = {told["round"]: told["benchmarks"].get(benchmark) for told in scores}
-    return {i: entry for i, entry in found.items() if entry and not entry["error"]}
+    by_round = {scored["round"]: scored["benchmarks"].get(benchmark) for scored in scores}
+    return {i: entry for i, entry in by_round.items() if entry and not entry["error"]}
 
 
 def drawn_metrics(reports: Sequence[Report]) -> dict[str, list[str]]:
     """Return the metrics to draw of each benchmark, those first that it calls its headline."""
     scores = [model.scores for report in reports for model in report.models if model.scores]
-    found: dict[str, list[str]] = {}
-    for name in dict.fromkeys(name for told in scores for name in told["benchmarks"]):
+    drawn: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for scored in scores for name in scored["benchmarks"]):
         entries = [entry for report in reports for entry in _entries(report, name).values()]
         if entries:
             metrics = dict.fromkeys(metric for entry in reversed(entries) for metric in ordered(entry))
-            found[name] = list(metrics)[:CURVES]
-    return found
+            drawn[name] = list(metrics)[:CURVES]
+    return drawn
 
 
 def curve(reports: Sequence[Report], benchmark: str, metric: str) -> Drawing | None:
@@ -158,22 +158,22 @@ def did(reports: Sequence[Report]) -> list[Drawing]:
     """Return drawings of what the loop did in each run: rows kept, held-out loss."""
     kept = [
         {
-            **{"x": one.i, "series": report.run, "value": rows, "low": None, "high": None},
-            "label": f"{report.run}, d_{one.i}: {rows:,} rows selected",
+            **{"x": data.i, "series": report.run, "value": rows, "low": None, "high": None},
+            "label": f"{report.run}, d_{data.i}: {rows:,} rows selected",
         }
         for report in reports
-        for one in report.rounds
-        if one.funnels
-        for rows in [list(one.funnels.values())[-1]["rows_out"]]
+        for data in report.rounds
+        if data.funnels
+        for rows in [list(data.funnels.values())[-1]["rows_out"]]
     ]
     loss = [
         {
-            **{"x": model.i, "series": report.run, "value": told["after"], "low": None, "high": None},
-            "label": f"{report.run}, iter_{model.i}: {told['after']:.3f} nats a token",
+            **{"x": model.i, "series": report.run, "value": heldout["after"], "low": None, "high": None},
+            "label": f"{report.run}, iter_{model.i}: {heldout['after']:.3f} nats a token",
         }
         for report in reports
         for model in report.models
-        if model.training and "preferences" not in model.training and (told := model.training["heldout"])
+        if model.training and "preferences" not in model.training and (heldout := model.training["heldout"])
     ]
     drawn: list[Drawing] = []
     if kept:

@@ -28,11 +28,11 @@ def total(stages: Iterable[Stage]) -> Cost:
 
 def by_stage(stages: Iterable[Stage]) -> dict[str, dict[int, Cost]]:
     """Return the cost of every stage in every round, in the order in which they ran first."""
-    found: dict[str, dict[int, Cost]] = {}
+    costs: dict[str, dict[int, Cost]] = {}
     groups = costs_table(stages).groupby(["stage", "round"], sort=False)[["tokens", "seconds", "gpu_hours"]].sum()
     for row in rows_of(groups.reset_index()):
-        found.setdefault(row["stage"], {})[row["round"]] = Cost(row["tokens"], row["seconds"], row["gpu_hours"])
-    return found
+        costs.setdefault(row["stage"], {})[row["round"]] = Cost(row["tokens"], row["seconds"], row["gpu_hours"])
+    return costs
 
 
 def benchmark_tokens(entry: BenchmarkScores) -> int:
@@ -46,21 +46,21 @@ def benchmark_seconds(stages: Iterable[Stage], i: int, scores: ModelScores) -> d
     Those of evaluate_model and judge_answers are shared out by tokens, to all benchmarks and to the judged ones;
     lm-eval's tasks have their own stage.
     """
-    told = scores["benchmarks"]
-    own = [name for name in told if told[name]["kind"] != "harness"]
+    benchmarks = scores["benchmarks"]
+    own = [name for name in benchmarks if benchmarks[name]["kind"] != "harness"]
     shared = {
         "evaluate_model": own,
-        "judge_answers": [name for name in own if told[name]["kind"] in JUDGED],
-        "run_harness": [name for name in told if name not in own],
+        "judge_answers": [name for name in own if benchmarks[name]["kind"] in JUDGED],
+        "run_harness": [name for name in benchmarks if name not in own],
     }
-    found: dict[str, float | None] = dict.fromkeys(told)
+    seconds: dict[str, float | None] = dict.fromkeys(benchmarks)
     for stage in stages:
         names = shared.get(stage.name, []) if stage.round == i else []
-        tokens = {name: benchmark_tokens(told[name]) for name in names}
+        tokens = {name: benchmark_tokens(benchmarks[name]) for name in names}
         for name in names:
             share = tokens[name] / sum(tokens.values()) if any(tokens.values()) else 1.0 if len(names) == 1 else None
-            found[name] = None if share is None else (found[name] or 0.0) + stage.seconds * share
-    return found
+            seconds[name] = None if share is None else (seconds[name] or 0.0) + stage.seconds * share
+    return seconds
 
 
 def clock(seconds: float | None) -> str:

@@ -55,8 +55,8 @@ class Scores:
         width = (high - low) / BINS or 1.0
         edges = [low + width * place for place in range(BINS + 1)]
         bars: list[Bar] = []
-        for (one, i, kept), values in sorted(self._values.items()):
-            if one == name:
+        for (assessor, i, kept), values in sorted(self._values.items()):
+            if assessor == name:
                 bars += [
                     {"round": i, "low": low, "high": high, "kept": kept, "rows": rows}
                     for (low, high), rows in zip(pairwise(edges), counts_in_bins(values, edges), strict=True)

@@ -49,7 +49,7 @@ def draw(report: Report) -> Lineage:
     settings = report.settings
     rounds = len(report.rounds)
     boxes = [Box(0, DATA_Y, "seeds", _short(settings["seeds"]["path"]), "seeds")]
-    boxes += [Box(_data_x(one.i), DATA_Y, f"d_{one.i}", _rows(one.funnels), "data") for one in report.rounds]
+    boxes += [Box(_data_x(data.i), DATA_Y, f"d_{data.i}", _rows(data.funnels), "data") for data in report.rounds]
     boxes += [
         Box(_model_x(model.i), MODEL_Y, f"iter_{model.i}", (model.identity or "not made")[:12], "model")
         for model in report.models

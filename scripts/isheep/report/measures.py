@@ -41,15 +41,15 @@ class Band:
 
 def series(rounds: list[Round]) -> tuple[list[Series], list[Band]]:
     """Return every number of the rounds' health as a series, and quantiles together."""
-    found: dict[tuple[str, ...], list[tuple[int, Leaf]]] = {}
-    for one in rounds:
-        for path, leaf in leaves(one.health or {}):
-            found.setdefault(path, []).append((one.i, leaf))
+    by_path: dict[tuple[str, ...], list[tuple[int, Leaf]]] = {}
+    for data in rounds:
+        for path, leaf in leaves(data.health or {}):
+            by_path.setdefault(path, []).append((data.i, leaf))
     singles: list[Series] = []
     bands: dict[tuple[str, ...], Band] = {}
-    for path, told in found.items():
-        values = tuple((i, leaf["value"]) for i, leaf in told if leaf["value"] is not None)
-        last = told[-1][1]
+    for path, points in by_path.items():
+        values = tuple((i, leaf["value"]) for i, leaf in points if leaf["value"] is not None)
+        last = points[-1][1]
         about, name = " ".join(path[1:-1]).replace("_", " "), path[-1].replace("_", " ")
         if QUANTILE.fullmatch(path[-1]):
             band = bands.setdefault(path[:-1], Band(path[0], about, {}, last.get("unit", "")))

@@ -36,7 +36,7 @@ def render(report: Report, assets: Path = HERE) -> str:
 
     last = next((model for model in reversed(report.models) if model.scores), None)
     measured = last.scores["benchmarks"] if last and last.scores else {}
-    healths = [one.health for one in report.rounds if one.health]
+    healths = [data.health for data in report.rounds if data.health]
     return fill(
         "page.html.jinja",
         assets,

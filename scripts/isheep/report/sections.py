@@ -45,14 +45,14 @@ def benchmarks(report: Report) -> list[Part]:
     """Return every benchmark: curves of its metrics over the models, and a table of all that was measured."""
     scores = [model.scores for model in report.models if model.scores]
     measured = scores_table(scores)
-    names = dict.fromkeys(name for told in scores for name in told["benchmarks"])
-    seconds = {told["round"]: costs.benchmark_seconds(report.stages, told["round"], told) for told in scores}
+    names = dict.fromkeys(name for scored in scores for name in scored["benchmarks"])
+    seconds = {scored["round"]: costs.benchmark_seconds(report.stages, scored["round"], scored) for scored in scores}
     return [
         _benchmark(
             name,
-            {told["round"]: told["benchmarks"][name] for told in scores if name in told["benchmarks"]},
+            {scored["round"]: scored["benchmarks"][name] for scored in scores if name in scored["benchmarks"]},
             rows_of(measured[measured["benchmark"] == name]),
-            {i: found.get(name) for i, found in seconds.items()},
+            {i: by_benchmark.get(name) for i, by_benchmark in seconds.items()},
         )
         for name in names
     ]
@@ -89,11 +89,11 @@ def _benchmark(
 
 def _errors(entries: dict[int, BenchmarkScores]) -> list[dict[str, str]]:
     """Return each error once, with the models that it met."""
-    found: dict[str, list[str]] = {}
+    by_text: dict[str, list[str]] = {}
     for i, entry in entries.items():
         if entry["error"]:
-            found.setdefault(entry["error"], []).append(f"iter_{i}")
-    return [{"models": ", ".join(models), "text": text} for text, models in found.items()]
+            by_text.setdefault(entry["error"], []).append(f"iter_{i}")
+    return [{"models": ", ".join(models), "text": text} for text, models in by_text.items()]
 
 
 def _curve(name: str, metric: str, entries: dict[int, BenchmarkScores]) -> Drawing | None:
@@ -143,7 +143,7 @@ def floor_lines(metric: str, unit: str, entry: BenchmarkScores, points: list[Row
 def _metric_row(row: Row, entry: BenchmarkScores, seconds: float | None) -> Part:
     unit = row["unit"]
     floors = floors_of(row["metric"], entry["floors"])
-    told = entry["metrics"][row["metric"]]
+    metric = entry["metrics"][row["metric"]]
     return {
         **{name: row[name] for name in ("model", "better", "n", "counts")},
         "metric": title(row["benchmark"], row["metric"]),
@@ -152,24 +152,24 @@ def _metric_row(row: Row, entry: BenchmarkScores, seconds: float | None) -> Part
         "interval": span(row, unit),
         "floors": ", ".join(f"{floor.name} {shown(floor.value, unit)}" for floor in floors),
         "differences": [
-            _difference(told, told.get("minus_base"), entry["counts"]),
-            _difference(told, told.get("minus_previous"), entry["counts"]),
+            _difference(metric, metric.get("minus_base"), entry["counts"]),
+            _difference(metric, metric.get("minus_previous"), entry["counts"]),
         ],
         "tokens": costs.benchmark_tokens(entry),
         "seconds": seconds,
     }
 
 
-def _difference(row: MetricScore, told: Difference | None, counts: bool) -> dict[str, str]:
-    if not told:
+def _difference(row: MetricScore, difference: Difference | None, counts: bool) -> dict[str, str]:
+    if not difference:
         return {"text": "", "interval": "", "tone": ""}
-    unit, tone = row["unit"], colour(told, row["better"], counts)
-    return {"text": shown(told["value"], unit, True), "interval": span(told, unit, True), "tone": tone}
+    unit, tone = row["unit"], colour(difference, row["better"], counts)
+    return {"text": shown(difference["value"], unit, True), "interval": span(difference, unit, True), "tone": tone}
 
 
 def funnel(report: Report) -> Part:
     """Return the rows of every stage with the length of their bars, the reasons, and a drawing of where rows went."""
-    funnels = [told for one in report.rounds for told in one.funnels.values()]
+    funnels = [document for data in report.rounds for document in data.funnels.values()]
     kept, gone = funnel_table(funnels), rejections_table(funnels)
     rounds = list(dict.fromkeys(int(i) for i in kept["round"]))
     most = kept["rows_out"].max() if rounds else 0
@@ -216,29 +216,29 @@ def health(report: Report) -> Part:
         about = note(band.unit, "median, middle half, and from 5 to 95 %")
         _group(groups, band.group)["charts"].append({"title": band.name or band.group, "note": about, "svg": svg})
     together: dict[tuple[str, ...], list[measures.Series]] = {}
-    for one in singles:
-        together.setdefault((one.group, one.about, one.unit, one.better), []).append(one)
-        values = dict(one.values)
-        row = {"name": f"{one.about} {one.name}".strip(), "unit": one.unit, "n": one.n}
-        _group(groups, one.group)["rows"].append(row | {"values": [values.get(r.i) for r in report.rounds]})
-    for (group, about, unit, better), told in together.items():
-        found = [one for one in told if one.moves]
-        for some in (found[k : k + TOGETHER] for k in range(0, len(found), TOGETHER)):
+    for item in singles:
+        together.setdefault((item.group, item.about, item.unit, item.better), []).append(item)
+        values = dict(item.values)
+        row = {"name": f"{item.about} {item.name}".strip(), "unit": item.unit, "n": item.n}
+        _group(groups, item.group)["rows"].append(row | {"values": [values.get(r.i) for r in report.rounds]})
+    for (group, about, unit, better), members in together.items():
+        moving = [item for item in members if item.moves]
+        for some in (moving[k : k + TOGETHER] for k in range(0, len(moving), TOGETHER)):
             name = f"{about}: {some[0].name}" if about and len(some) == 1 else about or some[0].name
             svg = charts.curves(_points(some), unit_of(unit), prefix="d_", zero=True)
             drawing = {"title": name, "note": note(unit, BETTER.get(better, "")), "svg": svg}
             _group(groups, group)["charts"].append(drawing)
-    return {"groups": groups, "rounds": [f"d_{one.i}" for one in report.rounds]}
+    return {"groups": groups, "rounds": [f"d_{item.i}" for item in report.rounds]}
 
 
 def _points(some: list[measures.Series]) -> list[Row]:
     return [
         {
-            **{"x": i, "series": one.name, "value": value, "low": None, "high": None},
-            "label": f"d_{i}, {one.name}: {shown(value, one.unit)}",
+            **{"x": i, "series": series.name, "value": value, "low": None, "high": None},
+            "label": f"d_{i}, {series.name}: {shown(value, series.unit)}",
         }
-        for one in some
-        for i, value in one.values
+        for series in some
+        for i, value in series.values
     ]
 
 
@@ -258,7 +258,7 @@ def distributions(report: Report) -> Part:
         for name in report.scores.assessors
         if (bars := report.scores.histogram(name))
     ]
-    checks = rows_of(discrimination_table({one.i: one.discrimination or {} for one in report.rounds}))
+    checks = rows_of(discrimination_table({data.i: data.discrimination or {} for data in report.rounds}))
     points = [
         {
             **{"x": check["round"], "series": check["assessor"], "value": check["auc"]},

@@ -147,12 +147,12 @@ def _metric(row: dict[str, Any]) -> list[str]:
 
 
 def _notes(scores: Sequence[ModelScores]) -> Iterator[str]:
-    for told in scores:
-        for name, entry in told["benchmarks"].items():
+    for scored in scores:
+        for name, entry in scored["benchmarks"].items():
             if entry["error"]:
-                yield f"  iter_{told['round']} {name}: {entry['error']}"
+                yield f"  iter_{scored['round']} {name}: {entry['error']}"
             elif not entry["counts"]:
-                yield f"  iter_{told['round']} {name} does not count: the judge {entry['objections'][0]}"
+                yield f"  iter_{scored['round']} {name} does not count: the judge {entry['objections'][0]}"
 
 
 def _whole(value: float) -> str:

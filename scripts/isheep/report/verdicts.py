@@ -96,8 +96,8 @@ def _against_base(difference: Difference | None, row: MetricScore, text: str, to
     if difference is None:
         return f"{text}; its difference to the base has no interval", tone
     kind, unit = change(difference, row["better"]), row["unit"]
-    told = f"{shown(difference['value'], unit, True)}, 95 % {span(difference, unit, True)}, n = {difference['n']:,}"
+    figures = f"{shown(difference['value'], unit, True)}, 95 % {span(difference, unit, True)}, n = {difference['n']:,}"
     words = {"none": "no clear change from the base"}.get(kind, f"clearly {kind} than the base")
     if tone != "bad":
         tone = {"better": "good", "worse": "bad"}.get(kind, tone)
-    return f"{text}; {words} ({told})", tone
+    return f"{text}; {words} ({figures})", tone

@@ -49,13 +49,13 @@ def code_digest(*modules: str) -> str:
 
 def code_files(*modules: str) -> dict[str, str]:
     """Return the sha256 of what decides in every file behind `code_digest`, by its path in the folder of scripts."""
-    found: dict[Path, str] = {}
+    digests: dict[Path, str] = {}
     for module in modules:
         path = PACKAGE.parent / module
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            _follow(file, found)
+            _follow(file, digests)
     MODULES.save()
-    return {str(file.relative_to(PACKAGE.parent)): found[file] for file in sorted(found)}
+    return {str(file.relative_to(PACKAGE.parent)): digests[file] for file in sorted(digests)}
 
 
 def kinds_in(value: Any) -> list[str]:
@@ -172,16 +172,16 @@ def _within(span: Span, other: Span) -> bool:
     return span != other and other[0] <= span[0] and span[1] <= other[1]
 
 
-def _follow(file: Path, found: dict[Path, str]) -> None:
-    if file in found:
+def _follow(file: Path, digests: dict[Path, str]) -> None:
+    if file in digests:
         return
     if file.suffix != ".py":
-        found[file] = digest_file(file)
+        digests[file] = digest_file(file)
         return
     module = MODULES.of(read(file))
-    found[file] = module.sha256
+    digests[file] = module.sha256
     for used in (*map(file.with_name, module.assets), *filter(None, map(_file_of, module.imports))):
-        _follow(used, found)
+        _follow(used, digests)
 
 
 def _assets(tree: ast.Module) -> Iterator[str]:

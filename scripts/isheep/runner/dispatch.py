@@ -73,8 +73,8 @@ class Dispatcher:
 
     def results(self, requests: Iterable[Any]) -> dict[str, Any]:
         """Return the results that there are, by the ids of requests that were sent before."""
-        found = ((request, self.journal.results.get(self._keys[request.id])) for request in requests)
-        return {request.id: request.result(kept) for request, kept in found if kept is not None}
+        kept_of = ((request, self.journal.results.get(self._keys[request.id])) for request in requests)
+        return {request.id: request.result(kept) for request, kept in kept_of if kept is not None}
 
     def _find(self, request: Any) -> str:
         """Return the key of a request's result in the journal: an equal request's, whatever its limit was.

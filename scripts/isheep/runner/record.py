@@ -20,11 +20,11 @@ LIBRARIES = (
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, this package and the installed libraries that can change a result."""
-    found = {"python": platform.python_version(), "isheep": __version__}
+    versions = {"python": platform.python_version(), "isheep": __version__}
     for library in LIBRARIES:
         with suppress(metadata.PackageNotFoundError):
-            found[library] = metadata.version(library)
-    return found
+            versions[library] = metadata.version(library)
+    return versions
 
 
 # What a CPU can do decides which kernels run, and so the last bits of a result.
@@ -36,7 +36,7 @@ def hardware(gpus: int) -> dict[str, Any]:
     described = dict(line.partition(":")[::2] for line in reversed(_cpu_lines()) if ":" in line)
     described = {key.strip(): value.strip() for key, value in described.items()}
     flags = described.get("flags", described.get("Features", "")).split()
-    found: dict[str, Any] = {
+    machine: dict[str, Any] = {
         "machine": platform.machine(),
         "cpu": described.get("model name", platform.machine()),
         "features": [feature for feature in CPU_FEATURES if feature in flags],
@@ -46,9 +46,9 @@ def hardware(gpus: int) -> dict[str, Any]:
         import torch
 
         if torch.cuda.is_available():  # the fake engine is content with fake GPUs
-            found["gpu"] = torch.cuda.get_device_name(0)
-            found["cuda"] = torch.version.cuda
-    return found
+            machine["gpu"] = torch.cuda.get_device_name(0)
+            machine["cuda"] = torch.version.cuda
+    return machine
 
 
 def _cpu_lines() -> list[str]:

@@ -110,11 +110,11 @@ def _template(folder: Path, model: Model) -> tuple[str, str]:
     if (folder / "chat_template.jinja").is_file():
         return "chat_template.jinja", (folder / "chat_template.jinja").read_text(encoding="utf-8")
     for name in ("chat_template.json", "tokenizer_config.json"):
-        found = _object(folder / name).get("chat_template")
-        if isinstance(found, list):  # several, with names
-            found = next((one.get("template") for one in found if one.get("name") == "default"), None)
-        if isinstance(found, str):
-            return name, found
+        template = _object(folder / name).get("chat_template")
+        if isinstance(template, list):  # several, with names
+            template = next((named.get("template") for named in template if named.get("name") == "default"), None)
+        if isinstance(template, str):
+            return name, template
     return "", ""
 
 

@@ -52,6 +52,6 @@ class Work(stage.Work):
 
     def finish(self) -> stage.Made:
         """Write the readings; embeddings are tensors, not rows."""
-        found = probe.gather(self.rows, [self.results[row["id"]] for row in self.rows])
-        readings.write(self.job.output.rows, self.job.output.embeddings, found)
+        gathered = probe.gather(self.rows, [self.results[row["id"]] for row in self.rows])
+        readings.write(self.job.output.rows, self.job.output.embeddings, gathered)
         return {}

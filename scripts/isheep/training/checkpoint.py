@@ -27,8 +27,8 @@ def find_complete(folder: Path) -> Path | None:
 
     A trainer killed while it saves leaves a folder that looks like a checkpoint; transformers would resume from it.
     """
-    found = [path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
-    for path in sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
+    checkpoints = [path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
+    for path in sorted(checkpoints, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
         if _is_complete(path):
             return path
         logger.warning("%s: not a complete checkpoint; deleted", path)

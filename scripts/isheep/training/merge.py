@@ -192,15 +192,15 @@ def compare(folder: Path, model: Model, probes: list[Probe], end: int, tied: boo
         raise UserError(f"{folder}: input and output embeddings were one and are now two; merge again")
     tolerance = settings.tolerance or TOLERANCE[settings.dtype]
     largest, tokens, same, ties = 0.0, 0, 0, 0
-    for one in probes:
-        logits = _logits(network, one.prompt, one.answer)
-        largest = max(largest, float((logits - one.logits).abs().max()))
-        best, other = one.logits.argmax(dim=1), logits.argmax(dim=1)
-        margin = (one.logits.max(dim=1).values - one.logits.gather(1, other[:, None])[:, 0])[best != other]
-        tokens += len(one.answer)
+    for probe in probes:
+        logits = _logits(network, probe.prompt, probe.answer)
+        largest = max(largest, float((logits - probe.logits).abs().max()))
+        best, other = probe.logits.argmax(dim=1), logits.argmax(dim=1)
+        margin = (probe.logits.max(dim=1).values - probe.logits.gather(1, other[:, None])[:, 0])[best != other]
+        tokens += len(probe.answer)
         same += int((best == other).sum())
         ties += int((margin <= tolerance).sum())
-    stopped = sum(one.answer[-1] == end for one in probes)
+    stopped = sum(probe.answer[-1] == end for probe in probes)
     report: MergeReport = {
         "dtype": settings.dtype,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),

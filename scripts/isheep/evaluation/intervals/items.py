@@ -75,7 +75,7 @@ def _jackknife(metric: Metric, terms: Sequence[object], low: float, width: float
     assert metric.statistic is not None
     n, value = len(terms), metric.statistic(list(terms))
     without = [metric.statistic([*terms[:left], *terms[left + 1 :]]) for left in range(n)]
-    if value is None or any(one is None for one in without):
+    if value is None or any(estimate is None for estimate in without):
         return None
     value, left_out = (value - low) / width, (np.array(without, dtype=float) - low) / width
     influence = (n - 1) * (left_out.mean() - left_out)

@@ -43,7 +43,7 @@ class Ifeval(Benchmark):
             unknown = [name for name in instructions if name not in known]
             if unknown or not instructions:
                 raise UserError(f"{place}: no checker for the instruction {', '.join(unknown) or '(none given)'}")
-            if len(settings) != len(instructions) or not all(isinstance(one, dict) for one in settings):
+            if len(settings) != len(instructions) or not all(isinstance(entry, dict) for entry in settings):
                 raise UserError(f"{place}: kwargs must be a list of one object for each of the instructions")
             fields = {"prompt": take(place, row, "prompt", str), "instructions": instructions, "kwargs": settings}
             for name, arguments in zip(instructions, settings, strict=True):

@@ -50,7 +50,9 @@ class MtBench(Benchmark):
             if not turns:
                 raise UserError(f"{place}: 'turns' is empty")
             own = row.get("reference") if not self.references else None
-            right = known.get(id) or (own if isinstance(own, list) and all(isinstance(one, str) for one in own) else [])
+            right = known.get(id) or (
+                own if isinstance(own, list) and all(isinstance(text, str) for text in own) else []
+            )
             return Item(id, {"category": take(place, row, "category", str), "turns": turns, "references": right})
 
         return load_items(self.data, make, self.limit)

@@ -54,10 +54,10 @@ def refuse(document: Document, file: str) -> None:
     """
     stopping = [alarm for alarm in document["alarms"] if alarm["level"] == "stop"]
     if stopping:
-        told = "; ".join(f"alarm {alarm['name']}: {alarm['message']}" for alarm in stopping)
+        why = "; ".join(f"alarm {alarm['name']}: {alarm['message']}" for alarm in stopping)
         keys = " and ".join(f"health.alarms.{alarm['name']}.action: warn" for alarm in stopping)
         raise UserError(
-            f"{told}; d_{document['round']} is not trained on. Look at {file}, then change what made the data, or set "
+            f"{why}; d_{document['round']} is not trained on. Look at {file}, then change what made the data, or set "
             f"{keys} to train on it all the same"
         )
 

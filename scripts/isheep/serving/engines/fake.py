@@ -210,8 +210,8 @@ def _cut(parts: Iterator[str], limit: int, stops: tuple[str, ...]) -> tuple[str,
         pieces = _PIECE.findall(text)
     within = pieces[:limit]
     text, ended = "".join(within), len(pieces) <= limit
-    found = [(text.index(stop), stop) for stop in stops if stop and stop in text]
-    if not found:
+    matches = [(text.index(stop), stop) for stop in stops if stop and stop in text]
+    if not matches:
         return text, len(within), ended and len(pieces) < limit, None
-    place, stop = min(found)
+    place, stop = min(matches)
     return text[:place], len(_PIECE.findall(text[: place + len(stop)])), True, stop

@@ -134,13 +134,13 @@ class TextStream:
             self.text += self._step(token)
         if len(self.text) == before:
             return None
-        found = []
+        matches = []
         for stop in self._stops:
             place = self.text.find(stop, max(0, before + 1 - len(stop)))
             if place >= 0:
-                found.append((place + len(stop), place, stop))
-        if not found:
+                matches.append((place + len(stop), place, stop))
+        if not matches:
             return None
-        _, place, stop = min(found, key=lambda match: match[0])
+        _, place, stop = min(matches, key=lambda match: match[0])
         self.text = self.text[:place]
         return stop

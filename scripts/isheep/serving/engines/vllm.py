@@ -132,8 +132,8 @@ class VllmEngine(AbstractContextManager):
                 (prompt + list(node), _look(logprob_token_ids=sorted(children))) for node, children in level.items()
             ]
             for (node, children), output in zip(level.items(), outputs, strict=True):
-                found = output.outputs[0].logprobs[0]
-                known.update({(*node, child): found[child].logprob for child in children})
+                seen = output.outputs[0].logprobs[0]
+                known.update({(*node, child): seen[child].logprob for child in children})
         return tuple(math.fsum(known[tuple(ids[: n + 1])] for n in range(len(ids))) for ids in continuations)
 
     @staticmethod
@@ -343,8 +343,8 @@ def _start(settings: Settings, folder: Path, arguments: dict[str, Any], gpus: in
 def _cause(error: Exception) -> str:
     """Return what an error says in a line; pydantic's first line only counts the errors, which stand below it."""
     details = getattr(error, "errors", None)
-    if callable(details) and (found := details()):
-        return " ".join(str(found[0].get("msg", "")).removeprefix("Value error, ").split())[:MAX_CAUSE]
+    if callable(details) and (first := details()):
+        return " ".join(str(first[0].get("msg", "")).removeprefix("Value error, ").split())[:MAX_CAUSE]
     return _first_line(error)
 
 

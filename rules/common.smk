@@ -1,25 +1,21 @@
 # What rules share. Which file feeds which rule, what decides a stage and who owns an artifact follow from the table of
 # stages (scripts/isheep/stages); the functions here only hand its answers to Snakemake.
-import os
 import sys
 from pathlib import Path
 
-# This checkout's package, for this process and for the scripts of its jobs, whatever PYTHONPATH the user has set.
-SCRIPTS = str(Path(str(workflow.current_basedir)).parent / "scripts")
-sys.path.insert(0, SCRIPTS)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [SCRIPTS, os.environ.get("PYTHONPATH")])
-)
+sys.path.insert(0, str(Path(str(workflow.current_basedir)).parent / "scripts"))
 
 from isheep.config import read_config
 from isheep.errors import UserError
 from isheep.proof.reproduce import prepare
 from isheep.runner.code import code_digest
-from isheep.runner.portable import ROOT, shipped_in
+from isheep.runner.portable import ROOT, shipped_in, stand_first
 from isheep.workflow import frozen, lock
 from isheep.workflow.check import check
 from isheep.workflow.graph import Graph, base_folder
 from isheep.workflow.study import lay_out
+
+stand_first()  # for the scripts of jobs, too
 
 # Where results lie when a workflow that imports this one gives its files a prefix.
 PLACE = workflow.modifier.path_modifier.prefix or ""

@@ -118,6 +118,7 @@ class Scripted:
 
     name = "quality"
     columns = ("quality",)
+    judges = True
 
     def columns_of(self, row, result):
         return {"quality": result(row["id"])}

@@ -238,18 +238,18 @@ def finish_all(made: Graph) -> None:
 
 def test_who_stands_does_not_wait_for_a_lost_file_and_who_lost_it_waits_for_what_it_reads():
     finish_all(graph(a={}))
-    assert graph(a={}).reads("a", "train_adapter", 1, "selected") == "results/a/d_0/selected.jsonl"
+    assert graph(a={}).reads("a", "train_adapter", 1, "selected") == ["results/a/d_0/selected.jsonl"]
     lose("d_0/selected.rejected.jsonl")
     made = graph(a={})
     assert made.remains.lost("a", "select_data", 0) and "results/a/d_0/selected.rejected.jsonl" in made.targets()
     assert made.reads("a", "select_data", 0, "rows") == "results/a/d_0/evaluated.jsonl"
     assert made.reads("a", "train_adapter", 1, "selected") == []
     forced = Graph(made.config, ROOT, forced=lambda: True)
-    assert forced.reads("a", "train_adapter", 1, "selected") == "results/a/d_0/selected.jsonl"
+    assert forced.reads("a", "train_adapter", 1, "selected") == ["results/a/d_0/selected.jsonl"]
     changed = graph(a={"train": {"trainer": "fake", "epochs": 9}})
-    assert changed.reads("a", "train_adapter", 1, "selected") == "results/a/d_0/selected.jsonl"
+    assert changed.reads("a", "train_adapter", 1, "selected") == ["results/a/d_0/selected.jsonl"]
     upstream_changed = graph(a={"outputs": {"rules": ["empty"]}})
-    assert upstream_changed.reads("a", "train_adapter", 1, "selected") == "results/a/d_0/selected.jsonl"
+    assert upstream_changed.reads("a", "train_adapter", 1, "selected") == ["results/a/d_0/selected.jsonl"]
 
 
 def test_a_deleted_model_is_waited_for_by_a_new_benchmark_alone():

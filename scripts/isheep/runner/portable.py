@@ -11,6 +11,12 @@ from isheep.data.files import digest
 ROOT = Path(os.path.normpath(__file__)).parents[3]
 
 
+def stand_first() -> None:
+    """Have processes that are started from this one import this package, whatever PYTHONPATH the user has set."""
+    scripts = str(Path(__file__).parents[2])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [scripts, os.environ.get("PYTHONPATH")]))
+
+
 def shipped(path: str | Path) -> str:
     """Return the name of a file that came with the workflow, relative to it; other paths stay as they are.
 

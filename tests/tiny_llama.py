@@ -7,6 +7,7 @@ from typing import Any
 
 from isheep.config.model import Model
 from isheep.config.train import Lora, Train
+from isheep.data.files import digest_file
 
 END, SEPARATOR, START = "<|im_end|>", "<|endoftext|>", "<|im_start|>"
 TEMPLATE = Path(__file__).parents[1] / "config" / "prompts" / "chat.jinja"
@@ -29,6 +30,16 @@ def rows(count: int) -> list[dict[str, Any]]:
         {"id": f"r{i}", "instruction": f"Do task {i}.", "input": "It rains." * (i % 2), "output": ANSWERS[i % 5]}
         for i in range(count)
     ]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the digest of every file of a folder."""
+    return {path.name: digest_file(path) for path in sorted(folder.iterdir())}
+
+
+def without_timing(report: dict[str, Any]) -> dict[str, Any]:
+    """Return what two equal trainings report alike."""
+    return {key: value for key, value in report.items() if key != "timing"}
 
 
 def save_tokenizer(folder: Path, **changes: Any) -> None:

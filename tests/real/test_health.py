@@ -34,10 +34,11 @@ from isheep.config.model import Model
 from isheep.health import probe, readings
 from isheep.runner.dispatch import Dispatcher
 from isheep.runner.journal import Journal
+from isheep.serving.embedding import engine_for
 from isheep.data.rows import read_rows
 
 rows, folder, work, out = map(Path, sys.argv[1:5])
-settings = probe.engine_for(Engine(name="vllm", context_length=256))
+settings = engine_for(Engine(name="vllm", context_length=256))
 model = Model(path=str(folder), system="You are a helpful assistant.")
 template = engines.load_template(settings, model, folder)
 rows = list(read_rows(rows))

@@ -10,11 +10,12 @@ import tiny_llama
 
 from isheep.config.engine import Engine
 from isheep.config.plain import Plain
-from isheep.health.probe import Prober, engine_for, gather, request
+from isheep.health.probe import Prober, gather, request
 from isheep.runner.dispatch import Dispatcher
 from isheep.runner.journal import Journal
 from isheep.serving import engines
 from isheep.serving.chat import address
+from isheep.serving.embedding import engine_for
 
 SETTINGS = engine_for(Engine(name="vllm", context_length=128, batch_size=8))
 ROWS = tiny_llama.rows(5)

@@ -8,9 +8,9 @@ import math
 
 import pytest
 import tiny_llama
+from tiny_llama import digests, without_timing
 
 from isheep.config.train import Dpo
-from isheep.data.files import digest_file
 from isheep.data.rows import write_rows
 from isheep.errors import UserError
 from isheep.serving import chat
@@ -41,14 +41,6 @@ def trained(folder, tmp_path_factory):
 def train(folder, out, rows=ROWS, **changes):
     settings = TRAIN.model_copy(update=changes)
     return lora.train(settings, MODEL, folder, rows, out / "adapter", out / "work", SEED, 1)
-
-
-def digests(folder):
-    return {path.name: digest_file(path) for path in sorted(folder.iterdir())}
-
-
-def without_timing(report):
-    return {key: value for key, value in report.items() if key != "timing"}
 
 
 def build(folder, **changes):

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
-from isheep.config.engine import Engine as Settings
 from isheep.config.plain import PlainFormat
 from isheep.data.rows import Row
 from isheep.health.diversity import FIELDS
 from isheep.health.readings import Readings
 from isheep.serving.chat import address, neutralise, seam
-from isheep.serving.engines.base import Prompt, Score, ScoreRequest, Template
-
-if TYPE_CHECKING:
-    import numpy as np
+from isheep.serving.embedding import Embedder, matrix, packed
+from isheep.serving.engines.base import Prompt, ScoreRequest, Template
 
 
 @dataclass(frozen=True)
@@ -50,22 +46,6 @@ class ProbeRequest:
         return Reading(**kept)
 
 
-class Embedder(Protocol):
-    """An engine that can embed, too: `transformers` and `fake`."""
-
-    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[Score]:
-        """Yield the log-likelihoods for each request."""
-
-    def embed(self, text: str) -> np.ndarray:
-        """Return the mean-pooled last hidden states of a text (float32, size)."""
-
-
-def engine_for(settings: Settings) -> Settings:
-    """Return the settings of the engine that probes: transformers, one text at a time, whatever engine writes."""
-    name = "fake" if settings.name == "fake" else "transformers"
-    return settings.model_copy(update={"name": name, "batch_size": 1})
-
-
 def request(row: Row, template: Template, plain: PlainFormat | None) -> ProbeRequest:
     """Return what to ask about a row; the model is addressed as in `chat.address`."""
     texts = {field: neutralise(row[field], template.control_tokens) for field in FIELDS}
@@ -84,16 +64,13 @@ class Prober:
         for asked in requests:
             score = next(iter(self.engine.score([ScoreRequest("", asked.prompt, (asked.continuation,))])))
             counted = bool(score.tokens and score.tokens[0])
-            embedded = {field: b64encode(self.engine.embed(text).astype("<f4").tobytes()).decode()
-                        for field, text in asked.texts.items()}  # fmt: skip
+            embedded = {field: packed(self.engine.embed(text)) for field, text in asked.texts.items()}
             log_likelihood, tokens = (score.log_likelihoods[0], score.tokens[0]) if counted else (None, 0)
             yield Reading(asked.id, log_likelihood, tokens, **embedded)
 
 
 def gather(rows: Sequence[Row], readings: Sequence[Reading]) -> Readings:
     """Return the readings of a sample, one for each row, as rows and matrices of embeddings (rows x size)."""
-    import numpy as np
-
     counted = [
         {
             "id": row["id"],
@@ -103,10 +80,5 @@ def gather(rows: Sequence[Row], readings: Sequence[Reading]) -> Readings:
         }
         for row, reading in zip(rows, readings, strict=True)
     ]
-    vectors = {
-        field: np.array(
-            [np.frombuffer(b64decode(getattr(reading, field)), dtype="<f4") for reading in readings], dtype=np.float32
-        )
-        for field in FIELDS
-    }
+    vectors = {field: matrix(getattr(reading, field) for reading in readings) for field in FIELDS}
     return Readings(counted, vectors)

@@ -81,7 +81,7 @@ class PromptSource(Section):
         return ()
 
     def given(self, material: Material) -> Iterator[Row]:
-        """Yield the tasks of a source that asks no model: `request` (a number), `seeds`, `instruction`, `input`."""
+        """Yield the tasks of a source that asks no model (`Given`)."""
         yield from ()
 
     @property
@@ -112,3 +112,26 @@ class PromptSource(Section):
 
         A task has `instruction` and `input`, before them what it was made from, like `seeds` (ids).
         """
+
+
+class Given(PromptSource):
+    """A source that has its prompts and asks no model for them."""
+
+    asks = False
+
+    @property
+    def most_per_request(self) -> int:
+        """One, though nothing is asked."""
+        return 1
+
+    @abstractmethod
+    def given(self, material: Material) -> Iterator[Row]:
+        """Yield the tasks: `request` (a number), `seeds` (ids), `instruction`, `input`."""
+
+    def request(self, number: int, material: Material) -> Request:
+        """Refuse: nothing is asked."""
+        raise TypeError(f"prompts.kind {self.kind}: its prompts are given, no model writes them")
+
+    def candidates(self, number: int, completion: Completion, material: Material) -> Iterator[tuple[Row, str | None]]:
+        """Yield nothing: there are no completions."""
+        yield from ()

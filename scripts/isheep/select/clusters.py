@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from isheep.config.rows import Cluster
 from isheep.data.rows import Row
-from isheep.health.probe import Embedder
+from isheep.serving import embedding
 from isheep.serving.chat import join, neutralise
 
 if TYPE_CHECKING:
@@ -42,13 +41,13 @@ class EmbedRequest:
 class Vectors:
     """Embeds with an engine, one text at a time, so that nothing is padded."""
 
-    def __init__(self, engine: Embedder) -> None:
+    def __init__(self, engine: embedding.Embedder) -> None:
         self.engine = engine
 
     def vectors(self, requests: Sequence[EmbedRequest]) -> Iterator[Embedding]:
         """Yield the embedding of each request."""
         for asked in requests:
-            yield Embedding(asked.id, b64encode(self.engine.embed(asked.text).astype("<f4").tobytes()).decode())
+            yield Embedding(asked.id, embedding.packed(self.engine.embed(asked.text)))
 
 
 def request(row: Row, of: str, control_tokens: Sequence[str]) -> EmbedRequest:
@@ -62,7 +61,7 @@ def matrix(embeddings: Sequence[Embedding]) -> np.ndarray:
     """Return embeddings as a matrix (rows x size) of vectors of length one: directions count, not lengths."""
     import numpy as np
 
-    vectors = np.array([np.frombuffer(b64decode(each.vector), dtype="<f4") for each in embeddings], dtype=np.float32)
+    vectors = embedding.matrix(each.vector for each in embeddings)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1)
 

@@ -9,11 +9,11 @@ from isheep.config.run import Run
 from isheep.data.files import publish
 from isheep.data.funnel import Funnel
 from isheep.data.rows import read_rows
-from isheep.health import probe
 from isheep.runner import stage
 from isheep.runner.dispatch import Send
 from isheep.select import clusters
 from isheep.serving import engines
+from isheep.serving.embedding import engine_for
 from isheep.stages.base import Stage, template
 
 
@@ -36,7 +36,7 @@ STAGE = Stage(
     present=lambda run: run.cluster.count is not None,
     needs=lambda run: ("instruction", "input", "output"),
     adds=lambda run: ("cluster",),
-    code=lambda run: (engines.module_of(probe.engine_for(run.engine).name),),
+    code=lambda run: (engines.module_of(engine_for(run.engine).name),),
     does="assess",
 )
 
@@ -49,7 +49,7 @@ class Work(stage.Work):
     @property
     def engine(self) -> EngineSettings:
         """One that can embed, whatever engine writes."""
-        return probe.engine_for(self.run.engine)
+        return engine_for(self.run.engine)
 
     def answering(self, engine: Any) -> clusters.Vectors:
         """Embed with the engine."""

@@ -10,6 +10,7 @@ from isheep.health import probe, readings, sample
 from isheep.runner import stage
 from isheep.runner.dispatch import Send
 from isheep.serving import engines
+from isheep.serving.embedding import engine_for
 from isheep.stages.base import Stage, base, shown, style, style_code
 
 STAGE = Stage(
@@ -25,7 +26,7 @@ STAGE = Stage(
     model=base,
     machine="assess",
     present=lambda run: "probe" in run.health.measures,
-    code=lambda run: [engines.module_of(probe.engine_for(run.engine).name), *style_code(run)],
+    code=lambda run: [engines.module_of(engine_for(run.engine).name), *style_code(run)],
     does="measure data",
 )
 
@@ -38,7 +39,7 @@ class Work(stage.Work):
     @property
     def engine(self) -> EngineSettings:
         """One that can embed, whatever engine writes."""
-        return probe.engine_for(self.run.engine)
+        return engine_for(self.run.engine)
 
     def answering(self, engine: Any) -> probe.Prober:
         """Read rows with the engine."""

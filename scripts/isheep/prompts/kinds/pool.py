@@ -12,14 +12,11 @@ from isheep.data.pools import read_pool
 from isheep.data.rows import Row
 from isheep.data.seeds import Seed
 from isheep.errors import UserError
-from isheep.prompts.source import Material, PromptSource
-from isheep.serving.engines.base import Completion, Request
+from isheep.prompts.source import Given, Material
 
 
-class Pool(PromptSource):
+class Pool(Given):
     """Stage generate_prompts: prompts come from a file; round i takes rows i, i + parts, i + 2 parts, ..."""
-
-    asks = False
 
     kind: Literal["pool"] = Field("pool", description="Where prompts come from.")
     path: File = Field(description="JSON Lines, JSON, CSV, TSV or Parquet with instruction (or prompt), and input.")
@@ -34,11 +31,6 @@ class Pool(PromptSource):
         """The pool."""
         return (self.path,)
 
-    @property
-    def most_per_request(self) -> int:
-        """One, though nothing is asked."""
-        return 1
-
     def check(self, seeds: Sequence[Seed]) -> None:
         """Raise UserError when the pool cannot be read or a part of it is empty."""
         rows = len(read_pool(self.path))
@@ -50,11 +42,3 @@ class Pool(PromptSource):
         rows = read_pool(self.path)
         for place in range(material.round_number, len(rows), self.parts):
             yield {"request": place, "seeds": [], **rows[place]}
-
-    def request(self, number: int, material: Material) -> Request:
-        """Refuse: a pool is read, not asked for."""
-        raise NotImplementedError("a pool asks no model")
-
-    def candidates(self, number: int, completion: Completion, material: Material) -> Iterator[tuple[Row, str | None]]:
-        """Yield nothing: there are no completions."""
-        yield from ()

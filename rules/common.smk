@@ -1,7 +1,10 @@
 # What rules share. Which file feeds which rule, what decides a stage and who owns an artifact follow from the table of
 # stages (scripts/isheep/stages); the functions here only hand its answers to Snakemake.
+import inspect
 import sys
 from pathlib import Path
+
+from snakemake.common import overwrite_function_params
 
 sys.path.insert(0, str(Path(str(workflow.current_basedir)).parent / "scripts"))
 
@@ -56,10 +59,18 @@ config.clear()
 config.update(frozen.resolved(graph.config))
 
 
+def known(function):
+    """A function of a job that tells its parameters: Snakemake asks at every call, else a tenth of a dry run."""
+    overwrite_function_params(function, inspect.signature(function).parameters)
+    return function
+
+
 def of_job(method, stage, *more):
     """Function of a job: what the graph says of a stage in the job's run and round."""
-    return lambda wildcards: method(
-        wildcards.run, stage, int(wildcards.get("i", 0)), *more
+    return known(
+        lambda wildcards: method(
+            wildcards.run, stage, int(wildcards.get("i", 0)), *more
+        )
     )
 
 
@@ -70,7 +81,7 @@ def reads(stage, name):
 
 def files(stage):
     """Input function: the user's files that a stage reads. Their content decides, in params; their time does not."""
-    return ancient(lambda wildcards: graph.files(wildcards.run, stage))
+    return ancient(known(lambda wildcards: graph.files(wildcards.run, stage)))
 
 
 def runs_model(stage):
@@ -85,21 +96,24 @@ def runs_model(stage):
     }
     if graph.table[stage].shards:
         gathered = of_job(graph.shards, stage)
-        inputs["shards"] = lambda job: [] if "shard" in job.keys() else gathered(job)
+        inputs["shards"] = known(
+            lambda job: [] if "shard" in job.keys() else gathered(job)
+        )
     return inputs
 
 
 def weights(stage):
     """Input function: the folder of the model that a stage runs; nothing for a fake or an endpoint."""
     awaits = of_job(graph.awaits_model, stage)
-    return lambda job: (awaits(job) and of_job(graph.weights, stage)(job)) or []
+    folder = of_job(graph.weights, stage)
+    return known(lambda job: (awaits(job) and folder(job)) or [])
 
 
 def decides(stage):
     """Params of a stage: the settings and the code that decide what it makes; a change of either re-runs it."""
     params = {
-        "settings": lambda wildcards: graph.settings(wildcards.run, stage),
-        "code": lambda wildcards: graph.code(wildcards.run, stage),
+        "settings": known(lambda wildcards: graph.settings(wildcards.run, stage)),
+        "code": known(lambda wildcards: graph.code(wildcards.run, stage)),
         "reads": of_job(graph.refers, stage),
     }
     declared = graph.table[stage]
@@ -115,14 +129,16 @@ def need(stage, wildcards, attempt):
 
 def cpus(stage):
     """Threads of a stage's jobs."""
-    return lambda wildcards, attempt: need(stage, wildcards, attempt).cpus
+    return known(lambda wildcards, attempt: need(stage, wildcards, attempt).cpus)
 
 
 def asks(stage, engine=True):
     """Resources of a stage's jobs: memory in MB (MiB for SLURM) and minutes, doubled at each retry; GPUs for an engine."""
 
     def of(convert):
-        return lambda wildcards, attempt: convert(need(stage, wildcards, attempt))
+        return known(
+            lambda wildcards, attempt: convert(need(stage, wildcards, attempt))
+        )
 
     resources = {
         "mem_mb": of(lambda needs: int(needs.mem_gib * 1024)),

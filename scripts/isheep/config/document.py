@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, create_model
 
 from isheep.config.run import Run
 from isheep.config.section import Section
+from isheep.stages.table import table
+
+_split: dict[str, Any] = {
+    stage.name: (int, Field(1, ge=1, le=999, description=f"Shards of {stage.name}."))
+    for stage in table()
+    if stage.shards
+}
+_Split: Any = create_model("_Split", __base__=Section, **_split)
 
 
-class Shards(Section):
+class Shards(_Split):
     """Jobs into which a model stage is split; changing a number never changes or repeats a finished stage."""
-
-    generate_prompts: int = Field(1, ge=1, le=999, description="Shards of generate_prompts.")
-    classify_prompts: int = Field(1, ge=1, le=999, description="Shards of classify_prompts.")
-    generate_outputs: int = Field(1, ge=1, le=999, description="Shards of generate_outputs.")
-    assess_outputs: int = Field(1, ge=1, le=999, description="Shards of assess_outputs.")
-    pair_answers: int = Field(1, ge=1, le=999, description="Shards of pair_answers.")
-    evaluate_model: int = Field(1, ge=1, le=999, description="Shards of evaluate_model.")
 
     def of(self, stage: str) -> int:
         """Return into how many jobs a stage is split; 1 for one that cannot be."""

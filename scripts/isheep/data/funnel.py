@@ -25,6 +25,10 @@ class Funnel:
         else:
             self.rejected[rule] += 1
 
+    def keep(self, rows: int) -> None:
+        """Count that many rows as kept, where no rule drops any."""
+        self.kept += rows
+
     def line(self) -> str:
         """Return the funnel in one line, the commonest reasons first."""
         reasons = ", ".join(f"{count:,} {rule}" for rule, count in self._ranked())

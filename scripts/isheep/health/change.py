@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from isheep.data.rows import Row
 from isheep.documents.rounds import Quantity
 from isheep.health.diversity import FIELDS, distinct, vendi
-from isheep.health.metric import metric
+from isheep.health.quantity import quantity
 
 if TYPE_CHECKING:
     from isheep.health.readings import Readings
@@ -41,4 +41,4 @@ def _distinct(rows: Sequence[Row], field: str) -> float | None:
 
 
 def _ratio(now: float | None, first: float | None, n: int) -> Quantity:
-    return metric(now / first if now is not None and first else None, n, "times d_0")
+    return quantity(now / first if now is not None and first else None, n, "times d_0")

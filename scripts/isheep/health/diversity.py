@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from isheep.data.rows import Row
 from isheep.data.text import words
 from isheep.documents.rounds import Quantity
-from isheep.health.metric import metric
+from isheep.health.quantity import quantity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,9 +33,9 @@ def diversity(rows: Sequence[Row], self_bleu_rows: int) -> dict[str, dict[str, Q
         texts = [row[field] for row in rows]
         few = texts[:self_bleu_rows]
         measured[field] = {
-            **{f"distinct_{n}": metric(distinct(texts, n), len(texts), "share", "higher") for n in (1, 2, 3)},
-            "compression_ratio": metric(compression_ratio(texts), len(texts), "ratio", "lower"),
-            "self_bleu": metric(self_bleu(few), len(few), "BLEU", "lower"),
+            **{f"distinct_{n}": quantity(distinct(texts, n), len(texts), "share", "higher") for n in (1, 2, 3)},
+            "compression_ratio": quantity(compression_ratio(texts), len(texts), "ratio", "lower"),
+            "self_bleu": quantity(self_bleu(few), len(few), "BLEU", "lower"),
         }
     return measured
 
@@ -106,4 +106,4 @@ def vendi(vectors: np.ndarray) -> float | None:
 
 def as_vendi(vectors: Any) -> Quantity:
     """Return the Vendi score of embeddings as a metric."""
-    return metric(vendi(vectors), len(vectors), "texts", "higher")
+    return quantity(vendi(vectors), len(vectors), "texts", "higher")

@@ -8,7 +8,7 @@ from isheep.data.dedup import NearDuplicates
 from isheep.data.rows import Row
 from isheep.data.text import Tokens
 from isheep.documents.rounds import Duplicates
-from isheep.health.metric import share
+from isheep.health.quantity import share
 
 FIELDS = ("instruction", "output")
 Rows = Callable[[], Iterable[Row]]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from isheep.data.rows import Row
 from isheep.documents.rounds import Lengths, Quantiles
-from isheep.health.metric import share
+from isheep.health.quantity import share
 
 PERCENTS = (5, 25, 50, 75, 95)
 # The tokens of a prompt are those that the model was shown, with its template and system message.

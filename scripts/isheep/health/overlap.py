@@ -13,7 +13,7 @@ from isheep.data.text import words
 from isheep.documents.rounds import Overlap, SharedGrams, Unread
 from isheep.errors import UserError
 from isheep.evaluation.files import read
-from isheep.health.metric import share
+from isheep.health.quantity import share
 from isheep.runner.portable import without_place
 
 FIELDS = ("instruction", "input", "output")

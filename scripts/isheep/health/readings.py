@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from isheep.data.files import publish
 from isheep.data.rows import Row, read_rows
 from isheep.documents.rounds import Perplexity
-from isheep.health.metric import metric
+from isheep.health.quantity import quantity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,9 +52,9 @@ class Readings:
         """Return perplexity with bits per byte and the share of rows that could not be read, metrics themselves."""
         n, all_rows = len(self.read), len(self.rows)
         return {
-            **metric(self.perplexity, n, "perplexity"),
-            "bits_per_byte": metric(self.bits_per_byte, n, "bits per byte"),
-            "share_unread": metric((all_rows - n) / all_rows if all_rows else None, all_rows, "share", "lower"),
+            **quantity(self.perplexity, n, "perplexity"),
+            "bits_per_byte": quantity(self.bits_per_byte, n, "bits per byte"),
+            "share_unread": quantity((all_rows - n) / all_rows if all_rows else None, all_rows, "share", "lower"),
         }
 
 

@@ -9,7 +9,7 @@ from isheep.assess.base import Scale
 from isheep.data.rows import Row
 from isheep.data.values import counts_in_bins
 from isheep.documents.rounds import ColumnScores
-from isheep.health.metric import metric, share
+from isheep.health.quantity import quantity, share
 
 BINS = 10
 
@@ -40,9 +40,9 @@ def _column(values: Sequence[float], words: Sequence[int], scale: Scale | None) 
     counts = counts_in_bins(values, edges)
     return {
         "histogram": {"edges": edges, "counts": counts},
-        "entropy": metric(entropy(counts), n, "bits"),
-        "share_at_maximum": share(counts[-1], n) if scale else metric(None, n, "share", "lower"),
-        "correlation_with_length": metric(spearman(values, words), n, "Spearman's rho"),
+        "entropy": quantity(entropy(counts), n, "bits"),
+        "share_at_maximum": share(counts[-1], n) if scale else quantity(None, n, "share", "lower"),
+        "correlation_with_length": quantity(spearman(values, words), n, "Spearman's rho"),
     }
 
 

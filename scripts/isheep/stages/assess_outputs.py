@@ -7,20 +7,16 @@ import logging
 from isheep.assess import discrimination
 from isheep.assess import stage as assessing
 from isheep.assess.plan import plan
-from isheep.config.run import Run
 from isheep.data.rows import read_rows
 from isheep.runner import stage
 from isheep.runner.dispatch import Send
 from isheep.runner.job import Job
-from isheep.stages.base import Stage, shown, style, style_code
+from isheep.stages.base import Stage, chosen, shown, style, style_code
 
 logger = logging.getLogger(__name__)
 
 
-def judge(run: Run, i: int) -> int:
-    """Return which model assesses in round i: the base as in the released scripts, or iter_i as in Algorithm 1."""
-    return i if run.assess.model == "current" else 0
-
+judge = chosen("assess.model")
 
 STAGE = Stage(
     "assess_outputs",

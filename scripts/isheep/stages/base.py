@@ -173,6 +173,11 @@ def current(run: Run, i: int) -> int:
     return i
 
 
+def chosen(key: str) -> Callable[[Run, int], int]:
+    """Return which model works in round i by a setting: `current` for iter_i, `base` for iter_0."""
+    return lambda run, i: i if at(run, key) == "current" else 0
+
+
 def base(run: Run, i: int) -> int:
     """Return which model others are compared with: iter_0."""
     return 0

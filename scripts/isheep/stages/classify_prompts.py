@@ -47,9 +47,8 @@ class Work(stage.Work):
     def finish(self) -> stage.Made:
         """Return the prompts with the model's answer."""
         funnel = Funnel("classify_prompts", self.job.round)
-        rows = []
-        for row in self.prompts:
-            funnel.count(None)
-            rows.append({**row, "is_classification": classification.is_classification(self.results[row["id"]])})
+        replies = ((row, self.results[row["id"]]) for row in self.prompts)
+        rows = [{**row, "is_classification": classification.is_classification(reply)} for row, reply in replies]
+        funnel.keep(len(rows))
         funnel.counts = {"classification": sum(row["is_classification"] for row in rows)}
         return {"funnel": funnel, "rows": rows}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from isheep.config.engine import Engine as EngineSettings
-from isheep.config.run import Run
 from isheep.data.files import publish
 from isheep.data.funnel import Funnel
 from isheep.data.rows import read_rows
@@ -14,13 +13,7 @@ from isheep.runner.dispatch import Send
 from isheep.select import clusters
 from isheep.serving import engines
 from isheep.serving.embedding import engine_for
-from isheep.stages.base import Stage, template
-
-
-def embedder(run: Run, i: int) -> int:
-    """Return which model embeds the rows of round i."""
-    return i if run.cluster.model == "current" else 0
-
+from isheep.stages.base import Stage, chosen, template
 
 STAGE = Stage(
     "cluster_outputs",
@@ -31,7 +24,7 @@ STAGE = Stage(
     settings=("model", "engine.name", "engine.dtype", "engine.context_length", "cluster"),
     reads=lambda at: {"rows": at.rows_before("cluster_outputs")},
     files=template,
-    model=embedder,
+    model=chosen("cluster.model"),
     machine="assess",
     present=lambda run: run.cluster.count is not None,
     needs=lambda run: ("instruction", "input", "output"),
@@ -69,9 +62,8 @@ class Work(stage.Work):
         with publish(self.job.output.embeddings) as temporary:
             save_file({"vectors": vectors}, temporary)
         funnel = Funnel("cluster_outputs", self.job.round)
-        rows = []
-        for row, cluster in zip(self.rows, clusters.clusters(vectors, self.run.cluster), strict=True):
-            funnel.count(None)
-            rows.append({**row, "cluster": cluster})
+        grouped = zip(self.rows, clusters.clusters(vectors, self.run.cluster), strict=True)
+        rows = [{**row, "cluster": cluster} for row, cluster in grouped]
+        funnel.keep(len(rows))
         funnel.counts = {"clusters": len({row["cluster"] for row in rows})}
         return {"funnel": funnel, "rows": rows}

@@ -12,7 +12,7 @@ from isheep.runner import stage
 from isheep.runner.code import kinds_in
 from isheep.runner.dispatch import Send
 from isheep.runner.job import Job
-from isheep.stages.base import Stage, shown
+from isheep.stages.base import Stage, chosen, shown
 
 
 def _style(run: Run) -> dict[str, Any]:
@@ -20,9 +20,7 @@ def _style(run: Run) -> dict[str, Any]:
     return {"outputs": {key: value for key, value in deciding(run.outputs).items() if key != "rules"}}
 
 
-def writer(run: Run, i: int) -> int:
-    """Return which model answers the prompts of round i."""
-    return i if run.outputs.model == "current" else 0
+writer = chosen("outputs.model")
 
 
 def _adds(run: Run) -> tuple[str, ...]:

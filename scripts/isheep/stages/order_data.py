@@ -29,6 +29,5 @@ def make(this: Job) -> Made:
     assert by is not None, "the stage is there when there is a column to sort by"
     rows = ordered(list(read_rows(this.input.rows)), by, descending)
     funnel = Funnel("order_data", this.round)
-    for _ in rows:
-        funnel.count(None)
+    funnel.keep(len(rows))
     return {"profile": profile(rows, by, descending), "funnel": funnel, "rows": rows}

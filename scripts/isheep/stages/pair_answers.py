@@ -8,7 +8,6 @@ from itertools import chain
 from typing import Any
 
 from isheep.assess import discrimination
-from isheep.config.run import Run
 from isheep.data.rows import read_rows
 from isheep.pairs.rows import COLUMNS, pair
 from isheep.pairs.rows import STAGE as NAME
@@ -16,15 +15,12 @@ from isheep.runner import stage
 from isheep.runner.dispatch import Send, draw_seed
 from isheep.runner.job import Job
 from isheep.serving.addressee import Addressee
-from isheep.stages.base import Stage, shown, style, style_code
+from isheep.stages.base import Stage, chosen, shown, style, style_code
 
 logger = logging.getLogger(__name__)
 
 
-def judge(run: Run, i: int) -> int:
-    """Return which model compares answers in round i: iter_i, or the base."""
-    return i if run.pairs.asks == "current" else 0
-
+judge = chosen("pairs.asks")
 
 STAGE = Stage(
     NAME,

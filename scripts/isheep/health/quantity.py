@@ -8,7 +8,7 @@ from isheep.data.values import significant
 from isheep.documents.rounds import Quantity
 
 
-def metric(value: float | None, n: int, unit: str, better: Literal["higher", "lower", ""] = "") -> Quantity:
+def quantity(value: float | None, n: int, unit: str, better: Literal["higher", "lower", ""] = "") -> Quantity:
     """Return a number with its context, six significant digits of it.
 
     Parameters
@@ -27,4 +27,4 @@ def metric(value: float | None, n: int, unit: str, better: Literal["higher", "lo
 
 def share(count: int, n: int, better: Literal["higher", "lower", ""] = "lower") -> Quantity:
     """Return the share of n rows that `count` of them are; None of none."""
-    return metric(count / n if n else None, n, "share", better)
+    return quantity(count / n if n else None, n, "share", better)

@@ -2,6 +2,7 @@
 # stages (scripts/isheep/stages); the functions here only hand its answers to Snakemake.
 import inspect
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.common import overwrite_function_params
@@ -66,12 +67,9 @@ def known(function):
 
 
 def of_job(method, stage, *more):
-    """Function of a job: what the graph says of a stage in the job's run and round."""
-    return known(
-        lambda wildcards: method(
-            wildcards.run, stage, int(wildcards.get("i", 0)), *more
-        )
-    )
+    """Function of a job: what the graph says of a stage in the job's run and round; its shards get the same answer."""
+    answer = cache(lambda run, i: method(run, stage, i, *more))
+    return known(lambda wildcards: answer(wildcards.run, int(wildcards.get("i", 0))))
 
 
 def reads(stage, name):

@@ -129,6 +129,7 @@ def test_interrupted_driver_keeps_its_work(place, undisturbed):
     assert place.hashes() == undisturbed.hashes()
 
 
+@pytest.mark.slow
 def test_two_drivers_at_once(place, undisturbed):
     place.configure({"a": small(engine={"misbehave": {"delay_ms": 200}})})
     first = place.start()
@@ -200,6 +201,7 @@ def test_disk_full_at_publish(finished, undisturbed, small_disk):
     assert finished.hashes()[OUTPUTS] == undisturbed.hashes()[OUTPUTS]
 
 
+@pytest.mark.slow
 def test_disk_full_at_merge(finished, undisturbed, small_disk):
     results = finished.folder / "results/a/iter_1"
     shutil.copytree(results, finished.folder / "kept")
@@ -233,6 +235,7 @@ def test_too_little_space_for_a_merge_is_told_beforehand(tmp_path, small_disk):
     check_free_space(tmp_path / "base", tmp_path / "disk/iter_1/model", "float32")
 
 
+@pytest.mark.slow
 def test_read_only_folder(place, undisturbed, small_disk):
     results = place.folder / "results"
     small_disk(results, "size=8m")
@@ -250,6 +253,7 @@ def test_read_only_folder(place, undisturbed, small_disk):
 # Clocks --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_touched_seeds(finished):
     seeds = finished.folder / "seeds.jsonl"
     shutil.copy(finished.folder / "config/seeds/isheep.jsonl", seeds)
@@ -262,6 +266,7 @@ def test_touched_seeds(finished):
     assert "generate_prompts" in finished.finish("--dry-run")
 
 
+@pytest.mark.slow
 def test_clock_skew_and_reversed_times(finished, undisturbed):
     files = [path for path in (finished.folder / "results/a/d_0").rglob("*.json*") if "/." not in str(path)]
     # The first results become the newest, as when folders are copied or a node's clock is wrong; all become older than

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 
+import pytest
 from workplace import FAKE
 
 STOP = {"alarms": {"scores_at_maximum": {"at": 0.01, "action": "stop"}}}
@@ -52,6 +53,7 @@ def test_an_alarm_that_stops_ends_the_run_before_training_and_leaves_its_numbers
     assert place.hashes("results/a/iter_*/**/*") == before
 
 
+@pytest.mark.slow
 def test_alarm_and_training_changed_together_are_both_heeded(workplace):
     place = workplace()
     place.configure({"a": run()})
@@ -75,6 +77,7 @@ def test_a_run_that_an_alarm_stops_does_not_stop_another(workplace):
     assert not (place.folder / "results/b/d_0/prompts.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_equal_runs_share_their_health(workplace):
     place = workplace()
     place.configure({"a": run(), "b": run(merge={"probe_prompts": 2})})
@@ -83,6 +86,7 @@ def test_equal_runs_share_their_health(workplace):
     assert not (place.folder / "results/b/d_0").exists()
 
 
+@pytest.mark.slow
 def test_what_is_not_measured_is_not_there(workplace):
     place = workplace()
     place.configure({"a": run(health={"measures": ["lengths"]}), "b": run(seed=1, health={"measures": []})})

@@ -38,7 +38,10 @@ def undisturbed(tmp_path_factory):
     return place
 
 
-@pytest.mark.parametrize("stage", list(STAGES))
+ONE, *OTHERS = reversed(STAGES)
+
+
+@pytest.mark.parametrize("stage", [ONE, *(pytest.param(stage, marks=pytest.mark.slow) for stage in OTHERS)])
 def test_kill_minus_9_of_driver_and_jobs_loses_nothing(workplace, undisturbed, stage):
     place = workplace()
     place.configure({"a": slow(25)})

@@ -83,7 +83,7 @@ def test_the_same_config_gives_the_same_bytes_in_another_folder(finished, workpl
     assert len(again.hashes()) > 40
 
 
-@pytest.mark.parametrize("shards", [4, 3])
+@pytest.mark.parametrize("shards", [4, pytest.param(3, marks=pytest.mark.slow)])
 def test_shards_give_the_same_bytes(finished, workplace, shards):
     split = workplace()
     counts = dict.fromkeys(("generate_prompts", "generate_outputs", "assess_outputs"), shards)

@@ -63,9 +63,14 @@ class Train(Section):
 class Merge(Section):
     """Stage merge_model: the adapter folded into the weights, and checked on real prompts."""
 
-    operational = frozenset({"tolerance"})
+    operational = frozenset({"tolerance", "compare"})
 
     dtype: Dtype = Field("float32", description="Number format of the merged weights.")
+    compare: Literal["auto", "answers", "tensors"] = Field(
+        "auto",
+        description="How the merged model is held against base plus adapter: every tensor, and `answers` too, for "
+        "which both are loaded in float32; auto does so where they fit the memory.",
+    )
     tolerance: float | None = Field(
         None,
         gt=0,

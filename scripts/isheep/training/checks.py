@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,6 +114,39 @@ def check_free_space(model_folder: str | Path, out: str | Path, dtype: str) -> N
             f"{out}: no space left for the merged model: it needs {needed / gib:.2f} GiB ({parameters / 1e6:.1f} M "
             f"parameters in {dtype}), {free / gib:.2f} GiB are free; free some, or set merge.dtype: bfloat16"
         )
+
+
+def fits_memory(needed: int, gpus: int) -> tuple[bool, str]:
+    """Return whether so many bytes of weights fit what this job has, and the sizes in words.
+
+    Parameters
+    ----------
+    needed
+        Bytes of the weights; a fifth more is counted for what computing takes.
+    gpus
+        GPUs of the job; without one the memory that is free counts, and what SLURM or a control group allow.
+    """
+    if gpus:
+        import torch
+
+        free, where = sum(torch.cuda.mem_get_info(number)[0] for number in range(gpus)), f"{gpus} GPUs"
+    else:
+        free, where = _memory_at_hand(), "the memory"
+    gib = 2**30
+    wanted = needed * 6 // 5
+    return wanted <= free, f"the model needs {wanted / gib:.1f} GiB in float32, {where} has {free / gib:.1f} GiB free"
+
+
+def _memory_at_hand() -> int:
+    """Return the bytes of memory that this process may still take, as far as the system says."""
+    told = Path("/proc/meminfo").read_text() if Path("/proc/meminfo").exists() else ""
+    free = [int(line.split()[1]) * 2**10 for line in told.splitlines() if line.startswith("MemAvailable")]
+    if "SLURM_MEM_PER_NODE" in os.environ:
+        free.append(int(os.environ["SLURM_MEM_PER_NODE"]) * 2**20)
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        if Path(limit).exists() and (said := Path(limit).read_text().strip()).isdigit():
+            free.append(int(said))
+    return min(free, default=0)
 
 
 def count_parameters(model_folder: str | Path) -> int:

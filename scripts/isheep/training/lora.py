@@ -160,8 +160,8 @@ def encode_rows(objective: Objective, template: chat.ChatTemplate, rows: list[Ro
     return encoded
 
 
-def load_model(folder: Path, model: Model, dtype: str) -> Any:
-    """Load a causal language model for training or merging, in the number format asked for.
+def load_model(folder: Path, model: Model, dtype: str, gpus: int = 0) -> Any:
+    """Load a causal language model in the number format asked for: on the CPU, or spread over so many GPUs.
 
     Raises
     ------
@@ -177,6 +177,7 @@ def load_model(folder: Path, model: Model, dtype: str) -> Any:
             dtype=getattr(torch, dtype),
             use_safetensors=None if model.allow_pickle else True,
             trust_remote_code=model.trust_remote_code,
+            device_map="auto" if gpus else None,
         )
     except (OSError, ValueError) as error:
         raise UserError(f"{folder}: no usable model ({str(error).splitlines()[0]})") from None

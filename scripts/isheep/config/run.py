@@ -89,6 +89,8 @@ class Run(Section):
         yield from self.pairs.contradictions(self)
         if (self.train.trainer == "fake") != (self.engine.name == "fake"):
             yield "train.trainer and engine.name: the fake engine and the fake trainer go together"
+        if self.engine.name == "endpoint" and self.evaluation.harness:
+            yield "evaluation.harness runs lm-eval on weights of its own: leave it out with engine.name: endpoint"
         parts = getattr(self.prompts, "parts", None)  # of a pool
         if parts is not None and parts < self.rounds:
             yield f"prompts.parts ({parts}) is less than rounds ({self.rounds}): a round would have no part of the pool"

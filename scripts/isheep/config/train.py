@@ -54,9 +54,21 @@ class Train(Section):
     dtype: Dtype = Field("float32", description="Number format while training.")
     heldout_share: float = Field(0.1, ge=0, lt=1, description="Share of selected rows kept out to report their loss.")
     processes: int | Literal["gpus"] = Field(1, description="Training processes; `gpus` is one for each GPU given.")
+    nodes: int = Field(
+        1, ge=1, description="Nodes that share the job's GPUs and processes evenly, one task on each; SLURM alone."
+    )
     zero_stage: Literal[0, 2, 3] = Field(0, description="DeepSpeed ZeRO stage; 0 trains without DeepSpeed.")
     checkpoint_steps: int = Field(100, ge=1, description="Steps between checkpoints to resume from.")
     gradient_checkpointing: bool = Field(False, description="Recompute activations to save memory.")
+    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = Field(
+        "auto", description="How attention is computed; auto is what the library takes, mostly sdpa."
+    )
+    liger: bool = Field(False, description="Liger's kernels for layers: less memory; GPU, package liger-kernel.")
+    quantize: Literal["none", "nf4"] = Field(
+        "none",
+        description="nf4 holds the base in 4 bits while an adapter is trained on it (QLoRA): GPU, package "
+        "bitsandbytes. The adapter is merged into the full weights, which it was not trained on.",
+    )
     max_loss: float = Field(20.0, gt=0, description="Training loss (nats a token) above which training has diverged.")
 
 

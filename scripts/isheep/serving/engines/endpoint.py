@@ -161,8 +161,9 @@ class EndpointEngine(AbstractContextManager):
         return reply.choices[0], reply
 
     def close(self) -> None:
-        """Give up what was not sent; the server runs on."""
+        """Give up what was not sent and close the connections; the server runs on."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
 
     def __exit__(self, *_: object) -> None:
         self.close()

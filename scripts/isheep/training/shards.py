@@ -9,9 +9,8 @@ from typing import Any
 
 from isheep.data.files import read_json
 from isheep.errors import UserError
+from isheep.serving.models import INDEX, WEIGHTS
 
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
 # The words of the format, and the order in which its own writer places them: this one writes the same bytes.
 TYPES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16", "int64": "I64", "int32": "I32", "uint8": "U8"}
 TYPES |= {"bool": "BOOL", "float64": "F64", "int8": "I8"}

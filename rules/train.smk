@@ -19,6 +19,7 @@ rule train_adapter:
     threads: cpus("train_adapter")
     resources:
         **asks("train_adapter"),
+        nodes=lambda wildcards: graph.config.runs[wildcards.run].train.nodes,
     params:
         **decides("train_adapter"),
     script:

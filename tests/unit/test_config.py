@@ -45,6 +45,19 @@ def test_a_section_of_another_kind_replaces_the_whole_section(root):
         ({"engine": {"name": "fake", "context_length": 256}}, "leaves no room for a prompt in engine.context_length"),
         ({"engine": {"name": "vllm"}}, "the fake engine and the fake trainer go together"),
         ({"train": {"trainer": "fake", "batch_size": 3, "micro_batch_size": 2}}, "must be a multiple of"),
+        (
+            {"train": {"trainer": "fake", "quantize": "nf4", "zero_stage": 3}},
+            "train.quantize: weights of 4 bits",
+        ),
+        (
+            {
+                "engine": {"name": "endpoint"},
+                "train": {"trainer": "trl"},
+                "evaluation": {"harness": {"tasks": ["arc_easy"]}},
+            },
+            "evaluation.harness runs lm-eval on weights of its own",
+        ),
+        ({"train": {"trainer": "fake", "nodes": 2}, "resources": {"train": {"gpus": 3}}}, "train.nodes (2) must share"),
         ({"outputs": {"plain": {"text": "no place"}}}, "text must hold {prompt} exactly once"),
     ],
 )

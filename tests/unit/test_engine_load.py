@@ -43,6 +43,15 @@ def test_more_parallel_gpus_than_the_job_has_are_refused() -> None:
     vllm._check(Settings(tensor_parallel=1), gpus=0)
 
 
+@pytest.mark.parametrize(("tensor", "parts", "gpus", "each"), [("gpus", 1, 8, 8), ("gpus", 2, 8, 4), (2, 4, 8, 2)])
+def test_a_pipeline_and_shared_layers_take_all_gpus_of_the_job(tensor: Any, parts: int, gpus: int, each: int) -> None:
+    settings = Settings(tensor_parallel=tensor, pipeline_parallel=parts)
+    vllm._check(settings, gpus)
+    assert vllm._tensor_parallel(settings, gpus) == each
+    with pytest.raises(UserError, match=r"engine\.(pipeline|tensor)_parallel: .* GPUs"):
+        vllm._check(Settings(tensor_parallel=tensor, pipeline_parallel=3), gpus)
+
+
 def test_chunked_prefill_is_refused_on_a_cpu_only() -> None:
     with pytest.raises(UserError, match=r"engine\.chunked_prefill: on a CPU"):
         vllm._check(Settings(chunked_prefill=True), gpus=0)

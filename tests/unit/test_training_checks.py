@@ -88,6 +88,30 @@ def test_too_little_space_is_told_before_anything_is_loaded(tmp_path, monkeypatc
         checks.check_free_space(tmp_path, tmp_path / "model", "float32")
 
 
+@pytest.mark.parametrize(("version", "line"), [(2, "0::/job/step"), (1, "5:memory:/job/step")])
+def test_the_memory_at_hand_is_the_least_that_machine_groups_and_slurm_leave(tmp_path, monkeypatch, version, line):
+    gib = 2**30
+    monkeypatch.delenv("SLURM_MEM_PER_NODE", raising=False)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/meminfo").write_text(f"MemTotal: {64 * 2**20} kB\nMemAvailable: {40 * 2**20} kB\n")
+    assert checks._memory_at_hand(tmp_path) == 40 * gib
+    (tmp_path / "proc/self/cgroup").write_text(f"{line}\n")
+    group = tmp_path / "sys/fs/cgroup" / ("memory" if version == 1 else "") / "job"
+    (group / "step").mkdir(parents=True)
+    limit, used = (
+        ("memory.limit_in_bytes", "memory.usage_in_bytes") if version == 1 else ("memory.max", "memory.current")
+    )
+    (group / "step" / limit).write_text("max\n")
+    (group / "step" / used).write_text(f"{gib}\n")
+    (group / limit).write_text(f"{16 * gib}\n")
+    (group / used).write_text(f"{6 * gib}\n")
+    assert checks._memory_at_hand(tmp_path) == 10 * gib
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "8192")
+    assert checks._memory_at_hand(tmp_path) == 8 * gib
+    monkeypatch.setattr(checks, "_memory_at_hand", lambda: 8 * gib)
+    assert checks.fits_memory(6 * gib, 0)[0] and not checks.fits_memory(7 * gib, 0)[0]
+
+
 @pytest.mark.parametrize(
     ("error", "free"),
     [

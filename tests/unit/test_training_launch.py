@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import tiny_llama
 
+from isheep.data.rows import write_rows
 from isheep.errors import UserError
 from isheep.training import launch, lora
 from isheep.training.deepspeed import zero_config
@@ -59,6 +60,76 @@ def test_gpus_as_asked_for_pass(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     launch.check_gpus(2, 2)
+
+
+def test_gpus_of_several_nodes_are_counted_on_one_and_shared_evenly(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    launch.check_gpus(16, 16, nodes=2)
+    with pytest.raises(UserError, match="given 4 GPUs on each node, torch sees 8"):
+        launch.check_gpus(8, 8, nodes=2)
+    with pytest.raises(UserError, match="3 nodes cannot share 16 processes and 16 GPUs evenly"):
+        launch.check_gpus(16, 16, nodes=3)
+
+
+def slurm(folder, monkeypatch, hosts):
+    """Put a SLURM of this machine's own before the real one: each node a process of it."""
+    (folder / "scontrol").write_text(f"#!/bin/sh\nprintf '%s\\n' {hosts}\n")
+    (folder / "srun").write_text(SRUN)
+    for name in ("scontrol", "srun"):
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setenv("SLURM_JOB_ID", "4242")
+    monkeypatch.setenv("SLURM_JOB_NODELIST", "node[1-2]")
+
+
+SRUN = """#!/bin/sh
+# srun --nodes=N --ntasks=N ... COMMAND: the command N times, side by side
+count=${1#--nodes=}
+while case "$1" in --*) true;; *) false;; esac; do shift; done
+pids=""
+for node in $(seq "$count"); do "$@" & pids="$pids $!"; done
+status=0
+for pid in $pids; do wait "$pid" || status=$?; done
+exit $status
+"""
+
+
+def test_several_nodes_meet_at_the_first_of_slurms_list(tmp_path, monkeypatch):
+    slurm(tmp_path, monkeypatch, "node1 node2")
+    command = launch.torchrun(16, 2)
+    assert command[:4] == ["srun", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1"]
+    run = command[command.index("torch.distributed.run") + 1 :]
+    words = dict(zip(run[::2], run[1::2], strict=True))
+    assert words == {
+        "--nproc-per-node": "8",
+        "--nnodes": "2",
+        "--rdzv-backend": "c10d",
+        "--rdzv-endpoint": "node1:24242",
+        "--rdzv-id": "4242",
+    }
+    with pytest.raises(UserError, match=r"train\.nodes: 3 asked for, SLURM gave 2 \(node1 node2\)"):
+        launch.torchrun(3, 3)
+    monkeypatch.delenv("SLURM_JOB_ID")
+    with pytest.raises(UserError, match=r"train\.nodes: 2 nodes are given by SLURM alone"):
+        launch.torchrun(2, 2)
+
+
+def test_two_nodes_train_as_two_processes_of_one_do(tmp_path, monkeypatch):
+    folder, rows = tiny_llama.save(tmp_path / "model"), tmp_path / "rows.jsonl"
+    write_rows(rows, tiny_llama.rows(10))
+    made = {}
+    for name, nodes in (("one", 1), ("two", 2)):
+        if nodes > 1:
+            slurm(tmp_path, monkeypatch, "localhost localhost")
+        train = settings(processes=2, nodes=nodes, epochs=1, micro_batch_size=1)
+        work = tmp_path / name / "work"
+        work.mkdir(parents=True)
+        report = launch.launch(train, tiny_llama.MODEL, folder, rows, work.parent / "adapter", work, 1, 2, 0)
+        made[name] = (tiny_llama.without_timing(report), tiny_llama.digests(work.parent / "adapter"))
+    assert made["one"] == made["two"]
+    assert made["one"][0]["steps"] == 2
 
 
 def test_training_processes_refuse_pickles_and_find_the_package():

@@ -12,7 +12,7 @@ from workplace import REPOSITORY
 ANSWERING = ("generate_prompts", "generate_outputs", "assess_outputs")
 LIGHT = dict.fromkeys(("filter_outputs", "select_data"), (0, 1.95))
 SMALL = LIGHT | dict.fromkeys((*ANSWERING, "train_adapter", "merge_model"), (0, 8))
-LARGE = LIGHT | dict.fromkeys(ANSWERING, (8, 200)) | {"train_adapter": (8, 400), "merge_model": (0, 400)}
+LARGE = LIGHT | dict.fromkeys(ANSWERING, (8, 200)) | {"train_adapter": (8, 400), "merge_model": (0, 32)}
 
 
 def slurm() -> dict:
@@ -37,6 +37,18 @@ def test_a_small_model_asks_for_no_gpu_and_a_large_one_for_eight(workplace, prof
     asked = {(run, rule): (int(gpus), round(int(mib) / 1024, 2)) for rule, run, mib, gpus in jobs}
     for run, needs in (("small", SMALL), ("large", LARGE)):
         assert {rule: asked[run, rule] for rule in needs} == needs
+
+
+def test_every_preset_of_the_hub_goes_through_a_dry_run(workplace):
+    place = workplace()
+    presets = {file.stem: yaml.safe_load(file.read_text()) for file in (REPOSITORY / "config/models").glob("*.yaml")}
+    names = sorted(name for name, preset in presets.items() if "hub" in preset.get("model", {}))
+    assert len(names) >= 11
+    runs = {name.replace(".", "_"): {"preset": name, "recipe": "i_sheep", "rounds": 1} for name in names}
+    place.configure(runs)
+    said = place.snakemake("--dry-run", "--quiet", "host").stdout
+    for run in runs:
+        assert f"results/{run}/iter_1/model" in said
 
 
 def test_rules_name_no_executor():

@@ -23,6 +23,22 @@ class Misbehaviour(Section):
     delay_ms: float = Field(0.0, ge=0, description="Time spent on each result, in milliseconds.")
 
 
+class Served(Section):
+    """Engine `endpoint`: a server with OpenAI's completions and log-probabilities (vLLM, SGLang), started by you."""
+
+    operational = frozenset({"base_url", "model", "key_variable", "timeout_s", "attempts", "concurrency"})
+
+    base_url: str = Field("http://localhost:8000/v1", description="Address of the server.")
+    model: str = Field(
+        "{folder}",
+        description="Name under which it serves the model; {folder} is the model's folder, as vLLM names it.",
+    )
+    key_variable: str = Field("OPENAI_API_KEY", description="Environment variable that holds the key, if it asks one.")
+    timeout_s: float = Field(600.0, gt=0, description="Seconds for one reply.")
+    attempts: int = Field(5, ge=1, description="How often a request is sent in all when the server fails.")
+    concurrency: int = Field(64, ge=1, description="Requests at a time.")
+
+
 class Engine(Section):
     """The engine and its limits. With float32 every text depends on its own request alone; see docs/engines.md."""
 
@@ -30,7 +46,7 @@ class Engine(Section):
         {"max_num_seqs", "gpu_memory_utilization", "cpu_cache_gib", "prefix_caching", "chunked_prefill", "batch_size"}
     )
 
-    name: Literal["vllm", "transformers", "fake"] = Field("vllm", description="Which engine.")
+    name: Literal["vllm", "transformers", "endpoint", "fake"] = Field("vllm", description="Which engine.")
     dtype: Dtype = Field("float32", description="Number format of weights and activations. float32 keeps equal bytes.")
     context_length: int = Field(2048, ge=64, description="Longest prompt plus completion, in tokens.")
     max_num_seqs: int = Field(64, ge=1, description="vllm: requests decoded together.")
@@ -47,8 +63,14 @@ class Engine(Section):
     tensor_parallel: int | Literal["gpus"] = Field(
         "gpus", description="vllm: GPUs that share one model; `gpus` takes all that the job was given (1 on CPU)."
     )
+    pipeline_parallel: int = Field(
+        1,
+        ge=1,
+        description="vllm: parts that a model's layers are split into, each on tensor_parallel GPUs; untested.",
+    )
     batch_invariant: bool = Field(
         False, description="vllm on GPU: its batch-invariant kernels; docs/engines.md tells what they kept equal."
     )
     batch_size: int = Field(1, ge=1, description="transformers: requests a batch; 1 keeps equal bytes.")
+    endpoint: Served = Field(Served(), description="endpoint: the server.")
     misbehave: Misbehaviour = Field(Misbehaviour(), description="fake: what goes wrong, for tests.")

@@ -89,6 +89,15 @@ class Run(Section):
         yield from self.pairs.contradictions(self)
         if (self.train.trainer == "fake") != (self.engine.name == "fake"):
             yield "train.trainer and engine.name: the fake engine and the fake trainer go together"
+        if self.train.quantize != "none" and self.train.zero_stage == 3:
+            yield "train.quantize: weights of 4 bits cannot be shared out by zero_stage: 3; take 0 or 2"
+        if self.resources.train.gpus % self.train.nodes:
+            yield (
+                f"train.nodes ({self.train.nodes}) must share the GPUs of resources.train evenly "
+                f"({self.resources.train.gpus})"
+            )
+        if self.engine.name == "endpoint" and self.evaluation.harness:
+            yield "evaluation.harness runs lm-eval on weights of its own: leave it out with engine.name: endpoint"
         parts = getattr(self.prompts, "parts", None)  # of a pool
         if parts is not None and parts < self.rounds:
             yield f"prompts.parts ({parts}) is less than rounds ({self.rounds}): a round would have no part of the pool"

@@ -54,18 +54,35 @@ class Train(Section):
     dtype: Dtype = Field("float32", description="Number format while training.")
     heldout_share: float = Field(0.1, ge=0, lt=1, description="Share of selected rows kept out to report their loss.")
     processes: int | Literal["gpus"] = Field(1, description="Training processes; `gpus` is one for each GPU given.")
+    nodes: int = Field(
+        1, ge=1, description="Nodes that share the job's GPUs and processes evenly, one task on each; SLURM alone."
+    )
     zero_stage: Literal[0, 2, 3] = Field(0, description="DeepSpeed ZeRO stage; 0 trains without DeepSpeed.")
     checkpoint_steps: int = Field(100, ge=1, description="Steps between checkpoints to resume from.")
     gradient_checkpointing: bool = Field(False, description="Recompute activations to save memory.")
+    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = Field(
+        "auto", description="How attention is computed; auto is what the library takes, mostly sdpa."
+    )
+    liger: bool = Field(False, description="Liger's kernels for layers: less memory; GPU, package liger-kernel.")
+    quantize: Literal["none", "nf4"] = Field(
+        "none",
+        description="nf4 holds the base in 4 bits while an adapter is trained on it (QLoRA): GPU, package "
+        "bitsandbytes. The adapter is merged into the full weights, which it was not trained on.",
+    )
     max_loss: float = Field(20.0, gt=0, description="Training loss (nats a token) above which training has diverged.")
 
 
 class Merge(Section):
     """Stage merge_model: the adapter folded into the weights, and checked on real prompts."""
 
-    operational = frozenset({"tolerance"})
+    operational = frozenset({"tolerance", "compare"})
 
     dtype: Dtype = Field("float32", description="Number format of the merged weights.")
+    compare: Literal["auto", "answers", "tensors"] = Field(
+        "auto",
+        description="How the merged model is held against base plus adapter: every tensor, and `answers` too, for "
+        "which both are loaded in float32; auto does so where they fit the memory.",
+    )
     tolerance: float | None = Field(
         None,
         gt=0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NotRequired
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict  # typing's own cannot be validated before Python 3.12
 
@@ -66,14 +66,21 @@ class TrainingReport(TypedDict):
 
 
 class MergeReport(TypedDict):
-    """`merging.json`: how the merged model, read back, agrees with base plus adapter on a few probes."""
+    """`merging.json`: how the merged model, read back, agrees with base plus adapter: in its tensors, on a few probes.
+
+    Where answers were not compared there are no probes, and no difference of logits.
+    """
 
     dtype: str
     parameters: int
     tied_embeddings: bool
+    tensors: NotRequired[int]  # since merging goes tensor by tensor
+    tensors_adapted: NotRequired[int]
+    tensors_difference: NotRequired[float]  # of adapted ones, as a share of the size of their products
+    compared: NotRequired[Literal["tensors", "answers"]]
     probes: int
     probe_tokens: int
-    logits_difference: float
+    logits_difference: float | None
     tolerance: float
     greedy_tokens_same: int
     greedy_ties: int

@@ -8,11 +8,9 @@ the second turn judged with the first in view, a reference for tasks that have o
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from math import exp
 from typing import Any, Literal
 
@@ -22,6 +20,7 @@ from isheep.errors import UserError
 from isheep.evaluation.base import Ask, Asked
 from isheep.serving.chat import ZERO_WIDTH_SPACE, user
 from isheep.serving.engines.base import Completion, Sampling, Score
+from isheep.serving.server import Server
 
 logger = logging.getLogger(__name__)
 Method = Literal["text", "likelihood"]
@@ -147,27 +146,8 @@ def _probabilities(score: Score) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """A judge behind an OpenAI-compatible chat endpoint (vLLM's server, for one).
-
-    Parameters
-    ----------
-    base_url, model
-        Such as http://localhost:8000/v1, and the name under which it serves the judge.
-    key_variable
-        Environment variable that holds the key; a server that asks for none needs none. The key goes nowhere else.
-    timeout_s, attempts, concurrency
-        Seconds for one reply, how often a failed request is sent in all, and requests at a time.
-    """
-
-    base_url: str
-    model: str
-    key_variable: str = "OPENAI_API_KEY"
-    timeout_s: float = 120.0
-    attempts: int = 5
-    concurrency: int = 8
-    longest_pause_s: float = 30.0
+class Endpoint(Server):
+    """A judge behind an OpenAI-compatible chat endpoint (vLLM's server, for one)."""
 
     def complete(self, asked: Iterable[Asked]) -> Iterator[Completion]:
         """Yield the judge's replies as text, as they come, at temperature 0.
@@ -177,7 +157,7 @@ class Endpoint:
         UserError
             The endpoint cannot be reached, refuses, or does not know the model; what it said before has been yielded.
         """
-        client = self._client()
+        client = self.client()
         failed: UserError | None = None
         with ThreadPoolExecutor(self.concurrency) as pool:
             futures = [pool.submit(self._reply, client, question.id, question.ask) for question in asked]
@@ -202,55 +182,22 @@ class Endpoint:
     def close(self) -> None:
         """Do nothing: every request has its own connection."""
 
-    def _client(self) -> Any:
-        import openai
-
-        key = os.environ.get(self.key_variable) or "none"
-        return openai.OpenAI(base_url=self.base_url, api_key=key, timeout=self.timeout_s, max_retries=0)
-
     def _reply(self, client: Any, id: str, ask: Ask) -> Completion:
-        import openai
-        import tenacity
-
         assert ask.sampling is not None, f"{id}: an endpoint writes text"
-        passing = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError)
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(passing),
-            stop=tenacity.stop_after_attempt(self.attempts),
-            wait=tenacity.wait_exponential(multiplier=0.5, max=self.longest_pause_s),
-            reraise=True,
+        reply = self.ask(
+            client.chat.completions.create,
+            model=self.model,
+            messages=[dict(turn) for turn in ask.turns],
+            temperature=ask.sampling.temperature,
+            max_tokens=ask.sampling.max_tokens,
+            seed=0,
         )
-        try:
-            reply = retrying(
-                client.chat.completions.create,
-                model=self.model,
-                messages=[dict(turn) for turn in ask.turns],
-                temperature=ask.sampling.temperature,
-                max_tokens=ask.sampling.max_tokens,
-                seed=0,
-            )
-        except openai.OpenAIError as error:
-            raise UserError(self._explain(error)) from None
         if not reply.choices:
             raise UserError(f"judge {self.base_url}: the reply holds no choice; is it a chat completion endpoint?")
         choice, usage = reply.choices[0], reply.usage
         text = choice.message.content or ""
         counts = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
         return Completion(id, text, choice.finish_reason or "stop", None, *counts)
-
-    def _explain(self, error: Exception) -> str:
-        import openai
-
-        where = f"judge {self.base_url} (model {self.model})"
-        if isinstance(error, openai.APIConnectionError):
-            return f"{where}: cannot be reached; start the server or correct judge.base_url. Other results are not lost"
-        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-            return f"{where}: the key is refused; put a valid one into the environment variable {self.key_variable}"
-        if isinstance(error, openai.NotFoundError):
-            return (
-                f"{where}: no such model or path there; correct judge.model or judge.base_url (it mostly ends in /v1)"
-            )
-        return f"{where}: {str(error).splitlines()[0][:200]}"
 
 
 def _cancel(futures: Iterable[Future[Completion]]) -> None:

@@ -17,6 +17,7 @@ from isheep import config
 from isheep.config.run import Run
 from isheep.data.files import contents_of, digest, digest_artifact, read_json
 from isheep.errors import UserError
+from isheep.runner.leases import lease
 from isheep.runner.portable import ROOT, portable, portable_places, renamed
 from isheep.runner.record import hardware, versions, write_record
 
@@ -218,7 +219,8 @@ def of(snakemake: Any, stage: str) -> Iterator[Job]:
     place = " ".join([snakemake.rule, *(f"{key}={value}" for key, value in snakemake.wildcards.items())])
     job = Job(snakemake, stage)
     try:
-        yield job
+        with lease(job.gpus, job.about):
+            yield job
         job.check_files()
         if job.output.get("record"):
             job.write_record()

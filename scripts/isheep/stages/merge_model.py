@@ -51,6 +51,7 @@ def make(this: Job) -> Made:
         Path(this.output.model),
         list(read_rows(this.input.selected)),
         this.threads,
+        this.gpus,
     )
     this.log_timing(report.pop("timing", {}))
     return {"report": report, "identity": models.identity(Path(this.output.model))}

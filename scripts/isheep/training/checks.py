@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,11 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 FULL = 2**20  # bytes
+# Where control groups keep limit and use, by the name that /proc/self/cgroup has for them: version 2, version 1.
+FILES = {
+    "": ("memory.max", "memory.current"),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+}
 RETRAIN = "delete the adapter's folder and train again"
 
 
@@ -113,6 +119,58 @@ def check_free_space(model_folder: str | Path, out: str | Path, dtype: str) -> N
             f"{out}: no space left for the merged model: it needs {needed / gib:.2f} GiB ({parameters / 1e6:.1f} M "
             f"parameters in {dtype}), {free / gib:.2f} GiB are free; free some, or set merge.dtype: bfloat16"
         )
+
+
+def fits_memory(needed: int, gpus: int) -> tuple[bool, str]:
+    """Return whether so many bytes of weights fit what this job has, and the sizes in words.
+
+    Parameters
+    ----------
+    needed
+        Bytes of the weights; a fifth more is counted for what computing takes.
+    gpus
+        GPUs of the job; without one the memory that is free counts, and what SLURM or a control group allow.
+    """
+    if gpus:
+        import torch
+
+        free, where = sum(torch.cuda.mem_get_info(number)[0] for number in range(gpus)), f"{gpus} GPUs"
+    else:
+        free, where = _memory_at_hand(), "the memory"
+    gib = 2**30
+    wanted = needed * 6 // 5
+    return wanted <= free, f"the model needs {wanted / gib:.1f} GiB in float32, {where} has {free / gib:.1f} GiB free"
+
+
+def _memory_at_hand(root: Path = Path("/")) -> int:
+    """Return the bytes of memory that this process may still take, as far as the system says.
+
+    What is free on the machine, what is left of a limit of its control groups (versions 1 and 2), and what SLURM gave
+    the job. `root` is where the system's files are.
+    """
+    told = _lines(root / "proc/meminfo")
+    free = [int(line.split()[1]) * 2**10 for line in told if line.startswith("MemAvailable")]
+    if "SLURM_MEM_PER_NODE" in os.environ:
+        free.append(int(os.environ["SLURM_MEM_PER_NODE"]) * 2**20)
+    for line in _lines(root / "proc/self/cgroup"):
+        _, controllers, path = line.split(":", 2)
+        if controllers in FILES:
+            free += _left_in(root / "sys/fs/cgroup" / controllers, path.strip("/"), *FILES[controllers])
+    return min(free, default=0)
+
+
+def _left_in(top: Path, path: str, limit: str, used: str) -> list[int]:
+    """Return what the limits of a control group and of those above it leave, where they have any."""
+    groups = [top / path, *(top / parent for parent in Path(path).parents)]
+    told = [(_lines(group / limit), _lines(group / used)) for group in groups]
+    return [int(most[0]) - int(taken[0]) for most, taken in told if most and taken and most[0].isdigit()]
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []
 
 
 def count_parameters(model_folder: str | Path) -> int:

@@ -122,6 +122,7 @@ def merge(
     out: Path,
     rows: list[Row],
     threads: int,
+    gpus: int = 0,
 ) -> TimedMerge:
     """Publish a fake model folder: the base's arrays (zeros when it has none) plus the adapter's products.
 

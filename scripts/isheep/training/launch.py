@@ -22,6 +22,7 @@ from isheep.training import lora
 
 logger = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
+PORT, PORTS = 20000, 10000  # the first, and how many: below those that systems give out by themselves
 ERROR_LINE = re.compile(r"\b\w*(?:Error|Exception)\b: .*")
 
 
@@ -43,9 +44,9 @@ def launch(
     rows_file
         Selected rows, JSON Lines.
     threads
-        CPU threads of the job, shared out among the processes.
+        CPU threads of the job on a node, shared out among the processes there.
     gpus
-        GPUs that the job was given.
+        GPUs that the job was given, on all of its nodes.
     settings, model, model_folder, out, work, seed
         As for `lora.train`.
 
@@ -58,11 +59,11 @@ def launch(
     """
     processes = count_processes(settings, gpus)
     lora.check_batch(settings, processes)
-    check_gpus(processes, gpus)
+    check_gpus(processes, gpus, settings.nodes)
     if processes == 1 and not settings.zero_stage:
         return lora.train(settings, model, model_folder, list(read_rows(rows_file)), out, work, seed, threads)
 
-    each = max(1, threads // processes)
+    each = max(1, threads * settings.nodes // processes)
     spec = {
         "settings": settings.model_dump(mode="json"),
         "model": model.model_dump(mode="json"),
@@ -76,9 +77,8 @@ def launch(
     write_json(work / "spec.json", spec)
     for name in (lora.REPORT, lora.ERROR):
         (work / name).unlink(missing_ok=True)
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command += ["-m", "isheep.training.lora", str(work / "spec.json")]
-    code, error = _run([sys.executable, *command], rank_environment(each, gpus))
+    command = [*torchrun(processes, settings.nodes), "-m", "isheep.training.lora", str(work / "spec.json")]
+    code, error = _run(command, rank_environment(each, gpus))
     if (work / lora.ERROR).exists():
         raise UserError(read_json(work / lora.ERROR))
     if code or not (work / lora.REPORT).exists():
@@ -91,18 +91,45 @@ def count_processes(settings: Train, gpus: int) -> int:
     return max(1, gpus) if settings.processes == "gpus" else settings.processes
 
 
-def check_gpus(processes: int, gpus: int) -> None:
-    """Raise UserError unless torch sees exactly the GPUs that the job was given, one for each process."""
+def check_gpus(processes: int, gpus: int, nodes: int = 1) -> None:
+    """Raise UserError unless torch sees exactly the GPUs that the job has on this node, one for each process."""
     import torch
 
+    if processes % nodes or gpus % nodes:
+        raise UserError(f"train.nodes: {nodes} nodes cannot share {processes} processes and {gpus} GPUs evenly")
     seen = torch.cuda.device_count()
-    if seen != gpus:
+    if seen != gpus // nodes:
         raise UserError(
-            f"the job was given {gpus} GPUs, torch sees {seen}: set the rule's `gpu` resource to what it uses, or "
-            "CUDA_VISIBLE_DEVICES to what it was given"
+            f"the job was given {gpus // nodes} GPUs{' on each node' if nodes > 1 else ''}, torch sees {seen}: set the "
+            "rule's `gpu` resource to what it uses, or CUDA_VISIBLE_DEVICES to what it was given"
         )
     if gpus and processes != gpus:
         raise UserError(f"train.processes is {processes} but the job was given {gpus} GPUs; set train.processes: gpus")
+
+
+def torchrun(processes: int, nodes: int) -> list[str]:
+    """Return the command before what the processes are to run: torchrun here, or by SLURM once on each node.
+
+    The processes of several nodes meet at the first node of the job, at a port that follows from its number.
+
+    Raises
+    ------
+    UserError
+        Several nodes are asked for outside of a SLURM job.
+    """
+    run = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes // nodes)]
+    if nodes == 1:
+        return [*run, "--standalone"]
+    job, listed = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_JOB_NODELIST")
+    if not job or not listed:
+        raise UserError(f"train.nodes: {nodes} nodes are given by SLURM alone (--profile slurm); here write 1")
+    said = subprocess.run(["scontrol", "show", "hostnames", listed], capture_output=True, text=True, check=True)
+    hosts = said.stdout.split()
+    if len(hosts) != nodes:
+        raise UserError(f"train.nodes: {nodes} asked for, SLURM gave {len(hosts)} ({' '.join(hosts)})")
+    task = ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--overlap", "--kill-on-bad-exit=1"]
+    meet = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{hosts[0]}:{PORT + int(job) % PORTS}", "--rdzv-id", job]
+    return [*task, *run, "--nnodes", str(nodes), *meet]
 
 
 def rank_environment(threads: int, gpus: int) -> dict[str, str]:

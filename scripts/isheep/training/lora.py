@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -98,7 +99,7 @@ def train(
         with arguments.main_process_first(desc="looking for a checkpoint"):
             checkpoint = find_complete(work / "checkpoints")
         set_seed(seed)
-        network = load_model(model_folder, model, settings.dtype)
+        network = load_model(model_folder, model, settings.dtype, **how_loaded(settings))
         end_of_turn = check_end_of_turn(network, tokenizer, template.end_of_turn)
         trainer = objective.trainer(settings, arguments, network, tokenizer, train_rows, heldout)
         arguments.eval_on_start = bool(heldout) and checkpoint is None
@@ -160,8 +161,38 @@ def encode_rows(objective: Objective, template: chat.ChatTemplate, rows: list[Ro
     return encoded
 
 
-def load_model(folder: Path, model: Model, dtype: str) -> Any:
-    """Load a causal language model for training or merging, in the number format asked for.
+def how_loaded(settings: Train) -> dict[str, Any]:
+    """Return how a model is loaded to be trained, besides its number format.
+
+    Raises
+    ------
+    UserError
+        4 bits are asked for where they cannot be had.
+    """
+    more: dict[str, Any] = {}
+    if settings.attention != "auto":
+        more["attn_implementation"] = settings.attention
+    if settings.quantize == "nf4":
+        import torch
+        from transformers import BitsAndBytesConfig
+
+        if not torch.cuda.is_available() or not find_spec("bitsandbytes"):
+            raise UserError("train.quantize: nf4 needs an NVIDIA GPU and the package bitsandbytes; write none without")
+        logger.warning(
+            "train.quantize: the adapter is trained on weights of 4 bits and merged into the full ones: losses of the "
+            "merged model differ from those in the report; docs/training.md"
+        )
+        more["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=getattr(torch, settings.dtype),
+        )
+    return more
+
+
+def load_model(folder: Path, model: Model, dtype: str, gpus: int = 0, **more: Any) -> Any:
+    """Load a causal language model in the number format asked for: on the CPU, or spread over so many GPUs.
 
     Raises
     ------
@@ -177,8 +208,10 @@ def load_model(folder: Path, model: Model, dtype: str) -> Any:
             dtype=getattr(torch, dtype),
             use_safetensors=None if model.allow_pickle else True,
             trust_remote_code=model.trust_remote_code,
+            device_map="auto" if gpus else None,
+            **more,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise UserError(f"{folder}: no usable model ({str(error).splitlines()[0]})") from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ def common_arguments(settings: Train, folder: Path, rows: int, seed: int, proces
     import torch
 
     cpu = not torch.cuda.is_available()
+    if settings.liger and (cpu or not find_spec("liger_kernel")):
+        raise UserError("train.liger: needs an NVIDIA GPU and the package liger-kernel; write false without")
     if settings.zero_stage:
         join_processes(cpu)
     return {
@@ -50,6 +53,7 @@ def common_arguments(settings: Train, folder: Path, rows: int, seed: int, proces
         "per_device_eval_batch_size": settings.micro_batch_size,
         "gradient_accumulation_steps": settings.batch_size // (settings.micro_batch_size * processes),
         "gradient_checkpointing": settings.gradient_checkpointing,
+        "use_liger_kernel": settings.liger,
         "num_train_epochs": settings.epochs,
         "learning_rate": settings.learning_rate,
         "lr_scheduler_type": "constant_with_warmup" if settings.schedule == "constant" else settings.schedule,

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 ENGINES = {
     "vllm": "isheep.serving.engines.vllm:VllmEngine",
     "transformers": "isheep.serving.engines.transformers:TransformersEngine",
+    "endpoint": "isheep.serving.engines.endpoint:EndpointEngine",
     "fake": "isheep.serving.engines.fake:FakeEngine",
 }
 FAKE_TEMPLATE = "isheep.serving.engines.fake:FakeTemplate"
@@ -53,7 +54,8 @@ def load(settings: Settings, model: Model, folder: Path | None, identity: str, t
         return engine(settings, model, identity)
     if folder is None:
         raise UserError(f"engine.name: {settings.name} needs the folder of a model")
-    _check_gpus(gpus, _count_gpus())
+    if settings.name != "endpoint":
+        _check_gpus(gpus, _count_gpus())
     return engine(settings, model, Path(folder), threads, gpus)
 
 

@@ -249,7 +249,8 @@ def prepare(settings: Settings, model: Model, threads: int, gpus: int) -> dict[s
         "enable_prefix_caching": settings.prefix_caching and not _cache_moves_digits(settings, gpus),
         "enable_chunked_prefill": settings.chunked_prefill,
         "enforce_eager": settings.enforce_eager,
-        "tensor_parallel_size": max(gpus, 1) if settings.tensor_parallel == "gpus" else settings.tensor_parallel,
+        "tensor_parallel_size": _tensor_parallel(settings, gpus),
+        "pipeline_parallel_size": settings.pipeline_parallel,
         "load_format": "auto" if model.allow_pickle else "safetensors",
         "trust_remote_code": model.trust_remote_code,
         # The run's settings decide how to draw, not the model's generation_config.json.
@@ -263,11 +264,22 @@ def prepare(settings: Settings, model: Model, threads: int, gpus: int) -> dict[s
     }
 
 
+def _tensor_parallel(settings: Settings, gpus: int) -> int:
+    """Return how many GPUs share a layer: as told, else all of the job over the parts of the pipeline."""
+    each = max(gpus, 1) // settings.pipeline_parallel
+    return max(each, 1) if settings.tensor_parallel == "gpus" else settings.tensor_parallel
+
+
 def _check(settings: Settings, gpus: int) -> None:
-    parallel = settings.tensor_parallel
+    parallel, parts = settings.tensor_parallel, settings.pipeline_parallel
     if parallel != "gpus" and parallel > max(gpus, 1):
         raise UserError(
             f"engine.tensor_parallel: {parallel} GPUs wanted, the job has {gpus}; write gpus to take them all"
+        )
+    if parts > 1 and _tensor_parallel(settings, gpus) * parts != gpus:
+        raise UserError(
+            f"engine.pipeline_parallel: {parts} parts of {_tensor_parallel(settings, gpus)} GPUs each, but the job has "
+            f"{gpus}; the two must multiply to the job's GPUs"
         )
     if gpus == 0 and settings.chunked_prefill:
         raise UserError(

@@ -87,6 +87,7 @@ class Run(Section):
         if self.pairs.present and self.train.objective != "dpo":
             yield f"pairs.kind {self.pairs.kind} makes pairs, which only train.objective dpo trains on: set it"
         yield from self.pairs.contradictions(self)
+        yield from self.outputs.contradictions(self)
         if (self.train.trainer == "fake") != (self.engine.name == "fake"):
             yield "train.trainer and engine.name: the fake engine and the fake trainer go together"
         parts = getattr(self.prompts, "parts", None)  # of a pool

@@ -72,8 +72,9 @@ def requests(
         return draw_seed(run_seed, STAGE, round_number, request)
 
     model = Addressee(template, plain, seed_for)
-    drawn = settings.sampling.until(*settings.stop(model))
+    stop = settings.stop(model)
     for row in rows:
+        drawn = settings.drawn(row).until(*stop)
         yield Request(row["id"], settings.prompt(row, model), drawn, seed_for(row["id"]))
 
 
@@ -110,8 +111,9 @@ def answer(
 
 def _cut(done: Completion, row: Row, style: OutputStyle) -> Completion:
     task = join(row["instruction"], row["input"])
-    text, by = cut(done.text.strip(), task, done.finish_reason, style.cuts)
-    return replace(done, text=text, finish_reason="cut", stop_reason=by) if by else done
+    begins = style.begins(row, done.text)
+    text, by = cut(done.text[begins:].strip(), task, done.finish_reason, style.cuts)
+    return replace(done, text=f"{done.text[:begins]}{text}", finish_reason="cut", stop_reason=by) if by else done
 
 
 def _ended(done: Completion, counted: bool) -> Row:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +16,9 @@ from isheep.data.seeds import Seed
 from isheep.outputs.cuts import Cut
 from isheep.serving.addressee import Addressee
 from isheep.serving.engines.base import Completion, Prompt
+
+if TYPE_CHECKING:
+    from isheep.config.run import Run
 
 
 class OutputStyle(Section):
@@ -46,7 +50,14 @@ class OutputStyle(Section):
         return ()
 
     def check(self, seeds: Sequence[Seed]) -> None:
-        """Raise UserError when it cannot work with these seed tasks."""
+        """Raise UserError when a base model cannot be shown these seed tasks."""
+
+    def check_files(self, root: Path, room: int) -> None:
+        """Raise UserError when its files, which are there, cannot be used, or fill the `room` (tokens) of a prompt."""
+
+    def contradictions(self, run: Run) -> Iterator[str]:
+        """Yield what it and the run's other settings exclude."""
+        yield from ()
 
     def format(self, seeds: str, run_seed: int) -> PlainFormat:
         """Return how a base model is shown tasks, here and wherever else it is asked (assessing, evaluating).
@@ -67,6 +78,14 @@ class OutputStyle(Section):
     def stop(self, model: Addressee) -> tuple[str, ...]:
         """Return the strings that end an answer."""
         return model.stop
+
+    def drawn(self, row: Row) -> Sampling:
+        """Return how the answer to a row is drawn."""
+        return self.sampling
+
+    def begins(self, row: Row, text: str) -> int:
+        """Return where the answer begins in what the model wrote for a row; what stands before it is never cut."""
+        return 0
 
     @property
     def needs(self) -> tuple[str, ...]:

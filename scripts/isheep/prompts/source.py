@@ -95,6 +95,11 @@ class PromptSource(Section):
         return ()
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of its tasks."""
+        return ("seeds", "instruction", "input")
+
+    @property
     def per_wave(self) -> int | None:
         """Requests in each wave; None when what is missing decides it."""
         return None

@@ -43,6 +43,7 @@ def check(graph: Graph, problems: Problems | None = None) -> None:
             lambda run=run: resolve("prompts", run.prompts.rules),
             lambda run=run: resolve("outputs", run.outputs.rules),
             lambda run=run: _check_seeds(run),
+            lambda run=run: _check_style(run),
             *(lambda assessor=assessor: _check_assessor(assessor) for assessor in run.assess.assessors),
             *(lambda file=file: _check_text(file) for file in sorted(files)),
             *(lambda key=key, file=file: _check_template(key, file) for key, file in templates.items()),
@@ -84,6 +85,11 @@ def _check_seeds(run: Run) -> None:
     run.prompts.check(seeds)
     if not run.model.chat:
         run.outputs.check(seeds)
+
+
+def _check_style(run: Run) -> None:
+    if all(Path(file).is_file() for file in run.outputs.files):  # a missing one is told with the others
+        run.outputs.check_files(Path(), run.engine.context_length - run.outputs.sampling.max_tokens)
 
 
 def _check_assessor(assessor: Assessor) -> None:

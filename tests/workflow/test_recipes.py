@@ -49,7 +49,10 @@ def test_dromedary_answers_by_principles_and_then_at_length_and_trains_on_neithe
     small = {"rows": 16, "sampling": {"max_tokens": 600}, "share": 0.5}
     dromedary = {**BASE, "recipe": "dromedary", "rounds": 2, "prompts": small, "outputs": {"verbose": {}}}
     both = {**BASE, "recipe": "i_sheep_principles", "rounds": 1, "seed": 1, "prompts": {"rows": 12}}
-    both |= {"assess": {"discrimination": {"pairs": 4}}, "select": {"kind": "quantile", "column": "pmi", "share": 0.5}}
+    both |= {
+        "assess": {"discrimination": {"pairs": 4}},
+        "select": {"kind": "quantile", "column": "pmi", "share": 0.5, "floor": 2},
+    }
     place.configure({"dromedary": dromedary, "both": both}, shards={"generate_outputs": 2, "generate_prompts": 2})
     place.snakemake()
     place.snakemake("publish")

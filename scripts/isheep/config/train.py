@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from isheep.config.model import Dtype
 from isheep.config.section import Section
@@ -23,6 +23,18 @@ class Dpo(Section):
     """Direct preference optimization (arXiv 2305.18290); the reference is the model without the new adapter."""
 
     beta: float = Field(0.1, gt=0, description="How much leaving the reference costs; higher stays nearer to it.")
+
+
+class EarlyStop(Section):
+    """Keep the step that is best by a metric of the held-out rows, and stop when none better follows."""
+
+    metric: Literal["loss", "accuracy", "margin"] = Field(
+        "loss", description="loss: of the held-out rows; accuracy, margin: of held-out pairs (`objective: dpo`)."
+    )
+    every: int = Field(100, ge=1, description="Steps between measurements; the last step is measured as well.")
+    patience: int | None = Field(
+        None, ge=1, description="Measurements without a better one after which training stops; null: train to the end."
+    )
 
 
 class Train(Section):
@@ -53,11 +65,22 @@ class Train(Section):
     order: Literal["shuffled", "file"] = Field("shuffled", description="Order of rows; `file` is sequential.")
     dtype: Dtype = Field("float32", description="Number format while training.")
     heldout_share: float = Field(0.1, ge=0, lt=1, description="Share of selected rows kept out to report their loss.")
+    early_stop: EarlyStop | None = Field(None, description="Keep the best step, not the last; null: the last.")
     processes: int | Literal["gpus"] = Field(1, description="Training processes; `gpus` is one for each GPU given.")
     zero_stage: Literal[0, 2, 3] = Field(0, description="DeepSpeed ZeRO stage; 0 trains without DeepSpeed.")
     checkpoint_steps: int = Field(100, ge=1, description="Steps between checkpoints to resume from.")
     gradient_checkpointing: bool = Field(False, description="Recompute activations to save memory.")
     max_loss: float = Field(20.0, gt=0, description="Training loss (nats a token) above which training has diverged.")
+
+    @model_validator(mode="after")
+    def _measurable(self) -> Train:
+        if self.early_stop and not self.heldout_share:
+            raise ValueError("early_stop measures held-out rows: set heldout_share above 0, or early_stop: null")
+        if self.early_stop and self.early_stop.metric != "loss" and self.objective != "dpo":
+            raise ValueError(
+                f"early_stop.metric {self.early_stop.metric} is of pairs: set objective: dpo, or metric: loss"
+            )
+        return self
 
 
 class Merge(Section):

@@ -46,7 +46,7 @@ def test_self_instruct_and_soft_plus_run_from_end_to_end(tmp_path):
 
 def test_dromedary_answers_by_principles_and_then_at_length_and_trains_on_neither(tmp_path):
     place = Workplace(tmp_path)
-    small = {"rows": 16, "sampling": {"max_tokens": 600}, "share": 0.5}
+    small = {"rows": 30, "tasks_per_request": 4, "sampling": {"max_tokens": 400}, "share": 0.5}
     dromedary = {**BASE, "recipe": "dromedary", "rounds": 2, "prompts": small, "outputs": {"verbose": {}}}
     both = {**BASE, "recipe": "i_sheep_principles", "rounds": 1, "seed": 1, "prompts": {"rows": 12}}
     both |= {

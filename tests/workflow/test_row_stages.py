@@ -20,11 +20,14 @@ RUN = {
     "classify": {"examples": "config/prompts/classification.jsonl"},
     "outputs": {"sampling": {"max_tokens": 80}},
     "cluster": {"count": 3},
-    "assess": {"model": "current", "assessors": [{"kind": "perplexity", "name": "hard", "of": "answer"}]},
+    "assess": {"model": "judge", "assessors": [{"kind": "perplexity", "name": "hard", "of": "answer"}]},
     "order": {"by": "hard"},
-    "pairs": {"floor": 2, "discrimination": {"pairs": 6}},
+    "pairs": {"judge": "judge", "floor": 2, "discrimination": {"pairs": 6}},
     "train": {"order": "file", "heldout_share": 0.3},
-    "evaluation": {"benchmarks": {"heldout": None, "constraints": None}},
+    "evaluation": {
+        "benchmarks": {"heldout": None, "constraints": None},
+        "judge": {"kind": "model", "model": {"chat": True}},
+    },
     "health": {"measures": ["lengths"]},
 }
 
@@ -45,6 +48,18 @@ def test_every_stage_is_in_the_run_and_knows_its_rows(undisturbed):
     ordered = (undisturbed.folder / "results/a/d_0/ordered.jsonl").read_text().splitlines()
     hard = [json.loads(line)["hard"] for line in ordered]
     assert len(hard) > 8 and hard == sorted(hard)
+
+
+def test_another_model_judges_where_the_settings_say_so(undisturbed):
+    results = undisturbed.folder / "results/a"
+    judge, base = (
+        json.loads((results / f"iter_0/{name}.json").read_text())["sha256"] for name in ("evaluation/judge", "identity")
+    )
+    asked = {
+        stage: json.loads((results / f"d_0/records/{stage}.json").read_text())["made"]["model"]
+        for stage in ("generate_outputs", "assess_outputs", "pair_answers")
+    }
+    assert judge != base and asked == {"generate_outputs": base, "assess_outputs": judge, "pair_answers": judge}
 
 
 def test_engines_that_die_and_shared_work_change_no_byte(undisturbed, tmp_path):

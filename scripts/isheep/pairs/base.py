@@ -67,7 +67,7 @@ class PairSource(Section):
     words: ClassVar[str] = ""  # how pairs are made, for the card of a data set
 
     @property
-    def asks(self) -> Literal["base", "current"] | None:
+    def asks(self) -> Literal["base", "current", "judge"] | None:
         """Which model it asks about the answers; None when it asks none."""
         return None
 

@@ -153,7 +153,7 @@ def _check_model(run: Run) -> None:
 
 def _check_judge(run: Run) -> None:
     """Check the evaluation's own judge as the base model is, but for training."""
-    judge = run.evaluation.own_judge if run.evaluation.is_judged else None
+    judge = run.evaluation.own_judge if run.has_own_judge else None
     if run.engine.name == "fake" or judge is None or judge.model is None:
         return
     try:

@@ -40,7 +40,8 @@ class EarlyStop(Section):
 class Train(Section):
     """Stage train_adapter. The defaults are the paper's (isheep.md 2.2) without its cap of 3,000 rows."""
 
-    operational = frozenset({"checkpoint_steps"})
+    # Which rounds train a model shows in what the stage reads: of iter_1, the same for all.
+    operational = frozenset({"checkpoint_steps", "data"})
 
     trainer: Literal["trl", "fake"] = Field("trl", description="trl trains; fake makes an adapter from a hash (tests).")
     data: Literal["current", "all", "last_two"] = Field(

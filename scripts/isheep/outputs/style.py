@@ -36,7 +36,12 @@ class OutputStyle(Section):
         "`max_tokens`, behind its last whole sentence or list item.",
     )
     rules: tuple[str, ...] = Field(("default",), description="Output rules, or names of rule sets, in order.")
-
+    budget: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens that a round may write, prompts and answers together; filter_outputs drops the rows after "
+        "them as `over_budget`, so that recipes compare at equal cost.",
+    )
     openings: tuple[str, ...] = Field(
         (), description="Texts cut off the beginning of an answer, as often as it begins with one."
     )

@@ -221,10 +221,8 @@ def style(run: Run) -> dict[str, Any]:
     """Return what the style of outputs says of how a base model is shown tasks, wherever it is asked."""
     if run.model.chat:
         return {}
-    own = deciding(run.outputs)
-    return {
-        "outputs": {key: value for key, value in own.items() if key not in ("sampling", "samples", "cuts", "rules")}
-    }
+    elsewhere = ("sampling", "samples", "cuts", "rules", "budget")
+    return {"outputs": {key: value for key, value in deciding(run.outputs).items() if key not in elsewhere}}
 
 
 def style_code(run: Run) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from isheep.config.model import Model
+from isheep.config.section import deciding
 from isheep.config.train import Merge, Train
 from isheep.data.files import digest, publish, write_json
 from isheep.data.rows import Row, read_rows
@@ -67,7 +68,7 @@ def train(
     if not train_rows:
         raise UserError(f"no row is left to train on ({len(rows)} selected, {len(heldout)} held out): select more rows")
     early_stop.check(settings, len(train_rows), len(heldout))
-    draw = np.random.default_rng(int(digest([rows, settings.model_dump(mode="json"), seed]), 16))
+    draw = np.random.default_rng(int(digest([rows, deciding(settings), seed]), 16))
     shapes = {"lora_A": (settings.lora.rank, WIDTH), "lora_B": (WIDTH, settings.lora.rank)}
     weights = {
         f"base_model.model.{layer}.{name}.weight": draw.standard_normal(shape, dtype=np.float32)

@@ -116,6 +116,10 @@ class Run(Section):
             yield f"{self.asks_judge[0]} judge is a model of its own: set {how}"
         yield from self.pairs.contradictions(self)
         yield from self.outputs.contradictions(self)
+        best = self.publish.best
+        if best and best.benchmark not in self.evaluation.on:
+            known = ", ".join(self.evaluation.on) or "none"
+            yield f"publish.best.benchmark {best.benchmark} is not measured: set one of evaluation.benchmarks ({known})"
         if (self.train.trainer == "fake") != (self.engine.name == "fake"):
             yield "train.trainer and engine.name: the fake engine and the fake trainer go together"
         parts = getattr(self.prompts, "parts", None)  # of a pool

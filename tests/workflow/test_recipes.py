@@ -21,7 +21,7 @@ def rows(place: Workplace, file: str) -> list[dict]:
 def test_self_instruct_and_soft_plus_run_from_end_to_end(tmp_path):
     place = Workplace(tmp_path)
     instruct = {**BASE, "recipe": "self_instruct", "prompts": {"rows": 24, "requests_per_wave": 2}}
-    soft = {**BASE, "recipe": "soft_plus", "rounds": 2, "prompts": {"rows": 12}}
+    soft = {**BASE, "recipe": "soft_plus", "rounds": 2, "prompts": {"rows": 12}, "outputs": {"choice": "nearest"}}
     place.configure({"instruct": instruct, "soft": soft}, shards={"classify_prompts": 2})
     place.snakemake()
 
@@ -35,6 +35,10 @@ def test_self_instruct_and_soft_plus_run_from_end_to_end(tmp_path):
     kept = len(rows(place, "instruct/d_0/filtered.jsonl"))
     assert kept + len(rows(place, "instruct/d_0/filtered.rejected.jsonl")) == len(outputs)
 
+    seeds = {seed["id"]: seed for seed in rows(place, "../config/seeds/isheep.jsonl")}
+    for row in rows(place, "soft/d_0/outputs.jsonl"):
+        assert len(set(row["nearest"])) == 3
+        assert row["instruction"] not in [seeds[id]["instruction"] for id in row["nearest"]]
     for i in range(2):
         ordered = rows(place, f"soft/d_{i}/ordered.jsonl")
         assert [row["perplexity"] for row in ordered] == sorted(row["perplexity"] for row in ordered)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -19,6 +19,13 @@ from isheep.serving.engines.base import Completion, Prompt
 
 if TYPE_CHECKING:
     from isheep.config.run import Run
+
+
+class Matching(NamedTuple):
+    """Answered tasks of a file, so many of which are to be found that lie nearest to each prompt."""
+
+    file: str
+    shots: int
 
 
 class OutputStyle(Section):
@@ -53,6 +60,11 @@ class OutputStyle(Section):
     def files(self) -> tuple[str, ...]:
         """The user's files that it reads, besides the seeds."""
         return ()
+
+    @property
+    def matching(self) -> Matching | None:
+        """What stage match_demonstrations is to find for it; None for nothing."""
+        return None
 
     def check(self, seeds: Sequence[Seed]) -> None:
         """Raise UserError when a base model cannot be shown these seed tasks."""

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from isheep.config.model import Dtype
+from isheep.config.places import File
 from isheep.config.section import Section
 
 
@@ -63,6 +64,11 @@ class Train(Section):
     batch_size: int = Field(16, ge=1, description="Rows a step, over all processes.")
     micro_batch_size: int = Field(1, ge=1, description="Rows a forward pass of one process.")
     max_length: int = Field(1024, ge=16, description="Longest row, in tokens; longer ones are cut at the end.")
+    forms: File | None = Field(
+        None,
+        description="YAML list of {form}: texts with {instruction} and perhaps {input}, of which each row draws one as "
+        "the user's message; null: instruction, a blank line, input, as everywhere.",
+    )
     order: Literal["shuffled", "file"] = Field("shuffled", description="Order of rows; `file` is sequential.")
     dtype: Dtype = Field("float32", description="Number format while training.")
     heldout_share: float = Field(0.1, ge=0, lt=1, description="Share of selected rows kept out to report their loss.")

@@ -14,6 +14,7 @@ from isheep.errors import Problems, UserError
 from isheep.filters.registry import resolve
 from isheep.serving import preflight
 from isheep.serving.gguf import parts
+from isheep.training.forms import read_forms
 from isheep.workflow.graph import Graph, base_folder, check_columns
 
 
@@ -88,6 +89,9 @@ def _check_seeds(run: Run) -> None:
 
 
 def _check_style(run: Run) -> None:
+    """Check the files of the output style and of the forms in which tasks are trained."""
+    if run.train.forms and Path(run.train.forms).is_file():
+        read_forms(run.train.forms)
     if all(Path(file).is_file() for file in run.outputs.files):  # a missing one is told with the others
         run.outputs.check_files(Path(), run.engine.context_length - run.outputs.sampling.max_tokens)
 

@@ -34,6 +34,7 @@ use rule generate_outputs as generate_outputs_shard with:
 rule filter_outputs:
     input:
         rows=reads("filter_outputs", "rows"),
+        costs=reads("filter_outputs", "costs"),
     output:
         rows="results/{run}/d_{i}/filtered.jsonl",
         rejected="results/{run}/d_{i}/filtered.rejected.jsonl",

@@ -61,3 +61,24 @@ use rule classify_prompts as classify_prompts_shard with:
         "logs/{run}/d_{i}/classify_prompts_shard/{shard}-of-{shards}.log",
     benchmark:
         "logs/{run}/d_{i}/classify_prompts_shard/{shard}-of-{shards}.benchmark.tsv"
+
+
+rule match_demonstrations:
+    input:
+        **runs_model("match_demonstrations"),
+        rows=reads("match_demonstrations", "rows"),
+    output:
+        rows="results/{run}/d_{i}/matched.jsonl",
+        funnel="results/{run}/d_{i}/matched.funnel.json",
+        record="results/{run}/d_{i}/records/match_demonstrations.json",
+    log:
+        "logs/{run}/d_{i}/match_demonstrations.log",
+    benchmark:
+        "logs/{run}/d_{i}/match_demonstrations.benchmark.tsv"
+    threads: cpus("match_demonstrations")
+    resources:
+        **asks("match_demonstrations"),
+    params:
+        **decides("match_demonstrations"),
+    script:
+        "../scripts/match_demonstrations.py"

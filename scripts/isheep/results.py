@@ -15,6 +15,7 @@ import yaml
 from isheep.data.files import publish
 from isheep.data.rows import read_rows
 from isheep.documents import tables
+from isheep.documents.choice import Choice, choose
 from isheep.documents.records import Settings
 from isheep.errors import UserError
 from isheep.proof.results import SETTINGS, Results
@@ -125,6 +126,14 @@ class Run:
     def scores(self) -> pd.DataFrame:
         """Every metric of every benchmark and model, with floors and differences."""
         return tables.scores_table(model.scores for model in self.report.models if model.scores)
+
+    @property
+    def best(self) -> Choice | None:
+        """The chosen model, by `publish.best`; None where the settings choose none or nothing was measured yet."""
+        best = self.settings["publish"].get("best")
+        if not best:
+            return None
+        return choose([model.scores for model in self.report.models if model.scores], best["benchmark"], best["metric"])
 
     @property
     def health(self) -> pd.DataFrame:

@@ -182,8 +182,8 @@ def test_the_judge_is_measured_on_pairs_whose_order_is_known(skill):
     ("text", "message"),
     [
         ("", "expected a list"),
-        ("- {name: a, more: b}", "principle 1: expected three texts"),
-        ("- {name: a, more: b, less: c}\n- {name: a, more: d, less: e}", "a: two principles have this name"),
+        ("- {name: a, more: b}", "entry 1: expected name, more, less, and nothing else"),
+        ("- {name: a, more: b, less: c}\n- {name: a, more: d, less: e}", "a: two entries have this name"),
         ("- [", "no YAML"),
     ],
 )

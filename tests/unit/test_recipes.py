@@ -223,6 +223,15 @@ def test_soft_s_teacher_sees_fresh_demonstrations_and_its_student_none(plain):
     assert (row["instruction"], row["input"], row["output"]) == (ROW["instruction"], ROW["input"], "An oak.")
 
 
+def test_the_nearest_demonstrations_are_shown_the_nearest_next_to_the_prompt():
+    run = run_of("soft", outputs={"choice": "nearest", "shots": 2})
+    assert "match_demonstrations" in stages(run) and "match_demonstrations" not in stages(run_of("soft"))
+    check_columns(table(), run)
+    (request,) = asked(run, {**ROW, "nearest": ["writing-002", "writing-001"]})
+    places = [request.prompt.text.index(text) for text in ("neighbour's door", "lighthouse keeper", "Name a tree.")]
+    assert places == sorted(places)
+
+
 def test_soft_plus_trains_from_easy_to_hard_and_a_shuffled_order_is_refused():
     run = run_of("soft_plus")
     assert stages(run)[:6] == [

@@ -10,6 +10,7 @@ from pairing import made
 
 from isheep.config import load
 from isheep.data.rows import Row
+from isheep.errors import UserError
 from isheep.outputs.answers import requests, sampled
 from isheep.pairs.kinds.seed_answers import EMPTY
 from isheep.prompts.maker import PromptMaker, first_wave, first_wave_of_shard, gather
@@ -17,6 +18,7 @@ from isheep.serving import chat
 from isheep.serving.addressee import Addressee
 from isheep.serving.engines.base import Score
 from isheep.serving.engines.fake import FakeTemplate
+from isheep.stages.table import table
 from isheep.training.objective import objective_of
 
 ROOT = Path(__file__).parents[2]
@@ -126,3 +128,15 @@ def test_a_seed_without_an_answer_makes_no_pair(tmp_path):
     (candidate,) = run.pairs.candidates(rows, run)
     (decision,) = run.pairs.decide([candidate], MODEL, lambda _: None)
     assert (decision.better, decision.rule) == (None, EMPTY)
+
+
+@pytest.mark.parametrize("changes", [{"recipe": "salmon", "pairs": {"judge": "judge"}}, {"assess": {"model": "judge"}}])
+def test_another_judge_is_the_evaluation_s_own_and_refused_where_that_has_none(changes):
+    with pytest.raises(UserError, match=r"judge is a model of its own: set evaluation\.judge"):
+        load({"runs": {"a": {"preset": "fake", "recipe": "i_sheep", **changes}}}, ROOT)
+    judge = {"evaluation": {"judge": {"kind": "model", "model": {"path": "elsewhere", "chat": False}}}}
+    run = load({"runs": {"a": {"preset": "fake", "recipe": "i_sheep", **changes, **judge}}}, ROOT).runs["a"]
+    (stage,) = (table()[name] for name in ("assess_outputs", "pair_answers") if table()[name].runs(run, 1) is None)
+    assert stage.present(run) and table()["identify_judge"].present(run)
+    assert [read.stage for read in stage.upstream(table().at(run, 1))].count("identify_judge") == 1
+    assert stage.derives(run)["judge"]["model"]["chat"] is False and run.plain_for(None) == run.outputs.plain

@@ -71,7 +71,18 @@ def test_declarations_name_settings_and_machines_that_there_are():
 
 
 def test_row_stages_pass_rows_on_in_order():
-    words = ["prompts", "classified", "outputs", "filtered", "evaluated", "clustered", "selected", "ordered", "pairs"]
+    words = [
+        "prompts",
+        "classified",
+        "matched",
+        "outputs",
+        "filtered",
+        "evaluated",
+        "clustered",
+        "selected",
+        "ordered",
+        "pairs",
+    ]
     assert [stage.word for stage in table().row_stages()] == words
     places = [stage.place for stage in table()]
     assert places == sorted(set(places))

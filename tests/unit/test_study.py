@@ -86,3 +86,11 @@ def test_seven_thresholds_cost_one_d_0():
 
     assert [len(owners(stage)) for stage in ("generate_prompts", "generate_outputs", "assess_outputs")] == [1, 1, 1]
     assert len(owners("select_data")) == 5
+
+
+def test_runs_that_differ_in_which_rounds_train_share_iter_1():
+    runs = {data: {"preset": "fake", "rounds": 2, "train": {"data": data}} for data in ("current", "all", "last_two")}
+    graph = Graph(load({"runs": runs}, ROOT), ROOT)
+    owners = [{graph.owner(run, "train_adapter", i) for run in runs} for i in (1, 2)]
+    # Of iter_2, both d_0 and d_1 are all rounds, and the last two.
+    assert [len(each) for each in owners] == [1, 2]

@@ -21,7 +21,7 @@ def rows(place: Workplace, file: str) -> list[dict]:
 def test_self_instruct_and_soft_plus_run_from_end_to_end(tmp_path):
     place = Workplace(tmp_path)
     instruct = {**BASE, "recipe": "self_instruct", "prompts": {"rows": 24, "requests_per_wave": 2}}
-    soft = {**BASE, "recipe": "soft_plus", "rounds": 2, "prompts": {"rows": 12}}
+    soft = {**BASE, "recipe": "soft_plus", "rounds": 2, "prompts": {"rows": 12}, "outputs": {"choice": "nearest"}}
     place.configure({"instruct": instruct, "soft": soft}, shards={"classify_prompts": 2})
     place.snakemake()
 
@@ -35,6 +35,10 @@ def test_self_instruct_and_soft_plus_run_from_end_to_end(tmp_path):
     kept = len(rows(place, "instruct/d_0/filtered.jsonl"))
     assert kept + len(rows(place, "instruct/d_0/filtered.rejected.jsonl")) == len(outputs)
 
+    seeds = {seed["id"]: seed for seed in rows(place, "../config/seeds/isheep.jsonl")}
+    for row in rows(place, "soft/d_0/outputs.jsonl"):
+        assert len(set(row["nearest"])) == 3
+        assert row["instruction"] not in [seeds[id]["instruction"] for id in row["nearest"]]
     for i in range(2):
         ordered = rows(place, f"soft/d_{i}/ordered.jsonl")
         assert [row["perplexity"] for row in ordered] == sorted(row["perplexity"] for row in ordered)
@@ -42,3 +46,32 @@ def test_self_instruct_and_soft_plus_run_from_end_to_end(tmp_path):
         assert trained.read_text() == (tmp_path / f"results/soft/d_{i}/ordered.jsonl").read_text()
     parts = [{row["request"] for row in rows(place, f"soft/d_{i}/prompts.jsonl")} for i in range(2)]
     assert parts[0] and parts[1] and not parts[0] & parts[1]
+
+
+def test_dromedary_answers_by_principles_and_then_at_length_and_trains_on_neither(tmp_path):
+    place = Workplace(tmp_path)
+    small = {"rows": 30, "tasks_per_request": 4, "sampling": {"max_tokens": 400}, "share": 0.5}
+    dromedary = {**BASE, "recipe": "dromedary", "rounds": 2, "prompts": small, "outputs": {"verbose": {}}}
+    both = {**BASE, "recipe": "i_sheep_principles", "rounds": 1, "seed": 1, "prompts": {"rows": 12}}
+    both |= {
+        "assess": {"discrimination": {"pairs": 4}},
+        "select": {"kind": "quantile", "column": "pmi", "share": 0.5, "floor": 2},
+    }
+    place.configure({"dromedary": dromedary, "both": both}, shards={"generate_outputs": 2, "generate_prompts": 2})
+    place.snakemake()
+    place.snakemake("publish")
+
+    prompts = rows(place, "dromedary/d_0/prompts.jsonl")
+    assert {bool(row["topic"]) for row in prompts} == {True, False}
+    first, later = (rows(place, f"dromedary/d_{i}/filtered.jsonl") for i in (0, 1))
+    assert first and all(row["thoughts"] and row["output"] and row["leaked"] is None for row in first)
+    assert later and all(row["thoughts"] is None for row in later)
+    gone = {row["rule"] for row in rows(place, "dromedary/d_0/filtered.rejected.jsonl")}
+    assert gone & {"no_thoughts", "no_answer", "apology", "leaked_exemplar"}
+    selected = rows(place, "both/d_0/selected.jsonl")
+    assert selected and all(row["thoughts"] and row["quality"] for row in selected)
+    for run, row in (("dromedary", first[0]), ("both", selected[0])):
+        published = (tmp_path / f"results/{run}/published/d_0/jsonl").rglob("*.jsonl")
+        text = "\n".join(file.read_text() for file in published)
+        assert json.dumps(row["output"]) in text and json.dumps(row["thoughts"])[1:-1] not in text
+    assert "verified:" in place.snakemake("verify").stdout

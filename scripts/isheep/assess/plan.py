@@ -29,7 +29,7 @@ class Plan:
         return [*self.rows, *(shuffled for _, shuffled in self.pairs)]
 
 
-def plan(run: Run, template: Template, judge: int, round_number: int, rows: Sequence[Row]) -> Plan:
+def plan(run: Run, template: Template, judge: int | None, round_number: int, rows: Sequence[Row]) -> Plan:
     """Return what to ask in a round.
 
     Parameters
@@ -39,19 +39,18 @@ def plan(run: Run, template: Template, judge: int, round_number: int, rows: Sequ
     template
         The assessing model's chat template.
     judge
-        Which iteration assesses; a base model (0) that knows no template is addressed plainly.
+        Which iteration assesses, None for the evaluation's own judge; a base model that knows no template is addressed
+        plainly.
     round_number
         Decides, with the run's seed, which pairs are drawn.
     rows
         The filtered rows.
     """
-    is_plain = judge == 0 and not run.model.chat
-    plain = run.outputs.format(run.seeds.path, run.seed) if is_plain else None
     fields = rows[0].keys() if rows else ()
 
     def seed_for(request: str) -> int:
         return draw_seed(run.seed, STAGE, round_number, request)
 
-    assessors = build(run.assess, template, plain, seed_for, Path(), fields)
+    assessors = build(run.assess, template, run.plain_for(judge), seed_for, Path(), fields)
     pairs = sample_pairs(rows, run.assess.discrimination.pairs, seed_for("discrimination"))
     return Plan(rows, pairs, assessors)

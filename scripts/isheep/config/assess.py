@@ -27,8 +27,10 @@ class Discrimination(Section):
 class Assess(Section):
     """Stage assess_outputs."""
 
-    model: Literal["base", "current"] = Field(
-        "base", description="Who assesses: iter_0, as the released scripts did, or iter_i, as the paper's Algorithm 1."
+    model: Literal["base", "current", "judge"] = Field(
+        "base",
+        description="Who assesses: iter_0, as the released scripts did; iter_i, as the paper's Algorithm 1; or another "
+        "model, `evaluation.judge` of kind model.",
     )
     assessors: tuple[Assessor, ...] = Field(
         (

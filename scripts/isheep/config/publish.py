@@ -7,9 +7,19 @@ from pydantic import Field
 from isheep.config.section import Section
 
 
+class Best(Section):
+    """By what the best model of a run is chosen."""
+
+    benchmark: str = Field(description="Name of a benchmark of section evaluation.")
+    metric: str = Field(description="One of its metrics, like bits_per_byte of heldout.")
+
+
 class Publish(Section):
     """Targets publish and archive."""
 
+    best: Best | None = Field(
+        None, description="Names the chosen model on every model card and in `Run.best`; null: none is chosen."
+    )
     model_licence: str | None = Field(
         None, description="Licence of the base model, an SPDX name; by default the one that its README.md states."
     )

@@ -13,6 +13,7 @@ from isheep.config.health import Health
 from isheep.config.model import Model
 from isheep.config.outputs import Outputs
 from isheep.config.pairs import Pairs
+from isheep.config.plain import PlainFormat
 from isheep.config.prompts import Prompts, Seeds
 from isheep.config.publish import Publish
 from isheep.config.report import Report
@@ -55,6 +56,30 @@ class Run(Section):
     report: Report = Field(Report(), description="The page of the run; decides no result.")
     publish: Publish = Field(Publish(), description="Cards, published folders, archives; decides no result.")
 
+    @property
+    def asks_judge(self) -> list[str]:
+        """The keys by which a round's data are judged by the evaluation's own judge."""
+        asked = {"assess.model": self.assess.model if self.assess.assessors else None, "pairs.judge": self.pairs.asks}
+        return [key for key, who in asked.items() if who == "judge"]
+
+    @property
+    def has_own_judge(self) -> bool:
+        """Whether the evaluation's own judge is asked anything."""
+        return self.evaluation.own_judge is not None and bool(self.evaluation.is_judged or self.asks_judge)
+
+    def plain_for(self, i: int | None) -> PlainFormat | None:
+        """Return how a model is shown tasks as a base model; None where it knows its chat template.
+
+        Parameters
+        ----------
+        i
+            The number of iter_i; None for the evaluation's own judge.
+        """
+        if i is None:
+            judge = self.evaluation.own_judge
+            return None if judge is None or judge.model is None or judge.model.chat else self.outputs.plain
+        return None if self.model.chat or i else self.outputs.format(self.seeds.path, self.seed)
+
     @model_validator(mode="after")
     def _agree(self) -> Run:
         if wrong := [*self._unmet_scales(), *self._contradictions()]:
@@ -86,7 +111,15 @@ class Run(Section):
             yield "train.objective dpo trains on pairs: set pairs.kind (own_scores, principles, seed_answers)"
         if self.pairs.present and self.train.objective != "dpo":
             yield f"pairs.kind {self.pairs.kind} makes pairs, which only train.objective dpo trains on: set it"
+        if self.asks_judge and self.evaluation.own_judge is None:
+            how = "evaluation.judge: {kind: model, model: {path: FOLDER}}"
+            yield f"{self.asks_judge[0]} judge is a model of its own: set {how}"
         yield from self.pairs.contradictions(self)
+        yield from self.outputs.contradictions(self)
+        best = self.publish.best
+        if best and best.benchmark not in self.evaluation.on:
+            known = ", ".join(self.evaluation.on) or "none"
+            yield f"publish.best.benchmark {best.benchmark} is not measured: set one of evaluation.benchmarks ({known})"
         if (self.train.trainer == "fake") != (self.engine.name == "fake"):
             yield "train.trainer and engine.name: the fake engine and the fake trainer go together"
         if self.train.quantize != "none" and self.train.zero_stage == 3:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from isheep.config.model import Dtype
+from isheep.config.places import File
 from isheep.config.section import Section
 
 
@@ -25,10 +26,23 @@ class Dpo(Section):
     beta: float = Field(0.1, gt=0, description="How much leaving the reference costs; higher stays nearer to it.")
 
 
+class EarlyStop(Section):
+    """Keep the step that is best by a metric of the held-out rows, and stop when none better follows."""
+
+    metric: Literal["loss", "accuracy", "margin"] = Field(
+        "loss", description="loss: of the held-out rows; accuracy, margin: of held-out pairs (`objective: dpo`)."
+    )
+    every: int = Field(100, ge=1, description="Steps between measurements; the last step is measured as well.")
+    patience: int | None = Field(
+        None, ge=1, description="Measurements without a better one after which training stops; null: train to the end."
+    )
+
+
 class Train(Section):
     """Stage train_adapter. The defaults are the paper's (isheep.md 2.2) without its cap of 3,000 rows."""
 
-    operational = frozenset({"checkpoint_steps"})
+    # Which rounds train a model shows in what the stage reads: of iter_1, the same for all.
+    operational = frozenset({"checkpoint_steps", "data"})
 
     trainer: Literal["trl", "fake"] = Field("trl", description="trl trains; fake makes an adapter from a hash (tests).")
     data: Literal["current", "all", "last_two"] = Field(
@@ -50,9 +64,15 @@ class Train(Section):
     batch_size: int = Field(16, ge=1, description="Rows a step, over all processes.")
     micro_batch_size: int = Field(1, ge=1, description="Rows a forward pass of one process.")
     max_length: int = Field(1024, ge=16, description="Longest row, in tokens; longer ones are cut at the end.")
+    forms: File | None = Field(
+        None,
+        description="YAML list of {form}: texts with {instruction} and perhaps {input}, of which each row draws one as "
+        "the user's message; null: instruction, a blank line, input, as everywhere.",
+    )
     order: Literal["shuffled", "file"] = Field("shuffled", description="Order of rows; `file` is sequential.")
     dtype: Dtype = Field("float32", description="Number format while training.")
     heldout_share: float = Field(0.1, ge=0, lt=1, description="Share of selected rows kept out to report their loss.")
+    early_stop: EarlyStop | None = Field(None, description="Keep the best step, not the last; null: the last.")
     processes: int | Literal["gpus"] = Field(1, description="Training processes; `gpus` is one for each GPU given.")
     nodes: int = Field(
         1, ge=1, description="Nodes that share the job's GPUs and processes evenly, one task on each; SLURM alone."
@@ -70,6 +90,16 @@ class Train(Section):
         "bitsandbytes. The adapter is merged into the full weights, which it was not trained on.",
     )
     max_loss: float = Field(20.0, gt=0, description="Training loss (nats a token) above which training has diverged.")
+
+    @model_validator(mode="after")
+    def _measurable(self) -> Train:
+        if self.early_stop and not self.heldout_share:
+            raise ValueError("early_stop measures held-out rows: set heldout_share above 0, or early_stop: null")
+        if self.early_stop and self.early_stop.metric != "loss" and self.objective != "dpo":
+            raise ValueError(
+                f"early_stop.metric {self.early_stop.metric} is of pairs: set objective: dpo, or metric: loss"
+            )
+        return self
 
 
 class Merge(Section):

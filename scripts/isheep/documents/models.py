@@ -49,6 +49,21 @@ class HeldoutPairs(TypedDict):
     after: PairFigures
 
 
+class MeasuredStep(TypedDict):
+    """A metric of the held-out rows after so many steps."""
+
+    step: int
+    value: float
+
+
+class KeptStep(TypedDict):
+    """The step whose adapter was kept: the best of those measured, by a metric of the held-out rows."""
+
+    metric: str
+    step: int
+    measured: list[MeasuredStep]
+
+
 class TrainingReport(TypedDict):
     """`training.json`."""
 
@@ -62,6 +77,7 @@ class TrainingReport(TypedDict):
     loss: list[StepLoss]
     heldout: HeldoutLoss | None
     preferences: NotRequired[HeldoutPairs | None]  # where pairs train
+    early_stop: NotRequired[KeptStep]  # where the best step is kept
     end_of_turn: dict[str, Any]
 
 

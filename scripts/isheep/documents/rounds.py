@@ -18,6 +18,7 @@ class StageFunnel(TypedDict):
     rows_in: int
     rows_out: int
     rejected: dict[str, int]
+    completion_tokens: NotRequired[int]  # of generate_prompts and generate_outputs
 
 
 Verdict = Literal["separates", "weak", "chance", "inverted", "unmeasured"]

@@ -20,6 +20,7 @@ from isheep.serving.engines.base import Completion, Request, Template
 STAGE = "generate_outputs"
 
 
+OVER_BUDGET = "over_budget"
 SAMPLE_COLUMNS = ("prompt_id", "sample")
 
 
@@ -72,8 +73,9 @@ def requests(
         return draw_seed(run_seed, STAGE, round_number, request)
 
     model = Addressee(template, plain, seed_for)
-    drawn = settings.sampling.until(*settings.stop(model))
+    stop = settings.stop(model)
     for row in rows:
+        drawn = settings.drawn(row).until(*stop)
         yield Request(row["id"], settings.prompt(row, model), drawn, seed_for(row["id"]))
 
 
@@ -110,8 +112,9 @@ def answer(
 
 def _cut(done: Completion, row: Row, style: OutputStyle) -> Completion:
     task = join(row["instruction"], row["input"])
-    text, by = cut(done.text.strip(), task, done.finish_reason, style.cuts)
-    return replace(done, text=text, finish_reason="cut", stop_reason=by) if by else done
+    begins = style.begins(row, done.text)
+    text, by = cut(done.text[begins:].strip(), task, done.finish_reason, style.cuts)
+    return replace(done, text=f"{done.text[:begins]}{text}", finish_reason="cut", stop_reason=by) if by else done
 
 
 def _ended(done: Completion, counted: bool) -> Row:
@@ -123,13 +126,41 @@ def _ended(done: Completion, counted: bool) -> Row:
     }
 
 
-def filter_rows(rows: Iterable[Row], rules: Sequence[Rule], round_number: int) -> tuple[list[Row], list[Row], Funnel]:
-    """Return the rows that no rule drops, the others with the first rule that drops each, and the funnel."""
+def affordable(rows: Sequence[Row], budget: int, prompt_tokens: int) -> int:
+    """Return how many rows, from the first on, were written within a budget of tokens.
+
+    Parameters
+    ----------
+    rows
+        Answers with `output_tokens`, those to one prompt together.
+    budget
+        Tokens for prompts and answers.
+    prompt_tokens
+        Tokens that writing the round's prompts took, rejected ones too; shared alike by the prompts.
+    """
+    prompts = [row.get("prompt_id") or row["id"].partition("/")[0] for row in rows]
+    share = prompt_tokens / max(len(set(prompts)), 1)
+    spent, seen = 0.0, set[str]()
+    for place, (row, prompt) in enumerate(zip(rows, prompts, strict=True)):
+        spent += row["output_tokens"] + (0 if prompt in seen else share)
+        seen.add(prompt)
+        if spent > budget:
+            return place
+    return len(rows)
+
+
+def filter_rows(
+    rows: Iterable[Row], rules: Sequence[Rule], round_number: int, most: int | None = None
+) -> tuple[list[Row], list[Row], Funnel]:
+    """Return the rows that no rule drops, the others with the first rule that drops each, and the funnel.
+
+    Rows after the first `most` are dropped as over the budget, whatever the rules say.
+    """
     kept: list[Row] = []
     rejected: list[Row] = []
     funnel = Funnel("filter_outputs", round_number)
-    for row in rows:
-        rule = first_broken(rules, row)
+    for place, row in enumerate(rows):
+        rule = OVER_BUDGET if most is not None and place >= most else first_broken(rules, row)
         funnel.count(rule)
         if rule is None:
             kept.append(row)

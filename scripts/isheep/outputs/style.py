@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -15,6 +16,16 @@ from isheep.data.seeds import Seed
 from isheep.outputs.cuts import Cut
 from isheep.serving.addressee import Addressee
 from isheep.serving.engines.base import Completion, Prompt
+
+if TYPE_CHECKING:
+    from isheep.config.run import Run
+
+
+class Matching(NamedTuple):
+    """Answered tasks of a file, so many of which are to be found that lie nearest to each prompt."""
+
+    file: str
+    shots: int
 
 
 class OutputStyle(Section):
@@ -32,7 +43,12 @@ class OutputStyle(Section):
         "`max_tokens`, behind its last whole sentence or list item.",
     )
     rules: tuple[str, ...] = Field(("default",), description="Output rules, or names of rule sets, in order.")
-
+    budget: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens that a round may write, prompts and answers together; filter_outputs drops the rows after "
+        "them as `over_budget`, so that recipes compare at equal cost.",
+    )
     openings: tuple[str, ...] = Field(
         (), description="Texts cut off the beginning of an answer, as often as it begins with one."
     )
@@ -45,8 +61,20 @@ class OutputStyle(Section):
         """The user's files that it reads, besides the seeds."""
         return ()
 
+    @property
+    def matching(self) -> Matching | None:
+        """What stage match_demonstrations is to find for it; None for nothing."""
+        return None
+
     def check(self, seeds: Sequence[Seed]) -> None:
-        """Raise UserError when it cannot work with these seed tasks."""
+        """Raise UserError when a base model cannot be shown these seed tasks."""
+
+    def check_files(self, root: Path, room: int) -> None:
+        """Raise UserError when its files, which are there, cannot be used, or fill the `room` (tokens) of a prompt."""
+
+    def contradictions(self, run: Run) -> Iterator[str]:
+        """Yield what it and the run's other settings exclude."""
+        yield from ()
 
     def format(self, seeds: str, run_seed: int) -> PlainFormat:
         """Return how a base model is shown tasks, here and wherever else it is asked (assessing, evaluating).
@@ -67,6 +95,14 @@ class OutputStyle(Section):
     def stop(self, model: Addressee) -> tuple[str, ...]:
         """Return the strings that end an answer."""
         return model.stop
+
+    def drawn(self, row: Row) -> Sampling:
+        """Return how the answer to a row is drawn."""
+        return self.sampling
+
+    def begins(self, row: Row, text: str) -> int:
+        """Return where the answer begins in what the model wrote for a row; what stands before it is never cut."""
+        return 0
 
     @property
     def needs(self) -> tuple[str, ...]:

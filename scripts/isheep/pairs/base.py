@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -68,7 +67,7 @@ class PairSource(Section):
     words: ClassVar[str] = ""  # how pairs are made, for the card of a data set
 
     @property
-    def asks(self) -> Literal["base", "current"] | None:
+    def asks(self) -> Literal["base", "current", "judge"] | None:
         """Which model it asks about the answers; None when it asks none."""
         return None
 
@@ -124,6 +123,8 @@ class PairSource(Section):
 
 
 def by_prompt(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
-    """Yield each prompt's id with its answers, which stand together in a round's rows."""
-    for prompt, answers in groupby(rows, key=lambda row: row["prompt_id"]):
-        yield prompt, list(answers)
+    """Yield each prompt's id with its answers, prompts in the order of their first answers."""
+    answers: dict[str, list[Row]] = {}
+    for row in rows:
+        answers.setdefault(row["prompt_id"], []).append(row)
+    yield from answers.items()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isheep.assess.rubric import fenced, harmless
+from isheep.data.entries import read_entries
 from isheep.data.rows import Row
 from isheep.errors import Problems, UserError
 from isheep.pairs.base import Candidate
@@ -115,28 +116,8 @@ def read_principles(path: str | Path) -> list[Principle]:
     UserError
         The file cannot be read, or lists all that is wrong with it.
     """
-    import yaml
-
-    try:
-        given = yaml.safe_load(_text(path, "pairs.principles"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: no YAML ({' '.join(str(error).split())})") from None
-    problems = Problems(str(path))
-    if not isinstance(given, list) or not given:
-        problems.add("principles", "expected a list of {name: ..., more: ..., less: ...}")
-        problems.raise_if_any()
-    keys = set(Principle.__dataclass_fields__)
-    principles = []
-    for number, entry in enumerate(given, start=1):
-        if isinstance(entry, dict) and set(entry) == keys and all(isinstance(text, str) for text in entry.values()):
-            principles.append(Principle(**entry))
-        else:
-            problems.add(f"principle {number}", "expected three texts: name, more and less")
-    names = [principle.name for principle in principles]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        problems.add(name, "two principles have this name")
-    problems.raise_if_any()
-    return principles
+    entries = read_entries(path, ("name", "more", "less"), "pairs.principles", unique="name")
+    return [Principle(**entry) for entry in entries]
 
 
 def _text(path: str | Path, key: str) -> str:

@@ -119,18 +119,22 @@ class PromptMaker:
         earlier
             Rows of earlier rounds that new instructions are compared with as well.
         """
-        pool = NearDuplicates(self.source.similarity, self.source.tokens)
-        if "seeds" in self.source.compare_with:
-            for seed in self.seeds:
-                pool.add(seed.id, seed.instruction)
-        for row in earlier:
-            pool.add(row["id"], row["instruction"])
-        collected = Collected([], [], Funnel(STAGE, self.round_number), self.source.rows, pool)
+        seeds = self.seeds if "seeds" in self.source.compare_with else ()
+        known = [(seed.id, seed.instruction) for seed in seeds]
+        known += [(row["id"], row["instruction"]) for row in earlier]
+        funnel = Funnel(STAGE, self.round_number)
+        collected = Collected([], [], funnel, self.source.rows, self._pool(known), known)
         for task in self.source.given(self.material):
             if not collected.full:
-                known = {"id": f"{self.request_id(task['request'])}-00", "round": self.round_number}
-                self.sort({**known, **task}, None, collected)
+                named = {"id": f"{self.request_id(task['request'])}-00", "round": self.round_number}
+                self.sort({**named, **task}, None, collected)
         return collected
+
+    def _pool(self, known: Iterable[tuple[str, str]]) -> NearDuplicates:
+        pool = NearDuplicates(self.source.similarity, self.source.tokens)
+        for id, instruction in known:
+            pool.add(id, instruction)
+        return pool
 
     def collect(
         self, completions: Iterable[tuple[int, Completion]], collected: Collected, material: Material | None = None
@@ -167,6 +171,8 @@ class PromptMaker:
             collected.rows.append(row)
             if "round" in self.source.compare_with:
                 collected.pool.add(row["id"], row["instruction"])
+            if self.source.forget and len(collected.rows) % self.source.forget == 0:
+                collected.pool = self._pool(collected.known)
         else:
             collected.rejected.append({**row, "rule": rule, **({"like": like} if like else {})})
 
@@ -180,6 +186,7 @@ class Collected:
     funnel: Funnel
     wanted: int
     pool: NearDuplicates
+    known: Sequence[tuple[str, str]] = ()
     requests: int = 0
     tokens: int = 0
 

@@ -68,6 +68,12 @@ class PromptSource(Section):
     compare_with: tuple[Literal["seeds", "round", "earlier_rounds"], ...] = Field(
         ("seeds", "round"), description="What a new instruction is compared with."
     )
+    forget: int | None = Field(
+        None,
+        ge=1,
+        description="Prompts after which those before are compared with no more, as in the paper's released generator "
+        "(about 100); seeds and earlier rounds stay. null: never.",
+    )
     max_requests: int | None = Field(
         None, ge=1, description="Bound on requests in a round; by default 20 times what a perfect model needs."
     )
@@ -93,6 +99,11 @@ class PromptSource(Section):
     def data(self) -> tuple[str, ...]:
         """The user's files that hold prompts, of any format."""
         return ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of its tasks."""
+        return ("seeds", "instruction", "input")
 
     @property
     def per_wave(self) -> int | None:

@@ -13,6 +13,7 @@ from isheep.config.run import Run
 from isheep.data.rows import Row, write_rows
 from isheep.serving import chat
 from isheep.training.encode import split_heldout
+from isheep.training.forms import asked
 from isheep.training.objective import objective_of
 
 FORMS = ("messages", "alpaca")
@@ -37,7 +38,8 @@ def split(run: Run, rows: list[Row], adapter: Path) -> tuple[Splits, int]:
     answered = rows
     if run.train.trainer != "fake":
         template, objective = chat.load_template(adapter, run.model), objective_of(run.train)
-        answered = [row for row in rows if objective.encode(template, row, run.train.max_length).teaches]
+        trained = zip(rows, asked(rows, run.train, run.seed), strict=True)
+        answered = [row for row, formed in trained if objective.encode(template, formed, run.train.max_length).teaches]
     train, heldout = split_heldout(answered, run.train.heldout_share, run.seed % 2**32)
     splits = {"train": train, "heldout": heldout}
     return {name: kept for name, kept in splits.items() if kept}, len(rows) - len(answered)

@@ -9,6 +9,7 @@ from pathlib import Path
 from isheep.config.run import Run
 from isheep.data.files import files_in, publish
 from isheep.data.rows import read_rows
+from isheep.documents.choice import Choice, choose
 from isheep.documents.models import read_scores
 from isheep.documents.rounds import read_health
 from isheep.proof import cards, dataset, licences, privacy
@@ -104,9 +105,17 @@ def publish_model(
             shutil.copyfile(evaluation, folder / "scores.json")
         judged = any(row["metric"].startswith("local_judge") for row in scores)
         judge = cards.judge_name(facts.settings) if judged else None
-        more = {"i": i, "judge": judge, "scores": scores, "score_notes": notes}
+        more = {"i": i, "judge": judge, "scores": scores, "score_notes": notes, "best": _best(facts, run)}
         facets = {"training": facts.training(i), "merging": facts.merging(i)} | facts.common() | _stated(run, stated)
         _finish(folder, results, run, cards.render(template, head, facets | more))
+
+
+def _best(facts: cards.Facts, run: Run) -> Choice | None:
+    if run.publish.best is None:
+        return None
+    files = (facts.file(f"iter_{i}/evaluation/scores.json") for i in range(run.rounds + 1))
+    scores = [read_scores(file) for file in files if file]
+    return choose(scores, run.publish.best.benchmark, run.publish.best.metric)
 
 
 def _facts(results: Results) -> cards.Facts:

@@ -129,9 +129,9 @@ class Work:
         """Whether iter_i was trained on the chat template; a plain base model was not."""
         return self.run.model.chat or i > 0
 
-    def plain(self, i: int) -> PlainFormat | None:
-        """Return how iter_i is shown tasks as a base model; None where it was trained on the chat template."""
-        return None if self.knows_template(i) else self.run.outputs.format(self.run.seeds.path, self.run.seed)
+    def plain(self, i: int | None) -> PlainFormat | None:
+        """Return how iter_i (None: the own judge) is shown tasks as a base model; None where it knows its template."""
+        return self.run.plain_for(i)
 
     def answering(self, engine: Any) -> Any:
         """Return what answers this stage's requests, made of the engine once it is open: mostly the engine itself."""

@@ -11,7 +11,8 @@ from isheep.data.rows import read_rows
 from isheep.runner import stage
 from isheep.runner.dispatch import Send
 from isheep.runner.job import Job
-from isheep.stages.base import Stage, chosen, shown, style, style_code
+from isheep.runner.judged import ByOwnJudge
+from isheep.stages.base import Stage, chosen, judge_identity, judge_settings, judge_weights, shown, style, style_code
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +26,12 @@ STAGE = Stage(
     folder="d_{i}",
     makes=("evaluated.jsonl", "evaluated.rejected.jsonl", "evaluated.funnel.json", "discrimination.json"),
     settings=("seed", "model", "engine", "outputs.plain", "assess"),
-    reads=lambda at: {"rows": at.rows_before("assess_outputs")},
+    reads=lambda at: {"rows": at.rows_before("assess_outputs"), **judge_identity(at.run.assess.model)},
     files=lambda run: [*(file for assessor in run.assess.assessors for file in assessor.files), *shown(run)],
-    derives=style,
+    derives=lambda run: {**style(run), **judge_settings(run, run.assess.model)},
     code=style_code,
     model=judge,
+    weights=judge_weights,
     machine="assess",
     shards="whole",
     present=lambda run: bool(run.assess.assessors),
@@ -40,8 +42,13 @@ STAGE = Stage(
 )
 
 
-class Work(stage.Work):
+class Work(ByOwnJudge):
     """Asks every assessor about every row, and about shuffled copies of some."""
+
+    @property
+    def is_own_judge(self) -> bool:
+        """Whether the evaluation's own judge assesses."""
+        return self.run.assess.model == "judge"
 
     def __init__(self, this: Job) -> None:
         super().__init__(this)
@@ -50,9 +57,9 @@ class Work(stage.Work):
 
     def requests(self, send: Send) -> None:
         """Send one assessor's requests after the other's, so that a rubric's cache is shared."""
-        asked = self.job.part(self.plan.asked)
-        completions = assessing.completions(asked, self.plan.assessors)
-        self.results = send([*completions, *assessing.scorings(asked, self.plan.assessors)])
+        part = self.job.part(self.plan.asked)
+        completions = assessing.completions(part, self.plan.assessors)
+        self.results = send([*completions, *assessing.scorings(part, self.plan.assessors)])
 
     def finish(self) -> stage.Made:
         """Return the rows with their scores, those that got none, and what the assessors could tell."""

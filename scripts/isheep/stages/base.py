@@ -85,7 +85,7 @@ class Stage:
     files
         The user's files that it reads.
     model
-        Which model it runs: the number i of iter_i; None for none, or one that is no iter_i.
+        Gives which model it runs: the number i of iter_i, or None for one that is no iter_i; absent where none ever is.
     weights
         The model that it runs when that is no iter_i: a section `model`, or None where it is served elsewhere.
     machine
@@ -121,7 +121,7 @@ class Stage:
     decides: Callable[[Run], Any] = _none
     reads: Callable[[Round], Reads] = lambda _: {}
     files: Callable[[Run], Sequence[str]] = _none
-    model: Callable[[Run, int], int] | None = None
+    model: Callable[[Run, int], int | None] | None = None
     weights: Callable[[Run], Model | None] | None = None
     machine: str | None = None
     shards: Literal["whole", "first"] | None = None
@@ -164,8 +164,12 @@ class Stage:
         """Yield all that it reads of other stages, the model that it runs included."""
         for reads in self.reads(at).values():
             yield from [reads] if isinstance(reads, Read) else reads
-        if self.model is not None:
-            yield at.model(self.model(at.run, at.i))
+        if (number := self.runs(at.run, at.i)) is not None:
+            yield at.model(number)
+
+    def runs(self, run: Run, i: int) -> int | None:
+        """Return which iter_i it runs in a round; None for none."""
+        return None if self.model is None else self.model(run, i)
 
 
 def current(run: Run, i: int) -> int:
@@ -173,14 +177,34 @@ def current(run: Run, i: int) -> int:
     return i
 
 
-def chosen(key: str) -> Callable[[Run, int], int]:
-    """Return which model works in round i by a setting: `current` for iter_i, `base` for iter_0."""
-    return lambda run, i: i if at(run, key) == "current" else 0
+def chosen(key: str) -> Callable[[Run, int], int | None]:
+    """Return which model works in round i by a setting: iter_i for `current`, iter_0 for `base`, none for `judge`."""
+
+    def which(run: Run, i: int) -> int | None:
+        who = at(run, key)
+        return None if who == "judge" else i if who == "current" else 0
+
+    return which
 
 
 def base(run: Run, i: int) -> int:
     """Return which model others are compared with: iter_0."""
     return 0
+
+
+def judge_weights(run: Run) -> Model | None:
+    """Return the evaluation's own judge."""
+    return run.evaluation.own_judge.model if run.evaluation.own_judge else None
+
+
+def judge_identity(who: str | None) -> Reads:
+    """Return what says which model the own judge is, where `who` is that."""
+    return {"identity": Read("identify_judge", 0)} if who == "judge" else {}
+
+
+def judge_settings(run: Run, who: str | None) -> dict[str, Any]:
+    """Return the settings of the own judge, where `who` is that."""
+    return {"judge": deciding(run.evaluation.own_judge)} if who == "judge" else {}
 
 
 def template(run: Run) -> list[str]:
@@ -197,10 +221,8 @@ def style(run: Run) -> dict[str, Any]:
     """Return what the style of outputs says of how a base model is shown tasks, wherever it is asked."""
     if run.model.chat:
         return {}
-    own = deciding(run.outputs)
-    return {
-        "outputs": {key: value for key, value in own.items() if key not in ("sampling", "samples", "cuts", "rules")}
-    }
+    elsewhere = ("sampling", "samples", "cuts", "rules", "budget")
+    return {"outputs": {key: value for key, value in deciding(run.outputs).items() if key not in elsewhere}}
 
 
 def style_code(run: Run) -> list[str]:

@@ -16,8 +16,8 @@ from isheep.stages.base import Stage, chosen, shown
 
 
 def _style(run: Run) -> dict[str, Any]:
-    """Return what a style's own settings say beside those of every style; rules come after the answers."""
-    return {"outputs": {key: value for key, value in deciding(run.outputs).items() if key != "rules"}}
+    """Return what a style's own settings say beside those of every style; rules and budget come after the answers."""
+    return {"outputs": {key: value for key, value in deciding(run.outputs).items() if key not in ("rules", "budget")}}
 
 
 writer = chosen("outputs.model")

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from isheep.config.model import Model
 from isheep.config.run import Run
 from isheep.data.files import digest
 from isheep.runner.job import Job
 from isheep.runner.stage import Made
 from isheep.serving import models, preflight
-from isheep.stages.base import Stage
-
-
-def _weights(run: Run) -> Model | None:
-    return run.evaluation.own_judge.model if run.evaluation.own_judge else None
+from isheep.stages.base import Stage, judge_weights
 
 
 def _source(run: Run) -> list[Any]:
-    model = _weights(run)
+    model = judge_weights(run)
     return [*model.source, run.engine.name == "fake"] if model else []
 
 
@@ -30,9 +25,9 @@ STAGE = Stage(
     makes=("judge.json",),
     of="once",
     decides=_source,
-    weights=_weights,
+    weights=judge_weights,
     machine="merge",
-    present=lambda run: run.evaluation.is_judged and run.evaluation.own_judge is not None,
+    present=lambda run: run.has_own_judge,
     does="evaluate",
 )
 

@@ -14,8 +14,9 @@ from isheep.pairs.rows import STAGE as NAME
 from isheep.runner import stage
 from isheep.runner.dispatch import Send, draw_seed
 from isheep.runner.job import Job
+from isheep.runner.judged import ByOwnJudge
 from isheep.serving.addressee import Addressee
-from isheep.stages.base import Stage, chosen, shown, style, style_code
+from isheep.stages.base import Stage, chosen, judge_identity, judge_settings, judge_weights, shown, style, style_code
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +30,12 @@ STAGE = Stage(
     folder="d_{i}",
     makes=("pairs.jsonl", "pairs.rejected.jsonl", "pairs.funnel.json", "pairs.discrimination.json"),
     settings=("seed", "model", "engine", "outputs.plain", "pairs"),
-    reads=lambda at: {"rows": at.rows_before(NAME)},
+    reads=lambda at: {"rows": at.rows_before(NAME), **judge_identity(at.run.pairs.asks)},
     files=lambda run: [*run.pairs.files(run), *shown(run)],
-    derives=style,
+    derives=lambda run: {**style(run), **judge_settings(run, run.pairs.asks)},
     code=style_code,
     model=judge,
+    weights=judge_weights,
     machine="assess",
     shards="whole",
     asks=lambda run: run.pairs.asks is not None,
@@ -45,7 +47,7 @@ STAGE = Stage(
 )
 
 
-class Work(stage.Work):
+class Work(ByOwnJudge):
     """Asks the judge, where the source has one, about every candidate and about pairs whose order is known."""
 
     def __init__(self, this: Job) -> None:
@@ -57,13 +59,18 @@ class Work(stage.Work):
         self.judge = Addressee(self.template, self.plain(judge(this.run, this.round)), self._seed)
         self.results: Mapping[str, Any] = {}
 
+    @property
+    def is_own_judge(self) -> bool:
+        """Whether the evaluation's own judge compares."""
+        return self.run.pairs.asks == "judge"
+
     def _seed(self, request: str) -> int:
         return draw_seed(self.run.seed, NAME, self.job.round, request)
 
     def requests(self, send: Send) -> None:
         """Send what decides each candidate that has two different answers."""
-        asked = [each for each in chain(self.candidates, self.known) if each.rule is None]
-        if wanted := self.source.scorings(self.job.part(asked), self.judge):
+        comparable = [each for each in chain(self.candidates, self.known) if each.rule is None]
+        if wanted := self.source.scorings(self.job.part(comparable), self.judge):
             self.results = send(wanted)
 
     def finish(self) -> stage.Made:

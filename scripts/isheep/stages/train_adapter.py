@@ -12,6 +12,7 @@ from isheep.data.rows import read_rows, write_rows
 from isheep.runner.job import Job
 from isheep.runner.stage import Made
 from isheep.stages.base import Stage, template
+from isheep.training.forms import asked
 from isheep.training.objective import OBJECTIVES
 
 # By name, imported when asked for: the code of a trainer counts in the digest of what it made, and in no other.
@@ -44,7 +45,7 @@ STAGE = Stage(
     # A run that an alarm may stop never waits in another's stead, nor makes another stop.
     decides=lambda run: {"stops": run.health.alarms.stopping},
     reads=lambda at: {"selected": [at.data(i) for i in data(at.run, at.i)]},
-    files=template,
+    files=lambda run: [*template(run), *([run.train.forms] if run.train.forms else [])],
     model=start,
     machine="train",
     code=_code,
@@ -63,7 +64,8 @@ def make(this: Job) -> Made:
     }
     work = this.work_folder(digest(depends_on))
     every = chain.from_iterable(map(read_rows, this.input.selected))
-    write_rows(work / "rows.jsonl", islice(every, this.run.train.max_rows))
+    first = islice(every, this.run.train.max_rows)
+    write_rows(work / "rows.jsonl", asked(first, this.run.train, this.run.seed))
     report = resolve_name(TRAINERS[this.run.train.trainer])(
         this.run.train,
         this.run.model,

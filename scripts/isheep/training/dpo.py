@@ -7,7 +7,7 @@ training starts from only where the adapter is new; and so it is here: every ite
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from isheep.config.train import Train
 from isheep.data.rows import Row
@@ -21,6 +21,8 @@ FIGURES = ("margin", "accuracy", "chosen", "rejected")
 
 class DpoObjective(Objective):
     """Learn to prefer chosen answers: -log sigmoid(beta (log-ratio of the chosen - log-ratio of the rejected))."""
+
+    metrics: ClassVar = {"loss": "eval_nats", "accuracy": "eval_accuracy", "margin": "eval_margin"}
 
     def encode(self, template: chat.ChatTemplate, row: Row, max_length: int) -> EncodedPair:
         """Return the prompt with both answers."""

@@ -89,12 +89,12 @@ def encode_row(template: chat.ChatTemplate, row: Row, max_length: int) -> Encode
     template
         The template object that generation uses.
     row
-        Has `instruction`, `input` and `output`.
+        Has `instruction`, `input` and `output`; where it is asked in a form of its own (`train.forms`), `asked`.
     max_length
         Longest row, in tokens.
     """
     tokenizer = template.tokenizer
-    rendered = template.render(chat.user(chat.join(row["instruction"], row["input"])))
+    rendered = template.render(chat.user(row.get("asked") or chat.join(row["instruction"], row["input"])))
     prompt = encode_prompt(tokenizer, rendered)
     output = template.seam + chat.neutralise(row["output"], template.control_tokens)
     answer = encode_continuation(tokenizer, output, rendered.text)

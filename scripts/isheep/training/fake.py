@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from isheep.config.model import Model
+from isheep.config.section import deciding
 from isheep.config.train import Merge, Train
 from isheep.data.files import digest, publish, write_json
 from isheep.data.rows import Row, read_rows
-from isheep.documents.models import PairFigures, StepLoss, TimedMerge, TimedTraining
+from isheep.documents.models import KeptStep, PairFigures, StepLoss, TimedMerge, TimedTraining
 from isheep.errors import UserError
+from isheep.training import early_stop
 from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
 from isheep.training.encode import split_heldout
 from isheep.training.trainer import total_steps
@@ -65,7 +67,8 @@ def train(
     train_rows, heldout = split_heldout(rows, settings.heldout_share, seed)
     if not train_rows:
         raise UserError(f"no row is left to train on ({len(rows)} selected, {len(heldout)} held out): select more rows")
-    draw = np.random.default_rng(int(digest([rows, settings.model_dump(mode="json"), seed]), 16))
+    early_stop.check(settings, len(train_rows), len(heldout))
+    draw = np.random.default_rng(int(digest([rows, deciding(settings), seed]), 16))
     shapes = {"lora_A": (settings.lora.rank, WIDTH), "lora_B": (WIDTH, settings.lora.rank)}
     weights = {
         f"base_model.model.{layer}.{name}.weight": draw.standard_normal(shape, dtype=np.float32)
@@ -85,6 +88,7 @@ def train(
         {"step": step, "loss": 1 + 2 / step + float(draw.random()) / 10} for step in range(1, steps + 1)
     ]
     before = 3 + float(draw.random())
+    kept = _kept(settings, steps, draw)
     report = {
         "rows": len(train_rows),
         "heldout_rows": len(heldout),
@@ -96,10 +100,23 @@ def train(
         "loss": loss,
         "heldout": {"before": before, "after": before / 2, "tokens": len(heldout)} if heldout else None,
         **_preferences(settings, heldout, draw),
+        **({"early_stop": kept} if kept else {}),
         "end_of_turn": {"token": None, "id": None, "trained": True, "how": "the fake engine has no vocabulary"},
         "timing": {"seconds": 0.0, "resumed_from_step": None},
     }
     return cast(TimedTraining, report)
+
+
+def _kept(settings: Train, steps: int, draw: Any) -> KeptStep | None:
+    """Return made-up measurements, up to where patience is spent."""
+    if settings.early_stop is None:
+        return None
+    measured: list[early_stop.Measured] = []
+    for step in sorted({*range(settings.early_stop.every, steps + 1, settings.early_stop.every), steps}):
+        measured.append(early_stop.Measured(step, 1 + float(draw.random())))
+        if early_stop.is_spent(measured, settings.early_stop):
+            break
+    return early_stop.document(measured, settings.early_stop)
 
 
 def _preferences(settings: Train, heldout: list[Row], draw: Any) -> dict[str, Any]:

@@ -16,12 +16,13 @@ from isheep.config.model import Model
 from isheep.config.train import Train
 from isheep.data.files import publish, read_json, write_json
 from isheep.data.rows import Row, read_rows
-from isheep.documents.models import TimedTraining
+from isheep.documents.models import KeptStep, TimedTraining
 from isheep.errors import UserError
 from isheep.serving import chat
 from isheep.serving.layouts import write_both_layouts
 from isheep.serving.models import longest_context
 from isheep.serving.repeatable import make_repeatable
+from isheep.training import early_stop
 from isheep.training.checkpoint import exclusive, find_complete
 from isheep.training.checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter, full_disk_named
 from isheep.training.encode import split_heldout
@@ -89,6 +90,7 @@ def train(
             f"no row is left to train on ({len(rows)} selected, {len(heldout)} held out): select more rows, or raise "
             f"train.max_length ({settings.max_length} tokens)"
         )
+    early_stop.check(settings, len(train_rows), len(heldout))
     arguments = objective.arguments(
         settings, common_arguments(settings, work / "checkpoints", len(train_rows), seed, processes)
     )
@@ -102,16 +104,22 @@ def train(
         network = load_model(model_folder, model, settings.dtype, **how_loaded(settings))
         end_of_turn = check_end_of_turn(network, tokenizer, template.end_of_turn)
         trainer = objective.trainer(settings, arguments, network, tokenizer, train_rows, heldout)
+        if settings.early_stop:
+            early_stop.keep_best(trainer, settings.early_stop, objective.metrics[settings.early_stop.metric], work)
         arguments.eval_on_start = bool(heldout) and checkpoint is None
         if checkpoint and first:
             logger.info("resuming from %s", checkpoint)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if heldout:
             trainer.evaluate()
-        trainer.save_model(str(work / "adapter"))
+        saved = work / (early_stop.KEPT if settings.early_stop else "adapter")
+        if not settings.early_stop:
+            trainer.save_model(str(saved))
         if first:
-            save_adapter(work / "adapter", out, tokenizer, model.hub or settings.start_from)
+            save_adapter(saved, out, tokenizer, model.hub or settings.start_from)
     trainer.accelerator.wait_for_everyone()
+    history = trainer.state.log_history
+    kept = _kept(settings, objective, history)
 
     report = {
         "rows": len(train_rows),
@@ -121,8 +129,9 @@ def train(
         "steps": trainer.state.global_step,
         "tokens": int(trainer.state.num_input_tokens_seen),
         "answer_tokens_per_epoch": sum(row.answer_tokens for row in train_rows),
-        "loss": [{"step": log["step"], "loss": log["loss"]} for log in trainer.state.log_history if "loss" in log],
-        **objective.measured(_heldout(trainer.state.log_history) if heldout else None),
+        "loss": [{"step": log["step"], "loss": log["loss"]} for log in history if "loss" in log],
+        **objective.measured(_heldout(history, kept) if heldout else None),
+        **({"early_stop": kept} if kept else {}),
         "end_of_turn": end_of_turn,
         "timing": {
             "seconds": round(time.monotonic() - started, 1),
@@ -243,10 +252,17 @@ def save_adapter(saved: Path, out: Path, tokenizer: Any, base: str) -> None:
     shutil.rmtree(saved)
 
 
-def _heldout(history: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what was logged of the held-out rows before the first and after the last step."""
-    before, *_, after = (log for log in history if "eval_tokens" in log)
-    return before, after
+def _kept(settings: Train, objective: Objective, history: list[dict[str, Any]]) -> KeptStep | None:
+    if not settings.early_stop:
+        return None
+    measured = early_stop.measurements(history, objective.metrics[settings.early_stop.metric])
+    return early_stop.document(measured, settings.early_stop)
+
+
+def _heldout(history: list[dict[str, Any]], kept: KeptStep | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what was logged of the held-out rows before the first step, and after the one that is kept."""
+    before, *later = (log for log in history if "eval_tokens" in log)
+    return before, [log for log in later if kept is None or log["step"] == kept["step"]][-1]
 
 
 def main(spec_file: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pkgutil import resolve_name
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from isheep.config.train import Train
 from isheep.data.rows import Row
@@ -35,6 +35,9 @@ class Example(Protocol):
 class Objective(ABC):
     """One of `train.objective`."""
 
+    metrics: ClassVar[Mapping[str, str]]
+    """The metrics of held-out rows by which a step can be kept, and their names in the trainer's log."""
+
     @abstractmethod
     def encode(self, template: chat.ChatTemplate, row: Row, max_length: int) -> Example:
         """Return a row as it is trained; one longer than `max_length` tokens is cut at the end."""
@@ -60,7 +63,7 @@ class Objective(ABC):
 
     @abstractmethod
     def measured(self, logged: tuple[Logged, Logged] | None) -> dict[str, Any]:
-        """Return what the report tells of the held-out rows, from what was logged before and after training."""
+        """Return what the report tells of the held-out rows, from what was logged at the start and of what is kept."""
 
 
 def objective_of(settings: Train) -> Objective:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from isheep.config.train import Train
 from isheep.data.rows import Row
@@ -15,6 +15,8 @@ from isheep.training.trainer import Marking, build
 
 class Sft(Objective):
     """Learn the answers: cross-entropy of answer and end of turn."""
+
+    metrics: ClassVar = {"loss": "eval_nats_per_token"}
 
     def encode(self, template: chat.ChatTemplate, row: Row, max_length: int) -> Encoded:
         """Return prompt and answer."""

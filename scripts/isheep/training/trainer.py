@@ -67,6 +67,8 @@ def common_arguments(settings: Train, folder: Path, rows: int, seed: int, proces
         "include_num_input_tokens_seen": "non_padding",
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
+        "eval_strategy": "steps" if settings.early_stop else "no",
+        "eval_steps": settings.early_stop.every if settings.early_stop else None,
         "save_strategy": "steps",
         "save_steps": settings.checkpoint_steps,
         # The newest may be half-written when the process dies; the one before it is whole.

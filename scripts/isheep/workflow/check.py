@@ -14,6 +14,7 @@ from isheep.errors import Problems, UserError
 from isheep.filters.registry import resolve
 from isheep.serving import preflight
 from isheep.serving.gguf import parts
+from isheep.training.forms import read_forms
 from isheep.workflow.graph import Graph, base_folder, check_columns
 
 
@@ -43,6 +44,7 @@ def check(graph: Graph, problems: Problems | None = None) -> None:
             lambda run=run: resolve("prompts", run.prompts.rules),
             lambda run=run: resolve("outputs", run.outputs.rules),
             lambda run=run: _check_seeds(run),
+            lambda run=run: _check_style(run),
             *(lambda assessor=assessor: _check_assessor(assessor) for assessor in run.assess.assessors),
             *(lambda file=file: _check_text(file) for file in sorted(files)),
             *(lambda key=key, file=file: _check_template(key, file) for key, file in templates.items()),
@@ -84,6 +86,14 @@ def _check_seeds(run: Run) -> None:
     run.prompts.check(seeds)
     if not run.model.chat:
         run.outputs.check(seeds)
+
+
+def _check_style(run: Run) -> None:
+    """Check the files of the output style and of the forms in which tasks are trained."""
+    if run.train.forms and Path(run.train.forms).is_file():
+        read_forms(run.train.forms)
+    if all(Path(file).is_file() for file in run.outputs.files):  # a missing one is told with the others
+        run.outputs.check_files(Path(), run.engine.context_length - run.outputs.sampling.max_tokens)
 
 
 def _check_assessor(assessor: Assessor) -> None:
@@ -147,7 +157,7 @@ def _check_model(run: Run) -> None:
 
 def _check_judge(run: Run) -> None:
     """Check the evaluation's own judge as the base model is, but for training."""
-    judge = run.evaluation.own_judge if run.evaluation.is_judged else None
+    judge = run.evaluation.own_judge if run.has_own_judge else None
     if run.engine.name == "fake" or judge is None or judge.model is None:
         return
     try:

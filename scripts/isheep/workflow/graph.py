@@ -221,21 +221,22 @@ class Graph:
 
     def identity(self, run: str, stage: str, i: int) -> str | list[str]:
         """Return the identity of the model that a stage runs in a round."""
-        which = self.table[stage].model
-        if which is None:
+        number = self.table[stage].runs(self.config.runs[run], i)
+        if number is None:
             return self.reads(run, stage, i, "identity")
-        wanted = self._at(run, i).model(which(self.config.runs[run], i))
+        wanted = self._at(run, i).model(number)
         return next((self.file(run, read) for read in self._awaited(run, stage, i, wanted)), [])
 
     def awaits_model(self, run: str, stage: str, i: int) -> bool:
         """Return whether a stage has to wait for the model that it runs."""
-        return self.table[stage].model is None or bool(self.identity(run, stage, i))
+        number = self.table[stage].runs(self.config.runs[run], i)
+        return number is None or bool(self.identity(run, stage, i))
 
     def weights(self, run: str, stage: str, i: int) -> str | None:
         """Return the folder of the model that a stage runs; None where it needs none (a fake, an endpoint)."""
         settings, declared = self.config.runs[run], self.table[stage]
-        if declared.model is not None:
-            return self.model_folder(run, declared.model(settings, i))
+        if (number := declared.runs(settings, i)) is not None:
+            return self.model_folder(run, number)
         source = declared.weights(settings) if declared.weights else None
         return base_folder(source) if source else None
 

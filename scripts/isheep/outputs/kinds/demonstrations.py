@@ -10,7 +10,7 @@ from pydantic import Field
 from isheep.config.places import File
 from isheep.data.rows import Row
 from isheep.data.seeds import Seed, read_seeds
-from isheep.outputs.style import OutputStyle
+from isheep.outputs.style import Matching, OutputStyle
 from isheep.serving.addressee import Addressee
 from isheep.serving.chat import join
 from isheep.serving.engines.base import Prompt
@@ -21,8 +21,10 @@ class Demonstrations(OutputStyle):
 
     kind: Literal["demonstrations"] = Field("demonstrations", description="What the model is shown beside the prompt.")
     shots: int = Field(3, ge=1, description="Demonstrations before each prompt.")
-    choice: Literal["random", "fixed"] = Field(
-        "random", description="Drawn afresh for every prompt, or the same ones for all prompts of a round."
+    choice: Literal["random", "fixed", "nearest"] = Field(
+        "random",
+        description="Drawn afresh for every prompt, the same ones for all prompts of a round, or those nearest to the "
+        "prompt in the model's last layer (stage match_demonstrations), the nearest next to it.",
     )
     demonstrations: File = Field("config/seeds/isheep.jsonl", description="Answered tasks, in any format of seeds.")
 
@@ -31,9 +33,22 @@ class Demonstrations(OutputStyle):
         """The answered tasks."""
         return (self.demonstrations,)
 
+    @property
+    def matching(self) -> Matching | None:
+        """As many tasks as are shown, where these are the nearest."""
+        return Matching(self.demonstrations, self.shots) if self.choice == "nearest" else None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What stage match_demonstrations found, where the nearest are shown."""
+        return ("nearest",) if self.choice == "nearest" else ()
+
     def shown(self, row: Row, model: Addressee) -> list[Seed]:
-        """Return the demonstrations of a row: what the seed of its id draws; never its own instruction."""
+        """Return the demonstrations of a row: the nearest, or what the seed of its id draws; never its own task."""
         tasks = model.load(read_seeds, self.demonstrations)
+        if self.choice == "nearest":
+            by_id = {task.id: task for task in tasks}
+            return [by_id[id] for id in reversed(row["nearest"])]
         draw = random.Random(model.seed_for(f"{row['id']}/shots" if self.choice == "random" else "shots"))
         drawn = draw.sample(tasks, min(self.shots + 1, len(tasks)))
         return [task for task in drawn if task.instruction != row["instruction"]][: self.shots]

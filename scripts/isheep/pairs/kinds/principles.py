@@ -30,7 +30,10 @@ class Principles(PairSource):
     """Answers compared by a judge on principles, drawn and negated at random; pairs on which both orders agree."""
 
     kind: Literal["principles"] = "principles"
-    judge: Literal["base", "current"] = Field("current", description="Who compares: iter_0, or iter_i that answered.")
+    judge: Literal["base", "current", "judge"] = Field(
+        "current",
+        description="Who compares: iter_0, iter_i that answered, or another model, `evaluation.judge` of kind model.",
+    )
     principles: File = Field("config/principles/preferences.yaml", description="File of principles: name, more, less.")
     prompt: File = Field("config/prompts/compare.txt", description="Template of what the judge is shown.")
     per_pair: int = Field(3, ge=1, description="Principles drawn for each pair.")
@@ -41,7 +44,7 @@ class Principles(PairSource):
     words: ClassVar[str] = "answers compared on principles by their likelihoods in both orders, kept where these agree"
 
     @property
-    def asks(self) -> Literal["base", "current"]:
+    def asks(self) -> Literal["base", "current", "judge"]:
         """The judge."""
         return self.judge
 

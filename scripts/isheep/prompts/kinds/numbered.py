@@ -18,10 +18,9 @@ from isheep.prompts.tasks import read_list, stop_string, write_list
 from isheep.serving.engines.base import Completion, Prompt, Request
 
 
-class Numbered(PromptSource):
-    """Stage generate_prompts: the model continues a numbered list of tasks that begins with a few seeds."""
+class TaskList(PromptSource):
+    """What every source has whose model continues a numbered list of tasks."""
 
-    kind: Literal["numbered"] = Field("numbered", description="How a model is asked for prompts.")
     shots: int = Field(5, ge=1, description="Seed tasks shown in each request.")
     tasks_per_request: int = Field(10, ge=1, description="New tasks after which a completion is stopped.")
     meta_prompt: File = Field("config/prompts/meta.txt", description="Template of the text before the list of tasks.")
@@ -63,3 +62,9 @@ class Numbered(PromptSource):
         shown = [seed.id for seed in self.shown(number, material)]
         for task in read_list(completion.text, finished):
             yield {"seeds": shown, "instruction": task.instruction, "input": task.input}, task.problem
+
+
+class Numbered(TaskList):
+    """Stage generate_prompts: the model continues a numbered list of tasks that begins with a few seeds."""
+
+    kind: Literal["numbered"] = Field("numbered", description="How a model is asked for prompts.")

@@ -193,11 +193,28 @@ def _examples(draw: Random) -> Iterator[str]:
         yield f"Input: {given}{output}\nExample {number}\n"
 
 
+def _thoughts(draw: Random) -> Iterator[str]:
+    """Think and answer; now and then without the one or the other, and sometimes with an apology."""
+    luck = draw.randrange(12)
+    yield "" if luck == 0 else f" {answer(draw, '')}"
+    sorry = "I am sorry. " if luck == 1 else ""
+    yield "" if luck == 2 else f"\nAnswer: {sorry}{_fill(draw, draw.choice(_TASKS))} {answer(draw, '')}\n=====\n"
+
+
+def _topics(draw: Random) -> Iterator[str]:
+    """Go on with questions by kind and topic; one topic in six is none, one list in ten ends by itself."""
+    for number in range(7, 9 if draw.random() < 0.1 else 50):
+        topic = _fill(draw, "{topic}" if draw.random() < 0.8 else "{topic}, {topic_two}!")
+        yield f" {topic}\nQuestion: {_fill(draw, draw.choice(_TASKS))}\n\n### Question {number}\nKind: Facts\nTopic:"
+
+
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[Random], Iterator[str]]], ...] = (
     (re.compile(r"^\d+\.\Z", re.MULTILINE), _instructions),
     (re.compile(r"\(yes or no\):\Z"), _yes_or_no),
     (re.compile(r"\nClass label:\Z"), _labels),
     (re.compile(r"\nExample 1\n\Z"), _examples),
+    (re.compile(r"\nThoughts:\Z"), _thoughts),
+    (re.compile(r"\nTopic:\Z"), _topics),
 )
 
 

@@ -65,7 +65,7 @@ def bare(tmp_path_factory):
 def test_page_has_every_section_in_order(whole):
     _, elements = whole
     sections = [attributes["id"] for tag, attributes in elements.found if tag == "section"]
-    wanted = "verdict scores funnel health assessment training cost samples answers lineage settings"
+    wanted = "answer verdict scores funnel health assessment training cost samples answers lineage settings"
     assert sections == wanted.split()
     assert elements.raw["title"][0] == "Run study"
 

@@ -18,6 +18,11 @@ rule write_report:
             category="Runs",
             labels={"run": "{run}", "shows": "everything on one page"},
         ),
+        tables=[
+            "results/{run}/scores.csv",
+            "results/{run}/funnel.csv",
+            "results/{run}/costs.csv",
+        ],
     log:
         "logs/{run}/write_report.log",
     benchmark:

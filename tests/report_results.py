@@ -278,7 +278,8 @@ class Made:
 
         def measure(benchmark: str, item: str, score: float | None, **told: Any) -> None:
             place = {"id": f"{benchmark}/{item}", "benchmark": benchmark, "item": item}
-            measures.append({**place, "score": score, "measures": told})
+            beside = {"reference": f"The right answer to {item}."} if benchmark == "heldout" else {}
+            measures.append({**place, "score": score, "beside": beside, "measures": told})
 
         words = lambda n: " ".join(self.draw.choice(WORDS) for _ in range(n))
         texts = list(HOSTILE.values()) if hostile and not i else []

@@ -209,7 +209,7 @@ def test_fields_of_a_row_that_the_page_does_not_know_are_kept():
     told = sampled(
         [{"id": "a", "rule": "near_duplicate", "of": "seed-1", "similarity": 0.8, "seeds": ["x", "y"], "odd": {"a": 1}}]
     )
-    assert dict(zip(told["more"], told["rows"][0][-1], strict=True)) == {
+    assert dict(zip(told["more"], told["rows"][0][4], strict=True)) == {
         "of": "seed-1", "similarity": 0.8, "seeds": "x, y", "odd": '{"a": 1}'
     }  # fmt: skip
 
@@ -348,6 +348,7 @@ def test_lineage_shows_what_trained_what(tmp_path, monkeypatch):
     drawn = draw(report)
     assert [box.title for box in drawn.boxes] == ["seeds", "d_0", "d_1", "iter_0", "iter_1", "iter_2"]
     says = [arrow.says for arrow in drawn.arrows]
+    assert says[:1] == ["the seeds are shown to iter_0"] and "the seeds go into d_1, too" in says
     assert says[1:4] == ["iter_0 writes d_0", "d_0 trains iter_1", "iter_1 starts from iter_0"]
     assert says[-1] == "iter_2 starts from iter_0"
 

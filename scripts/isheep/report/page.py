@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from hashlib import sha256
@@ -90,6 +91,7 @@ def fill(template: str, assets: Path = HERE, **names: Any) -> str:
     environment.filters |= {
         "show": shown,
         "clock": costs.clock,
+        "json": lambda value: json.dumps(value, ensure_ascii=True),
         "drawing": Markup,  # made by charts.py, which escapes
     }
     style, script = ((assets / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))

@@ -13,12 +13,15 @@ from report_results import HOSTILE, Made
 
 from isheep.assess.base import Scale
 from isheep.data.numbers import shown
+from isheep.data.rows import read_rows
 from isheep.errors import UserError
 from isheep.report import charts, compare, costs, measures
 from isheep.report.gather import Round, gather
+from isheep.report.groups import against_settings, by_seed
 from isheep.report.histograms import BINS, Scores
 from isheep.report.lineage import draw
 from isheep.report.outcome import Outcome, outcome
+from isheep.report.paired import against_first
 from isheep.report.samples import Samples
 from isheep.report.sections import floor_lines, health
 from isheep.report.verdicts import change, judge
@@ -386,11 +389,47 @@ def test_scores_that_do_not_count_are_never_called_better(compared):
     assert told["local judge score"]["tone"] == "" and not told["local judge score"]["counts"]
 
 
+def test_runs_that_differ_by_seed_alone_are_grouped_with_mean_and_spread(tmp_path, monkeypatch):
+    made = [Made(tmp_path, name, 1, 8, hostile=False, seed=seed) for name, seed in (("a", 0), ("b", 1), ("c", 2))]
+    made.append(Made(tmp_path, "d", 1, 8, hostile=False, train={"trainer": "fake", "start_from": "previous"}))
+    monkeypatch.chdir(tmp_path)
+    reports = [gather(one.run, one.settings, one.records, with_rows=False) for one in made]
+    scores = compare.last_scores(reports)
+    for run, value in (("a", 0.1), ("b", 0.2), ("c", 0.6)):
+        scores.loc[(scores["run"] == run) & (scores["metric"] == "prompt_strict"), "value"] = value
+    (group,) = by_seed(reports, scores)
+    assert group["runs"] == ["a", "b", "c"] and group["seeds"] == [0, 1, 2]
+    row = next(row for row in group["rows"] if row["metric"] == "prompt strict")
+    assert [row[key] for key in ("n", "mean", "spread", "lowest", "highest")] == [
+        3,
+        "30.0 %",
+        "26.5 %",
+        "10.0 %",
+        "60.0 %",
+    ]
+    drawn = against_settings(reports, compare.changed_settings(reports), scores)
+    assert {one["title"].rpartition(", by ")[2] for one in drawn} == {"train.start_from"}  # a seed is no setting
+    assert "start_from previous" in drawn[0]["svg"] and "train.start_from base" in drawn[0]["svg"]
+
+
+def test_runs_are_compared_item_by_item_on_what_both_answered(compared):
+    told = {row["metric"]: row["cells"] for row in against_first(compared)}
+    mine, theirs = (
+        {row["item"]: row["score"] for row in read_rows(f"results/{run}/iter_{i}/evaluation/measures.jsonl")
+         if row["benchmark"] == "constraints"} for run, i in (("a", 2), ("b", 3))
+    )  # fmt: skip
+    expected = sum(theirs[item] - mine[item] for item in mine) / len(mine)
+    cell, nothing = told["prompt strict"]
+    assert cell["n"] == 60 and cell["text"] == shown(expected, "share", True) and nothing is None
+    assert "local judge score" not in told  # it does not count
+    assert told["bits per byte"][0]["word"] == "better"
+
+
 def test_comparison_shows_the_paper_with_its_warning(compared):
     paper = yaml.safe_load((ROOT / "config/report/paper.yaml").read_text())
     page = compare.render(compared, paper)
     assert "Not measured here." in page and "has an interval" in page
-    assert "44.55" in page and 'href="b/report.html"' in page
+    assert "44.55" in page and 'href="../b/report.html"' in page
     assert "<script>window" not in page
 
 

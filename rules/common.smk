@@ -51,7 +51,12 @@ try:
     # `snakemake study --config study=FILE`: a base run and what varies, as runs of one graph
     study = lay_out(config, ROOT)
     reading = read_config(config, ROOT, workflow.configfiles, PLACE)
-    graph = Graph(reading.config, ROOT, PLACE, forces)
+    named = (
+        study.name
+        if study
+        else Path(str((workflow.configfiles or ["config"])[-1])).stem
+    )
+    graph = Graph(reading.config, ROOT, PLACE, forces, named)
     check(graph, reading.problems)
 except UserError as error:
     raise WorkflowError(str(error))

@@ -15,7 +15,16 @@ rule gather_manifest:
         summary="results/{run}/records/summarise_run.json",
         files=lambda wildcards: graph.user_files(wildcards.run),
         # What it vouches for, though two equal runs may differ in it.
-        exports=["results/{run}/config.yaml", "results/{run}/report.html"],
+        exports=expand(
+            "results/{{run}}/{name}",
+            name=[
+                "config.yaml",
+                "report.html",
+                "scores.csv",
+                "funnel.csv",
+                "costs.csv",
+            ],
+        ),
     output:
         manifest="results/{run}/manifest.json",
         crate="results/{run}/ro-crate-metadata.json",

@@ -18,6 +18,11 @@ rule write_report:
             category="Runs",
             labels={"run": "{run}", "shows": "everything on one page"},
         ),
+        tables=[
+            "results/{run}/scores.csv",
+            "results/{run}/funnel.csv",
+            "results/{run}/costs.csv",
+        ],
     log:
         "logs/{run}/write_report.log",
     benchmark:
@@ -38,15 +43,17 @@ rule write_comparison:
         paper=ROOT / "config/report/paper.yaml",
     output:
         page=report(
-            "results/comparison.html",
+            "results/comparisons/{name}.html",
             caption="../config/report/captions/comparison.rst",
             category="Comparison",
-            labels={"run": "all", "shows": "runs side by side"},
+            labels={"run": "all of {name}", "shows": "runs side by side"},
         ),
     log:
-        "logs/write_comparison.log",
+        "logs/comparisons/{name}.log",
     benchmark:
-        "logs/write_comparison.benchmark.tsv"
+        "logs/comparisons/{name}.benchmark.tsv"
+    wildcard_constraints:
+        name=r"[^/]+",
     params:
         runs=compared_runs,
         code=code_digest("write_comparison.py"),

@@ -21,6 +21,7 @@ rule summarise_run:
         trainings=beside("train_adapter", "training.json"),
         mergings=beside("merge_model", "merging.json"),
         scores=beside("score_model", "scores.json"),
+        healths=beside("measure_data", "health.json"),
     output:
         summary=report(
             "results/{run}/summary.txt",

@@ -16,5 +16,7 @@ with job.of(snakemake, "summarise_run") as this, publish(this.output.summary) as
         [read_json(file) for file in this.input.mergings],
         [str(file).replace("merging.json", "model") for file in this.input.mergings],
         [read_json(file) for file in this.input.scores],
+        [read_json(file) for file in this.input.healths],
+        this.run.model_dump(mode="json"),
     )
     temporary.write_text(text, encoding="utf-8")

@@ -15,4 +15,4 @@ with job.of(snakemake, "write_comparison") as this, publish(this.output.page) as
         reports.append(gather(run, settings, told["records"], with_rows=False))
     with open(this.input.paper, encoding="utf-8") as handle:
         paper = yaml.safe_load(handle)
-    temporary.write_text(render(reports, paper), encoding="utf-8", newline="\n")
+    temporary.write_text(render(reports, paper, this.wildcards.name), encoding="utf-8", newline="\n")

@@ -278,7 +278,8 @@ class Made:
 
         def measure(benchmark: str, item: str, score: float | None, **told: Any) -> None:
             place = {"id": f"{benchmark}/{item}", "benchmark": benchmark, "item": item}
-            measures.append({**place, "score": score, "measures": told})
+            beside = {"reference": f"The right answer to {item}."} if benchmark == "heldout" else {}
+            measures.append({**place, "score": score, "beside": beside, "measures": told})
 
         words = lambda n: " ".join(self.draw.choice(WORDS) for _ in range(n))
         texts = list(HOSTILE.values()) if hostile and not i else []
@@ -288,13 +289,18 @@ class Made:
             scored = {key: row[key] for key in ("id", "benchmark", "item", "key", "prompt")}
             answers.append(scored | {"log_likelihoods": said, "tokens": [7, 9]})
             answers.append(say("heldout", item, "answer", row["prompt"], words(self.draw.randint(3, 30))))
-            measure("heldout", item, 1.1 - 0.02 * i, preferred=1.0)
+            bits = (1.1 - 0.02 * i + 0.05 * self.draw.random()) * 40
+            measure("heldout", item, bits / 40, category="", too_long=False, bits=bits, bytes=40, preferred=1.0,
+                    stopped=True, empty=False, repetition=0.0, tokens=9)  # fmt: skip
         for number in range(60):
             item, text = f"{number}", words(12)
             text = texts[number] if number < len(texts) else text
             answers.append(say("constraints", item, "answer", text if texts else f"Write {number} words.", text))
             score = float(self.draw.random() < 0.2 + 0.05 * i)
-            measure("constraints", item, score, instructions=["punctuation:no_comma"], strict=[bool(score)])
+            right = [bool(score)]
+            measure(
+                "constraints", item, score, instructions=["punctuation:no_comma"], strict=right, loose=right, echo=0.0
+            )
         for number in range(80):
             item = f"q{number:02d}"
             for turn in (1, 2):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from isheep.data.files import publish
 from isheep.data.rows import read_rows
 from isheep.documents import tables
 from isheep.documents.choice import Choice, choose
@@ -59,6 +58,7 @@ class Run:
     def __init__(self, folder: str | Path) -> None:
         self._results = Results(folder)
         self.name = self._results.run
+        self.folder = self._results.folder
 
     def __repr__(self) -> str:
         return f"Run({str(self._results.folder)!r})"
@@ -187,11 +187,4 @@ class Run:
 
         Numbers have all their digits; what is not there is an empty cell.
         """
-        files = []
-        for name in FRAMES:
-            file = Path(folder) / f"{name}.csv"
-            with publish(file) as temporary:
-                frame: pd.DataFrame = getattr(self, name)
-                frame.to_csv(temporary, index=False, lineterminator="\n")
-            files.append(file)
-        return files
+        return tables.write_frames({name: getattr(self, name) for name in FRAMES}, Path(folder))

@@ -20,9 +20,12 @@ SHOWN = "return [...document.querySelectorAll('#samples .card')].map(one => one.
 ANSWERS = SHOWN.replace("#samples", "#answers")
 STATUS = "return document.querySelector('#samples .found').textContent"
 NODES = "return document.querySelectorAll('*').length"
-SET = """const field = document.querySelector('#' + (arguments[2] ?? 'samples') + ` [name=${arguments[0]}]`);
+SET = """const field = document.querySelector('#' + (arguments[2] ?? 'samples') + ` [name="${arguments[0]}"]`);
 field.value = arguments[1];
 field.dispatchEvent(new Event('change'));"""
+CLICK = """[...document.querySelectorAll(`[data-browse=${arguments[0]}]`)]
+  .find((link) => link.textContent.includes(arguments[1])).click()"""
+SIDES = "return [...document.querySelector('#answers .card').querySelectorAll('.side h5')].map(one => one.innerText)"
 # Types words, and gives back what the page says it found.
 SEARCH = """const [words, done] = [arguments[0], arguments[1]];
 const status = document.querySelector('#samples .found'), field = document.querySelector('#samples [type=search]');
@@ -59,7 +62,7 @@ def browser(page) -> Iterator[Browser]:
 def unfiltered(browser) -> Browser:
     browser.run("for (const form of document.querySelectorAll('.filters')) form.reset()")
     browser.run(SET, "round", "")
-    browser.run(SET, "model", "", "answers")
+    browser.run(SET, "benchmark", "", "answers")
     return browser
 
 
@@ -72,8 +75,9 @@ def test_opens_without_a_complaint_and_asks_for_nothing(browser, page):
 
 
 def option(browser: Browser, field: str, text: str, section: str = "samples") -> str:
-    found = f"return [...document.querySelector('#{section} [name={field}]').options].map(one => [one.value, one.text])"
-    return next(value for value, shown in browser.run(found) if shown == text)
+    place = f"#{section} [name='{field}']"
+    found = "return [...document.querySelector(arguments[0]).options].map(one => [one.value, one.text])"
+    return next(value for value, shown in browser.run(found, place) if shown == text)
 
 
 @pytest.mark.parametrize(
@@ -95,24 +99,33 @@ def test_filters_show_what_they_say(unfiltered, field, value, words):
     assert everything == "180 of 180 rows match" != browser.run(STATUS)
 
 
-def test_answers_of_a_benchmark_are_a_click_away_and_can_be_filtered(unfiltered):
+def test_answers_of_a_benchmark_are_a_click_away_with_the_models_side_by_side(unfiltered):
     browser = unfiltered
-    browser.run("document.querySelector('[data-filter=\"answers benchmark constraints\"]').click()")
+    browser.run(CLICK, "answers", "constraints")
     status = STATUS.replace("#samples", "#answers")
-    assert browser.run(status) == "240 of 844 answers match"
+    assert browser.run(status) == "60 of 211 items match"
     assert all("benchmark constraints" in text for text in browser.run(ANSWERS))
-    assert [f"model iter_{i}" in text for i, text in enumerate(browser.run(ANSWERS)[:4])] == [True] * 4
-    for field, value in (("model", "iter_2"), ("result", "full marks")):
-        browser.run(SET, field, option(browser, field, value, "answers"), "answers")
+    assert [text.split()[0] for text in browser.run(SIDES)] == ["iter_0", "iter_1", "iter_2", "iter_3"]
+    browser.run(SET, "last model", option(browser, "last model", "better than the base", "answers"), "answers")
     shown = browser.run(ANSWERS)
-    assert 0 < len(shown) < 60 and all("iter_2" in text and "score 1" in text for text in shown)
-    browser.run(SET, "result", "", "answers")
+    assert 0 < len(shown) < 60 and all("no marks" in text and "full marks" in text for text in shown)
+    browser.run(SET, "last model", "", "answers")
     browser.run(SET, "benchmark", option(browser, "benchmark", "chat", "answers"), "answers")
     first = browser.run(ANSWERS)[0]
-    parts = ["Turn 1 of", "turn 1", "Turn 2 of", "turn 2", "judge 1", "[[5]]", "judge 2", "[[6]]"]
+    parts = ["Turn 1 of", "Turn 2 of", "iter_0", "turn 1", "turn 2", "judge's words, 1", "[[5]]", "judge's words, 2"]
     places = [first.index(part) for part in parts]
-    assert browser.run(status) == "80 of 844 answers match" and places == sorted(places)
+    assert browser.run(status) == "80 of 211 items match" and places == sorted(places)
     assert "full marks" not in first  # its judge does not count
+    browser.run(SET, "benchmark", option(browser, "benchmark", "heldout", "answers"), "answers")
+    first = browser.run(ANSWERS)[0]
+    assert "The right answer to own-" in first and "the reference, by how likely the model finds it" in first
+
+
+def test_rule_of_the_funnel_leads_to_the_rows_that_it_rejected(unfiltered):
+    browser = unfiltered
+    browser.run(CLICK, "samples", "asks_back")
+    shown = browser.run(SHOWN)
+    assert shown and all("rule asks_back" in text and "rejected by filter_outputs" in text for text in shown)
 
 
 def test_search_finds_words_whatever_their_case(unfiltered):

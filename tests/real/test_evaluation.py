@@ -74,13 +74,15 @@ def test_own_lm_eval_tasks_on_real_weights_know_capitals_and_stand_above_their_f
 
     results = json.loads((place.folder / "results/a/iter_0/evaluation/harness.json").read_text())
     assert results["settings"]["backend"] == backend and str(place.folder) not in json.dumps(results)
-    entry = json.loads((place.folder / "results/a/iter_0/evaluation/scores.json").read_text())["benchmarks"]["harness"]
-    assert entry["error"] is None and entry["items"] == 10
-    choice, writing = (entry["metrics"][name] for name in ("own_choice_acc", "own_writing_exact_match_first_word"))
+    found = json.loads((place.folder / "results/a/iter_0/evaluation/scores.json").read_text())["benchmarks"]
+    choosing, answering = (found[f"harness/{task}"] for task in ("own_choice", "own_writing"))
+    assert all(entry["error"] is None and entry["items"] == 5 for entry in (choosing, answering))
+    choice = choosing["metrics"]["own_choice_acc"]
+    writing = answering["metrics"]["own_writing_exact_match_first_word"]
     assert choice["value"] == 1 and choice["n"] == 5 and choice["low"] < 1
     assert writing["value"] >= 0.6 and writing["n"] == 5
-    floors = entry["floors"]["dummy"]
-    assert floors["own_writing_exact_match_first_word"]["value"] == 0 and floors["own_choice_acc"]["value"] < 1
+    assert answering["floors"]["dummy"]["own_writing_exact_match_first_word"]["value"] == 0
+    assert choosing["floors"]["dummy"]["own_choice_acc"]["value"] < 1
     # Two options a question are scored, one answer is written.
-    assert entry["tokens"]["scored"] >= 10 and 5 <= entry["tokens"]["completion"] <= 40
-    assert entry["tokens"]["prompt"] > 5 * 4
+    assert choosing["tokens"]["scored"] >= 10 and 5 <= answering["tokens"]["completion"] <= 40
+    assert answering["tokens"]["prompt"] > 5 * 4

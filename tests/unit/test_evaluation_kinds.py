@@ -16,7 +16,9 @@ from pydantic import ValidationError
 
 from isheep.config.evaluation import JUDGED, KINDS, Evaluation
 from isheep.config.kinds import kinds
+from isheep.data.rows import write_rows
 from isheep.evaluation.benchmark import Benchmark
+from isheep.evaluation.scores import Earlier, Measured, score
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 ALL = kinds(KINDS)
@@ -119,3 +121,49 @@ def test_judged_and_sandboxed_kinds_say_so():
 def test_a_setting_of_another_kind_is_refused():
     with pytest.raises(ValidationError, match="temperature"):
         Evaluation(benchmarks={"x": {"kind": "triviaqa", "path": "x", "temperature": 1}})
+
+
+def test_every_lm_eval_task_is_a_benchmark_of_its_own_and_a_group_holds_its_tasks():
+    def found(right: int) -> dict:
+        rows = [{"id": str(n), "filter": "none", "acc": float(n < right)} for n in range(30)]
+        names = ("arc", "mmlu", "mmlu_law", "mmlu_art")
+        return {
+            "tasks": {name: {"acc,none": {"value": right / 30, "stderr": 0.1}} for name in names},
+            "documents": dict.fromkeys(names, 30),
+            "samples": {name: rows for name in names if name != "mmlu"},
+            "higher_is_better": {name: {"acc": True} for name in names},
+            "group_subtasks": {"mmlu": ["mmlu_law", "mmlu_art"], "mmlu_law": []},
+            "tokens_by_task": {name: {"prompt": 0, "completion": 0, "scored": 7} for name in names if name != "mmlu"},
+        }
+
+    evaluation = Evaluation(benchmarks={"heldout": None, "constraints": None}, harness={"tasks": ["arc", "mmlu"]})
+    base = Earlier(harness=found(12))
+    told, _ = score(evaluation, Measured(1, harness=found(27), earlier={"base": base}))
+    arc, mmlu = told["benchmarks"]["harness/arc"], told["benchmarks"]["harness/mmlu"]
+    assert list(told["benchmarks"]) == ["harness/arc", "harness/mmlu"]
+    assert list(arc["metrics"]) == ["arc_acc"]
+    assert arc["metrics"]["arc_acc"]["minus_base"]["value"] == pytest.approx(0.5)
+    assert list(mmlu["metrics"]) == ["mmlu_acc", "mmlu_law_acc", "mmlu_art_acc"] and mmlu["headline"] == ["mmlu_acc"]
+    assert (arc["items"], mmlu["items"], mmlu["tokens"]["scored"]) == (30, 60, 14)
+
+
+def test_metrics_in_which_silence_is_perfect_have_no_floor(tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    write_rows(file, [{"id": str(n), "instruction": f"Say {n}.", "output": f"{n} it is"} for n in range(3)])
+    evaluation = Evaluation(benchmarks={"heldout": {"path": str(file)}, "constraints": None})
+    answers = [
+        row
+        for n in range(3)
+        for place in [{"benchmark": "heldout", "item": str(n), "prompt": f"Say {n}."}]
+        for row in (
+            {**place, "id": f"l{n}", "key": "likelihood", "log_likelihoods": [-3.0, -9.0], "tokens": [2, 2]},
+            {**place, "id": f"a{n}", "key": "answer", "text": "x", "finish_reason": "stop", "stop_reason": None,
+             "prompt_tokens": 1, "completion_tokens": 1},
+        )
+    ]  # fmt: skip
+    told, _ = score(evaluation, Measured(0, answers))
+    entry = told["benchmarks"]["heldout"]
+    assert "heldout_stops" in entry["metrics"]
+    assert {name for floor in entry["floors"].values() for name in floor} == {
+        "heldout_bits_per_byte", "heldout_preference"
+    }  # fmt: skip

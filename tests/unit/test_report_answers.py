@@ -20,7 +20,7 @@ def scores(unit: str = "share", better: str = "higher", counts: bool = True) -> 
 
 
 def shown(answers: Answers) -> list[dict]:
-    """Return the rows as the page shows them: names in place of numbers."""
+    """Return the cards as the page shows them: names in place of numbers."""
     told = answers.packed()
     names = [one["name"] for one in told["filters"]]
     options = [one["options"] for one in told["filters"]]
@@ -29,23 +29,46 @@ def shown(answers: Answers) -> list[dict]:
             "id": id,
             **{name: found[at] if at >= 0 else "" for name, found, at in zip(names, options, choices, strict=True)},
             "texts": [(told["texts"][at], text) for at, text in texts],
-            "score": score,
-            "more": {name: value for name, value in zip(told["more"], more, strict=True) if value is not None},
+            "scores": dict(zip(told["scores"], scores, strict=True)),
+            "sides": [
+                {"model": name, "result": result, "tone": tone, "score": score,
+                 "texts": list(map(tuple, said)), "more": dict(more)}
+                for name, result, tone, score, said, more in columns
+            ],
         }
-        for id, choices, texts, [score], more in told["rows"]
-    ]
+        for id, choices, texts, scores, _, columns in told["rows"]
+    ]  # fmt: skip
 
 
-def test_every_model_shows_the_same_items_and_they_stand_together():
+def test_models_stand_side_by_side_under_one_prompt():
     answers = Answers(limit=3, characters=100)
     for i in (0, 1, 2):
         rows = [said(f"q{n}", "answer", f"Question {n}?", f"Answer {n} of {i}") for n in range(20)]
-        answers.add(i, scores(), rows, [], [measured(f"q{n}", 1.0) for n in range(20)])
-    rows = shown(answers)
-    assert answers.packed()["total"] == 60 and len(rows) == 9
-    assert [row["model"] for row in rows] == ["iter_0", "iter_1", "iter_2"] * 3
-    assert len({row["id"] for row in rows[:3]}) == 1 and len({row["id"] for row in rows}) == 3
+        answers.add(i, scores(), rows, [], [measured(f"q{n}", float(i > 0)) for n in range(20)])
+    cards = shown(answers)
+    assert answers.packed()["total"] == 20 and len(cards) == 3
+    for card in cards:
+        number = card["id"][1:]
+        assert card["texts"] == [("prompt", f"Question {number}?")]
+        assert [side["model"] for side in card["sides"]] == ["iter_0", "iter_1", "iter_2"]
+        assert [side["texts"] for side in card["sides"]] == [
+            [("its answer", f"Answer {number} of {i}")] for i in range(3)
+        ]
+        assert card["last model"] == "better than the base" and card["scores"]["iter_2"] == 1
     assert answers.metrics == {"quiz": "quiz_right"}
+
+
+def test_card_tells_whose_score_it_is_and_what_it_was_held_against():
+    answers = Answers(limit=9, characters=100, scored={"quiz": "the reference, by how likely the model finds it"})
+    row = measured("a", 1.08) | {"beside": {"reference": "A wren.", "rival": "A tit."}}
+    answers.add(0, scores("bits per byte", "lower"), [said("a", "answer", "A bird?", "Hm")], [], [row])
+    (card,) = shown(answers)
+    assert card["texts"] == [
+        ("prompt", "A bird?"),
+        ("reference", "A wren."),
+        ("rival", "A tit."),
+        ("scored is", "the reference, by how likely the model finds it"),
+    ]
 
 
 def test_turns_and_verdicts_are_read_in_order_and_prompts_once():
@@ -59,16 +82,16 @@ def test_turns_and_verdicts_are_read_in_order_and_prompts_once():
     answers.add(
         0, scores("1-10"), rows, [said("a", "judge-1", "All of it again", "[[7]]")], [measured("a", 7.0, x=[7])]
     )
-    (row,) = shown(answers)
-    assert row["texts"] == [
-        ("prompt", "Name a bird."),
-        ("turn 1", "Wren"),
-        ("prompt", "Another."),
-        ("turn 2 (length)", "A rather lon [8 more characters]"),
-        ("judge 1", "[[7]]"),
+    (card,) = shown(answers)
+    assert card["texts"] == [("prompt", "Name a bird."), ("prompt 2", "Another.")]
+    (side,) = card["sides"]
+    assert side["texts"] == [
+        ("its answer, turn 1", "Wren"),
+        ("its answer, turn 2 (length)", "A rather lon [8 more characters]"),
+        ("the judge's words, 1", "[[7]]"),
     ]
-    assert row["more"] == {"x": "[7]", "likelihood": "[-1.235, -2. [2 more characters]"}
-    assert row["score"] == 7 and row["result"] == ""
+    assert side["more"] == {"x": "[7]", "likelihood": "[-1.235, -2. [2 more characters]"}
+    assert side["score"] == 7 and side["result"] == ""
 
 
 def test_marks_are_given_for_shares_that_count_alone():
@@ -77,7 +100,7 @@ def test_marks_are_given_for_shares_that_count_alone():
         items = {"a": 1.0, "b": 0.5, "c": 0.0, "d": None}
         rows = [said(item, "answer", "?", "x") for item in (*items, "e")]
         answers.add(0, scores(**ways), rows, [], [measured(item, score) for item, score in items.items()])
-        return [row["result"] for row in shown(answers)]
+        return [card["sides"][0]["result"] for card in shown(answers)]
 
     assert results() == ["full marks", "part marks", "no marks", "", ""]
     assert results(counts=False) == results(better="lower") == results(unit="bits per byte") == [""] * 5
@@ -86,5 +109,6 @@ def test_marks_are_given_for_shares_that_count_alone():
 def test_a_benchmark_without_scores_still_shows_its_answers():
     answers = Answers(limit=9, characters=100)
     answers.add(0, {}, [said("a", "answer", "?", "x")], [], [])
-    (row,) = shown(answers)
-    assert row["texts"] == [("prompt", "?"), ("answer", "x")] and row["score"] is None
+    (card,) = shown(answers)
+    assert card["texts"] == [("prompt", "?")] and card["sides"][0]["texts"] == [("its answer", "x")]
+    assert card["sides"][0]["score"] is None

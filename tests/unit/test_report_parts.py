@@ -13,11 +13,15 @@ from report_results import HOSTILE, Made
 
 from isheep.assess.base import Scale
 from isheep.data.numbers import shown
+from isheep.data.rows import read_rows
 from isheep.errors import UserError
 from isheep.report import charts, compare, costs, measures
 from isheep.report.gather import Round, gather
+from isheep.report.groups import against_settings, by_seed
 from isheep.report.histograms import BINS, Scores
 from isheep.report.lineage import draw
+from isheep.report.outcome import Outcome, outcome
+from isheep.report.paired import against_first
 from isheep.report.samples import Samples
 from isheep.report.sections import floor_lines, health
 from isheep.report.verdicts import change, judge
@@ -46,10 +50,10 @@ def entry(value=0.35, low=0.26, high=0.44, base=None, better="higher", floors=No
 @pytest.mark.parametrize(
     ("told", "words", "tone"),
     [
-        (entry(floors={"lol": 0.2, "echo": 0.25}), "clearly above its floor of 25.0 % (the answer \u201cecho", "plain"),
-        (entry(floors={"lol": 0.3}), "not clearly above its floor of 30.0 %", "bad"),
-        (entry(better="lower", floors={"lol": 0.3}), "not clearly below its floor of 30.0 %", "bad"),
-        (entry(better="lower", floors={"lol": 0.5, "empty": 0.6}), "clearly below its floor of 50.0 %", "plain"),
+        (entry(floors={"lol": 0.2, "echo": 0.25}), "clearly better than its floor of 25.0 % (the answer", "plain"),
+        (entry(floors={"lol": 0.3}), "not clearly better than its floor of 30.0 %", "bad"),
+        (entry(better="lower", floors={"lol": 0.3}), "not clearly better than its floor of 30.0 %", "bad"),
+        (entry(better="lower", floors={"lol": 0.5, "empty": 0.6}), "clearly better than its floor of 50.0 %", "plain"),
         (entry(base=(0.04, 0.01, 0.07)), "clearly better than the base (+4.0 points, 95 % +1.0 points to", "good"),
         (entry(base=(0.04, 0.01, 0.07), better="lower"), "clearly worse than the base", "bad"),
         (entry(base=(0.01, -0.03, 0.05)), "no clear change from the base", "plain"),
@@ -67,13 +71,73 @@ def test_verdict_says_no_more_than_the_numbers(told, words, tone):
     assert words in verdict.text and verdict.tone == tone
 
 
+def few(told: dict) -> dict:
+    told["metrics"]["x"]["n"] = told["metrics"]["x"]["minus_base"]["n"] = 19
+    return told
+
+
+@pytest.mark.parametrize(
+    ("told", "mixed", "words"),
+    [
+        (few(entry(base=(0.4, 0.3, 0.5), floors={"lol": 0.1})), False, "too few items to tell a change from the base"),
+        (entry(base=(0.4, 0.3, 0.5)), True, "better than the base (+40.0 points, 95 % +30.0 points to +50.0 points, "
+         "n = 60), but the base was asked in the plain format and iter_2 through the chat template"),
+    ],
+)  # fmt: skip
+def test_nothing_is_clear_of_few_items_or_of_two_formats(told, mixed, words):
+    verdict = judge("bench", told, "iter_2", mixed)
+    assert words in verdict.text and "clearly" not in verdict.text and verdict.tone == "plain"
+
+
+# The answer on top ---------------------------------------------------------------------------------------------------
+
+
+def answered(*models: dict, chat: bool = True) -> Outcome:
+    """Return the answer of a base with 0.2 and of models with these entries by benchmark."""
+    base = {name: entry(0.2, 0.1, 0.3, kind="ifeval") for model in models for name in model}
+    scores = [{"round": i, "benchmarks": told} for i, told in enumerate([base, *models])]
+    return outcome({"model": {"chat": chat}}, scores)
+
+
+def model(**benchmarks: tuple) -> dict:
+    return {name: entry(0.2 + of[0], 0.1, 0.9, base=of, kind="ifeval") for name, of in benchmarks.items()}
+
+
+BETTER, WORSE, SAME = (0.1, 0.02, 0.18), (-0.1, -0.18, -0.02), (0.01, -0.05, 0.07)
+
+
+@pytest.mark.parametrize(
+    ("models", "answer", "take", "words"),
+    [
+        ([model(a=BETTER, b=SAME)], "Yes", "iter_1", "a (x) from 20.0 % to 30.0 %. It is clearly worse in none."),
+        ([model(a=BETTER, b=WORSE)], "In part", "iter_1", "worse in 1: b (x) from 20.0 % to 10.0 %."),
+        ([model(a=WORSE)], "No", None, "Keep the base: even the best round, iter_1, is clearly worse"),
+        ([model(a=SAME)], "Not clear", None, "no model differs clearly from the base"),
+        ([model(a=BETTER), model(a=SAME)], "Yes", "iter_1", "The last round, iter_2, is not better than it."),
+        ([model(a=BETTER), model(a=(0.3, 0.22, 0.38))], "Yes", "iter_2", "from 20.0 % to 50.0 %"),
+        ([], "Not known", None, "no model after the base was measured"),
+    ],
+)
+def test_answer_says_which_round_to_take_and_by_how_much(models, answer, take, words):
+    told = answered(*models)
+    assert (told.answer, told.take) == (answer, take) and words in told.text
+
+
+def test_answer_claims_nothing_of_two_formats_nor_of_what_lol_gets():
+    told = answered(model(a=BETTER), chat=False)
+    assert told.answer == "Not clear" and "clearly" not in told.text and "plain format" in told.text
+    assert told.rows[1][1][0].word == "better, other format"
+    low = {"a": entry(0.3, 0.22, 0.38, base=BETTER, floors={"lol": 0.25}, kind="ifeval")}
+    assert answered(low).answer == "Not clear" and answered(low).rows[1][1][0].word == "better, not past its floor"
+
+
 def test_scores_that_do_not_count_are_not_compared():
     verdict = judge("bench", entry(base=(0.4, 0.3, 0.5), counts=False), "iter_2")
     assert "clearly" not in verdict.text and "did not pass calibration" in verdict.text
 
 
 def test_a_difference_whose_interval_touches_zero_is_no_change():
-    assert change({"value": 0.1, "low": 0.0, "high": 0.2}, "higher") == "none"
+    assert change({"value": 0.1, "low": 0.0, "high": 0.2, "n": 60}, "higher") == "none"
     assert change(None, "higher") == "unknown"
 
 
@@ -148,7 +212,7 @@ def test_fields_of_a_row_that_the_page_does_not_know_are_kept():
     told = sampled(
         [{"id": "a", "rule": "near_duplicate", "of": "seed-1", "similarity": 0.8, "seeds": ["x", "y"], "odd": {"a": 1}}]
     )
-    assert dict(zip(told["more"], told["rows"][0][-1], strict=True)) == {
+    assert dict(zip(told["more"], told["rows"][0][4], strict=True)) == {
         "of": "seed-1", "similarity": 0.8, "seeds": "x, y", "odd": '{"a": 1}'
     }  # fmt: skip
 
@@ -287,6 +351,7 @@ def test_lineage_shows_what_trained_what(tmp_path, monkeypatch):
     drawn = draw(report)
     assert [box.title for box in drawn.boxes] == ["seeds", "d_0", "d_1", "iter_0", "iter_1", "iter_2"]
     says = [arrow.says for arrow in drawn.arrows]
+    assert says[:1] == ["the seeds are shown to iter_0"] and "the seeds go into d_1, too" in says
     assert says[1:4] == ["iter_0 writes d_0", "d_0 trains iter_1", "iter_1 starts from iter_0"]
     assert says[-1] == "iter_2 starts from iter_0"
 
@@ -324,11 +389,47 @@ def test_scores_that_do_not_count_are_never_called_better(compared):
     assert told["local judge score"]["tone"] == "" and not told["local judge score"]["counts"]
 
 
+def test_runs_that_differ_by_seed_alone_are_grouped_with_mean_and_spread(tmp_path, monkeypatch):
+    made = [Made(tmp_path, name, 1, 8, hostile=False, seed=seed) for name, seed in (("a", 0), ("b", 1), ("c", 2))]
+    made.append(Made(tmp_path, "d", 1, 8, hostile=False, train={"trainer": "fake", "start_from": "previous"}))
+    monkeypatch.chdir(tmp_path)
+    reports = [gather(one.run, one.settings, one.records, with_rows=False) for one in made]
+    scores = compare.last_scores(reports)
+    for run, value in (("a", 0.1), ("b", 0.2), ("c", 0.6)):
+        scores.loc[(scores["run"] == run) & (scores["metric"] == "prompt_strict"), "value"] = value
+    (group,) = by_seed(reports, scores)
+    assert group["runs"] == ["a", "b", "c"] and group["seeds"] == [0, 1, 2]
+    row = next(row for row in group["rows"] if row["metric"] == "prompt strict")
+    assert [row[key] for key in ("n", "mean", "spread", "lowest", "highest")] == [
+        3,
+        "30.0 %",
+        "26.5 %",
+        "10.0 %",
+        "60.0 %",
+    ]
+    drawn = against_settings(reports, compare.changed_settings(reports), scores)
+    assert {one["title"].rpartition(", by ")[2] for one in drawn} == {"train.start_from"}  # a seed is no setting
+    assert "start_from previous" in drawn[0]["svg"] and "train.start_from base" in drawn[0]["svg"]
+
+
+def test_runs_are_compared_item_by_item_on_what_both_answered(compared):
+    told = {row["metric"]: row["cells"] for row in against_first(compared)}
+    mine, theirs = (
+        {row["item"]: row["score"] for row in read_rows(f"results/{run}/iter_{i}/evaluation/measures.jsonl")
+         if row["benchmark"] == "constraints"} for run, i in (("a", 2), ("b", 3))
+    )  # fmt: skip
+    expected = sum(theirs[item] - mine[item] for item in mine) / len(mine)
+    cell, nothing = told["prompt strict"]
+    assert cell["n"] == 60 and cell["text"] == shown(expected, "share", True) and nothing is None
+    assert "local judge score" not in told  # it does not count
+    assert told["bits per byte"][0]["word"] == "better"
+
+
 def test_comparison_shows_the_paper_with_its_warning(compared):
     paper = yaml.safe_load((ROOT / "config/report/paper.yaml").read_text())
     page = compare.render(compared, paper)
     assert "Not measured here." in page and "has an interval" in page
-    assert "44.55" in page and 'href="b/report.html"' in page
+    assert "44.55" in page and 'href="../b/report.html"' in page
     assert "<script>window" not in page
 
 

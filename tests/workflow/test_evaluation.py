@@ -146,7 +146,7 @@ def test_an_unreachable_judge_and_a_broken_harness_lose_nothing_else_and_the_jud
     found = scores(place, 0)
     assert "cannot be reached" in found["turns"]["error"] and not found["turns"]["counts"]
     assert found["turns"]["error"].startswith("judge at its endpoint (model j): ") and url not in json.dumps(found)
-    assert found["harness"]["error"].startswith("evaluation.harness.tasks: lm-eval has no task no_such_task; ")
+    assert found["harness/no_such_task"]["error"].startswith("evaluation.harness.tasks: lm-eval has no task no_")
     assert found["heldout"]["error"] is None and found["own_code"]["metrics"]["own_code_pass@1"]["n"] == 1
 
     with JudgeEndpoint() as judge:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import subprocess
 from copy import deepcopy
 
 import pytest
@@ -34,7 +35,7 @@ def samples(page: str) -> dict:
 
 def test_run_ends_with_the_path_of_its_report(finished):
     told = re.findall(r"^Report: (\S+)", finished.printed, re.MULTILINE)
-    assert told == ["results/a/report.html", "results/b/report.html", "results/comparison.html"]
+    assert told == ["results/a/report.html", "results/b/report.html", "results/comparisons/config.html"]
 
 
 def test_report_shows_the_rows_of_the_run(finished):
@@ -55,6 +56,19 @@ def test_report_is_outside_what_is_hashed_but_its_sha256_is_kept(finished):
     manifest = json.loads(read(finished, "a/manifest.json"))
     assert manifest["observed"]["exports"]["report.html"] == sha256
     assert "report.html" not in json.dumps([manifest["made"]["stages"], manifest["made"]["artifacts"]])
+    assert {"scores.csv", "funnel.csv", "costs.csv"} < set(manifest["observed"]["exports"])
+    assert read(finished, "a/funnel.csv").startswith("round,stage,keeps,rows_in,rows_out\n0,generate_prompts,prompts,")
+    assert read(finished, "a/costs.csv").count("\n") > 5
+
+
+def test_a_second_sweep_does_not_overwrite_the_first_comparison(finished):
+    first = (finished.folder / "results/comparisons/config.html").read_bytes()
+    (finished.folder / "second.yaml").write_bytes((finished.folder / "config.yaml").read_bytes())
+    command = [*finished.command("results/comparisons/second.html")[:-1], "second.yaml"]
+    done = subprocess.run(command, cwd=finished.folder, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert (finished.folder / "results/comparisons/config.html").read_bytes() == first
+    assert "<h1>second</h1>" in (finished.folder / "results/comparisons/second.html").read_text()
 
 
 def test_time_of_shards_counts(finished):
@@ -64,7 +78,7 @@ def test_time_of_shards_counts(finished):
 
 
 def test_comparison_names_what_differs_and_counts_shared_work_for_both(finished):
-    page = read(finished, "comparison.html")
+    page = read(finished, "comparisons/config.html")
     assert '<th scope="row">select.share</th><td>0.5</td><td>0.3</td>' in page
     assert "Stages made once for several runs are counted here too; they lie in a" in read(finished, "b/report.html")
 
@@ -81,6 +95,6 @@ def test_changed_report_settings_make_the_report_alone_anew(finished):
 def test_results_are_in_snakemakes_own_report(finished):
     finished.snakemake("--report", "snakemake.html")
     page = (finished.folder / "snakemake.html").read_text(encoding="utf-8")
-    for name in ("results/a/report.html", "results/a/summary.txt", "results/comparison.html"):
+    for name in ("results/a/report.html", "results/a/summary.txt", "results/comparisons/config.html"):
         assert name in page
     assert not re.search(r'<(?:script|link|img)[^>]+(?:src|href)="https?:', page)

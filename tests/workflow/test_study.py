@@ -38,7 +38,7 @@ def test_thresholds_over_one_d_0_end_in_a_table_and_a_plot_and_a_replay_agrees(t
     }
     assert {row["run"] for row in rows} == {"cuts-0", "cuts-2", "cuts-6"}
     assert "<svg" in (tmp_path / "results/studies/cuts.svg").read_text()
-    assert (tmp_path / "results/comparison.html").is_file()
+    assert (tmp_path / "results/comparisons/cuts.html").is_file()
 
     changed = {"6": {"select": {"above": {"quality": 6}}}, "all": {"select": {"kind": "none"}}}
     monkeypatch.chdir(tmp_path)

@@ -52,6 +52,7 @@ class Observed(TypedDict):
     hardware: Hardware
     started: str
     seconds: float
+    peak_memory_mib: NotRequired[float]
     shards: NotRequired[list[Shard]]
 
 

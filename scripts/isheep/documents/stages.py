@@ -23,6 +23,8 @@ class Stage:
     hardware: str
     inputs: tuple[str, ...]
     outputs: dict[str, str]
+    own_seconds: float = 0.0  # without its shards
+    peak_memory_mib: float | None = None
 
     @property
     def gpu_hours(self) -> float:
@@ -57,4 +59,6 @@ def stage_of(key: str, path: str, record: Record) -> Stage:
         hardware=f"{hardware['cpu']} ({hardware['machine']})" + (f", {hardware['gpu']}" if "gpu" in hardware else ""),
         inputs=tuple(made["inputs"]),
         outputs=made["outputs"],
+        own_seconds=observed["seconds"],
+        peak_memory_mib=observed.get("peak_memory_mib"),
     )

@@ -6,8 +6,10 @@ A frame without rows still has its columns. `rows_of` gives a frame's rows to te
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from isheep.data.files import publish
 from isheep.data.metrics import best_floor, headline, ordered
 from isheep.stages.table import table as stage_table
 
@@ -227,6 +229,16 @@ def leaves(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
 
 def _unit(path: tuple[str, ...]) -> str:
     return "share" if path[-1].startswith("share") else next((word for word in ("words", "tokens") if word in path), "")
+
+
+def write_frames(frames: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:
+    """Write frames as `NAME.csv` into a folder, each whole or not at all; numbers have all their digits."""
+    files = []
+    for name, frame in frames.items():
+        files.append(folder / f"{name}.csv")
+        with publish(files[-1]) as temporary:
+            frame.to_csv(temporary, index=False, lineterminator="\n")
+    return files
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -30,6 +30,10 @@ class Benchmark(Section):
 
     headline: ClassVar[tuple[str, ...]]
     """The metrics that a summary shows; a name may begin with `{name}_`."""
+    manner: ClassVar[tuple[str, ...]] = ()
+    """Metrics of how a model answers, not how well: silence may be perfect in them, so they have no floors."""
+    scored: ClassVar[str] = "the model's answer"
+    """What its first metric scores, in a reader's words."""
     form: ClassVar[Literal["rate", "compare"] | None] = None
     """How it uses the judge: to grade an answer, or to compare two; None without a judge."""
     sandboxed: ClassVar[bool] = False
@@ -122,6 +126,10 @@ class Benchmark(Section):
 
     def groups(self, rows: Sequence[Row]) -> dict[str, dict[str, Metric]]:
         """Return the metrics again per kind of item (instruction type, category); {} where there are no kinds."""
+        return {}
+
+    def beside(self, item: Item) -> dict[str, str]:
+        """Return the texts that an answer is held against, by what they are (reference, rival); {} without any."""
         return {}
 
     def against(self, items: Sequence[Item], rivals: Mapping[str, str]) -> list[Item]:

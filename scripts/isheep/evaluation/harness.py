@@ -18,11 +18,13 @@ from isheep.evaluation.base import Metric
 from isheep.serving.chat import ChatTemplate, load_template
 
 logger = logging.getLogger(__name__)
-STABLE = ("versions", "n-shot", "n-samples", "higher_is_better", "task_hashes")
+STABLE = ("versions", "n-shot", "n-samples", "higher_is_better", "task_hashes", "group_subtasks")
 
 
 Backend = Literal["hf", "vllm", "dummy"]
 BACKENDS: dict[str, Backend] = {"vllm": "vllm", "transformers": "hf", "fake": "dummy"}
+SCORED = ("tasks", "documents", "samples", "higher_is_better", "group_subtasks")
+KINDS_OF_TOKENS = ("prompt", "completion", "scored")
 BETTER: dict[bool | None, Better] = {True: "higher", False: "lower"}
 
 
@@ -71,7 +73,11 @@ def run(run: Run, model: Path | None, threads: int, gpus: int, floor: bool) -> d
     )
     if floor:
         dummy = ask(Path("none"), "dummy")
-        results["floor"] = {key: dummy[key] for key in ("tasks", "documents", "samples", "higher_is_better")}
+        results["floor"] = {
+            key: dummy[key]
+            for key in ("tasks", "documents", "samples", "higher_is_better", "group_subtasks")
+            if key in dummy
+        }
     return results
 
 
@@ -138,7 +144,7 @@ def evaluate(
     dict
         `tasks`: name -> metric -> {value, stderr}; `documents`: name -> how many; `samples`: name -> rows
         {"id", "filter", "doc_hash", metric: value}; `tokens`: how many were read, written and scored; `settings`;
-        versions, shots and counts as lm-eval reports them.
+        `tokens_by_task`: the same for each; versions, shots, counts and the tasks of groups as lm-eval reports them.
 
     Raises
     ------
@@ -172,7 +178,9 @@ def evaluate(
         raise UserError("evaluation.harness: lm-eval gave no result; run it in one process")
     chat = addressed is not None
     settings = {"backend": backend, "num_fewshot": num_fewshot, "limit": limit, "chat": chat, "seed": seed}
-    return stable(raw, settings) | {"tokens": _tokens(raw["samples"], None if backend == "dummy" else model)}
+    spent = _tokens(raw["samples"], None if backend == "dummy" else model)
+    total = {kind: sum(counts[kind] for counts in spent.values()) for kind in KINDS_OF_TOKENS}
+    return stable(raw, settings) | {"tokens": total, "tokens_by_task": spent}
 
 
 def _load(backend: Backend, arguments: dict[str, Any], batch_size: int | str, device: str | None) -> Any:
@@ -287,8 +295,8 @@ def _samples(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     return samples
 
 
-def _tokens(samples: Mapping[str, Sequence[Mapping[str, Any]]], model: Path | None) -> dict[str, int]:
-    """Return the tokens of what was asked and answered; lm-eval does not count them. None of the dummy, which has none.
+def _tokens(samples: Mapping[str, Sequence[Mapping[str, Any]]], model: Path | None) -> dict[str, dict[str, int]]:
+    """Return the tokens of what each task asked and was answered; lm-eval does not count them. The dummy has none.
 
     Parameters
     ----------
@@ -297,9 +305,9 @@ def _tokens(samples: Mapping[str, Sequence[Mapping[str, Any]]], model: Path | No
     model
         Folder with the tokenizer.
     """
-    counts = {"prompt": 0, "completion": 0, "scored": 0}
+    spent = {name: dict.fromkeys(KINDS_OF_TOKENS, 0) for name in sorted(samples)}
     if model is None:
-        return counts
+        return spent
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model)
@@ -307,7 +315,8 @@ def _tokens(samples: Mapping[str, Sequence[Mapping[str, Any]]], model: Path | No
     def size(text: str) -> int:
         return len(tokenizer(text, add_special_tokens=False).input_ids)
 
-    for rows in samples.values():
+    for name, rows in samples.items():
+        counts = spent[name]
         documents = {row["doc_id"]: row for row in rows}.values()
         for arguments, responses in (
             pair for row in documents for pair in zip(row["arguments"], row["resps"], strict=True)
@@ -317,7 +326,7 @@ def _tokens(samples: Mapping[str, Sequence[Mapping[str, Any]]], model: Path | No
                 counts["completion"] += sum(map(size, responses))
             else:
                 counts["scored"] += size(arguments[-1])
-    return counts
+    return spent
 
 
 def _number(value: Any) -> float | None:
@@ -338,10 +347,22 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
-def metrics(results: Mapping[str, Any]) -> dict[str, Metric]:
-    """Return the results as metrics; those that are means over documents carry them, for intervals and differences."""
+def under(results: Mapping[str, Any], task: str) -> list[str]:
+    """Return, of what the results name, a task and all that it is a group of, itself first."""
+    names, groups = [task], results.get("group_subtasks", {})
+    for name in names:
+        names += [subtask for subtask in groups.get(name, []) if subtask not in names]
+    return [name for name in names if name in results["tasks"]]
+
+
+def metrics(results: Mapping[str, Any], tasks: Sequence[str] | None = None) -> dict[str, Metric]:
+    """Return the results of some tasks, or of all, as metrics.
+
+    Those that are means over documents carry them, for intervals and differences.
+    """
     by_label = {}
-    for task, values in results["tasks"].items():
+    for task in results["tasks"] if tasks is None else tasks:
+        values = results["tasks"].get(task, {})
         better = results.get("higher_is_better", {}).get(task, {})
         for key, entry in values.items():
             name, _, filter = key.partition(",")

@@ -73,6 +73,10 @@ class Programs(Benchmark):
         keys = [f"sample-{number}" for number in range(self.samples)]
         return [Ask(key, sampling=sampling, **shown) for key in keys if key not in answers]
 
+    def beside(self, item: Item) -> dict[str, str]:
+        """Return the file's solution and its tests."""
+        return {"reference": self.canonical(item), "tests": self.tests(item)}
+
     def score(self, item: Item, answers: Answers) -> Row:
         """Return for every sample how its program ended, and the share that passed."""
         texts = [written(answers, f"sample-{number}") for number in range(self.samples)]

@@ -92,8 +92,8 @@ def score(evaluation: Evaluation, measured: Measured, workers: int = 1) -> tuple
                 scored["error"] = str(error)
                 logger.error("evaluation.benchmarks.%s has no scores: %s", name, error)
         scores[name] = scored
-    if measured.harness is not None:
-        scores["harness"] = _harness(measured)
+    if measured.harness is not None and evaluation.harness is not None:
+        scores |= {f"harness/{task}": _harness(task, measured) for task in evaluation.harness.tasks}
     return {"round": measured.round, "benchmarks": scores}, rows
 
 
@@ -139,13 +139,19 @@ def _score_one(
         scored["floors"] = {
             floor: plain(metrics) for floor, metrics in floors(benchmark, loaded.items, workers).items()
         }
+    scored["floors"] = {
+        floor: {name: value for name, value in told.items() if name not in benchmark.manner}
+        for floor, told in scored["floors"].items()
+    }
     terms = metrics[scored["headline"][0]].terms
+    beside = {item.id: benchmark.beside(item) for item in done}
     return [
         {
             "id": f"{name}/{row['id']}",
             "benchmark": name,
             "item": row["id"],
             "score": _ratio(terms.get(row["id"])),
+            "beside": beside[row["id"]],
             "measures": {key: value for key, value in row.items() if key != "id"},
         }
         for row in rows
@@ -219,24 +225,27 @@ def plain(metrics: Mapping[str, Metric]) -> dict[str, PlainScore]:
     }
 
 
-def _harness(measured: Measured) -> BenchmarkScores:
-    """Return lm-eval's results in the shape of a benchmark's scores."""
+def _harness(task: str, measured: Measured) -> BenchmarkScores:
+    """Return what lm-eval found in a task, or in a group of tasks, in the shape of a benchmark's scores."""
     results = measured.harness or {}
-    scored = _unscored("harness", results.get("error"), results.get("tokens"))
+    scored = _unscored("harness", results.get("error"), None)
     if scored["error"]:
         return scored
+    tasks = harness.under(results, task)
+    spent = [results["tokens_by_task"][name] for name in tasks if name in results["tokens_by_task"]]
+    scored["tokens"] = {kind: sum(counts[kind] for counts in spent) for kind in harness.KINDS_OF_TOKENS}
     earlier = {
-        other: harness.metrics(theirs.harness)
+        other: harness.metrics(theirs.harness, tasks)
         for other, theirs in measured.earlier.items()
         if theirs.harness and not theirs.harness.get("error")
     }
-    metrics = harness.metrics(results)
-    scored["items"] = sum(results["documents"].values())
-    scored["headline"] = list(metrics)
+    metrics = harness.metrics(results, tasks)
+    scored["items"] = sum(results["documents"].get(name, 0) for name in tasks if name in results["samples"])
+    scored["headline"] = list(harness.metrics(results, tasks[:1]))
     scored["metrics"] = table(metrics, earlier)
     if measured.base_scores:
-        scored["floors"] = _floors_of_base(measured.base_scores, "harness")
+        scored["floors"] = _floors_of_base(measured.base_scores, f"harness/{task}")
     elif "floor" in results:
-        skilless = {name: metric for name, metric in harness.metrics(results["floor"]).items() if metric.terms}
+        skilless = {name: metric for name, metric in harness.metrics(results["floor"], tasks).items() if metric.terms}
         scored["floors"] = {"dummy": plain(skilless)}
     return scored

@@ -70,7 +70,7 @@ def gather(run: str, settings: Settings, records: Iterable[str], files: Iterable
         "artifacts": artifacts(stages),
     }
     observed: ManifestObserved = {
-        "commit": _commit(root),
+        "commit": commit(root),
         "seals": {path: each["seal"] for path, each in by_path.items()},
         "stages": {stage_key(path): each["observed"] for path, each in by_path.items()},
         "resources": settings["resources"],
@@ -122,7 +122,7 @@ def _models(stages: Stages) -> dict[str, str]:
     return {name: read_identity(path)["sha256"] for name, path in identities.items()}
 
 
-def _commit(root: Path) -> str | None:
+def commit(root: Path) -> str | None:
     """Return the commit of the repository, with `-dirty` when files were changed; None without git."""
     with suppress(OSError, subprocess.CalledProcessError):
         command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]

@@ -8,12 +8,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
-from typing import Any, TypedDict
+from typing import Any, Generic, TypedDict, TypeVar
 
 from isheep.data.files import SURROGATE
 
+Made = TypeVar("Made")
 # Inside <script> these could end the block or start a comment; two are line ends to JavaScript but not to JSON.
 UNSAFE = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one of several has to show under a card's texts: its name, result in words and tone, score, texts, more."""
+
+    title: str
+    result: str
+    tone: str
+    score: float | None
+    texts: Sequence[tuple[str, str]]
+    more: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,8 @@ class Entry:
         (name, text) in the order of reading.
     scores, more
         Numbers that entries can be ordered by; whatever else is known.
+    columns
+        What stands side by side under the texts.
     """
 
     id: str
@@ -37,10 +52,11 @@ class Entry:
     texts: Sequence[tuple[str, str]]
     scores: Mapping[str, Any]
     more: Mapping[str, Any]
+    columns: Sequence[Column] = ()
 
 
-class Sample:
-    """At most `limit` entries: those whose names have the smallest sha256, whatever the order they come in.
+class Sample(Generic[Made]):
+    """At most `limit` of what is offered: those whose names have the smallest sha256, whatever the order they come in.
 
     Memory does not grow beyond them.
     """
@@ -48,21 +64,26 @@ class Sample:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.total = 0
-        self._heap: list[tuple[int, int, Entry]] = []
+        self._heap: list[tuple[int, int, str, Made]] = []
         self._order = count()
 
-    def offer(self, name: str, make: Callable[[], Entry]) -> None:
-        """Take what `make` returns, or leave it."""
+    def offer(self, name: str, make: Callable[[], Made], label: str = "") -> None:
+        """Take what `make` returns, or leave it; `label` is given back with it."""
         self.total += 1
         key = -int.from_bytes(sha256(name.encode(errors="replace")).digest()[:8])
         if self.limit and (len(self._heap) < self.limit or key > self._heap[0][0]):
             push = heapq.heappush if len(self._heap) < self.limit else heapq.heapreplace
-            push(self._heap, (key, next(self._order), make()))
+            push(self._heap, (key, next(self._order), label, make()))
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[Made]:
         """What was taken, in no particular order."""
-        return [entry for _, _, entry in self._heap]
+        return [made for *_, made in self._heap]
+
+    @property
+    def named(self) -> list[tuple[str, Made]]:
+        """What was taken, with the labels under which it was offered."""
+        return [(label, made) for *_, label, made in self._heap]
 
 
 class Filter(TypedDict):
@@ -74,7 +95,11 @@ class Filter(TypedDict):
 
 
 class Packed(TypedDict):
-    """Entries for a browser; a row is [id, options by number, [[text's number, text]], scores, further fields]."""
+    """Entries for a browser.
+
+    A row is [id, options by number, [[text's number, text]], scores, further fields, columns], and a column [name,
+    result, tone, score, [[name, text]], [[name, value]]].
+    """
 
     total: int
     filters: list[Filter]
@@ -137,10 +162,16 @@ def packed(
                 [[names.index(name), text] for name, text in entry.texts],
                 [entry.scores.get(name) for name in columns],
                 [entry.more.get(key) for key in more],
+                [_listed(column) for column in entry.columns],
             ]
             for entry in entries
         ],
     }
+
+
+def _listed(column: Column) -> list[Any]:
+    texts, more = ([list(pair) for pair in pairs] for pairs in (column.texts, column.more.items()))
+    return [column.title, column.result, column.tone, column.score, texts, more]
 
 
 def embed(value: Any) -> str:

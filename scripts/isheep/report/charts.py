@@ -133,6 +133,37 @@ def curves(rows: Sequence[Row], unit: str, floors: Sequence[Row] = (), prefix: s
     return _svg(alt.layer(*layers).properties(width=WIDTH - (LABELS if floors else 0), height=HEIGHT))
 
 
+def against(rows: Sequence[Row], unit: str, setting: str) -> str:
+    """Return a point with its interval for every run, over the values of a setting in their order.
+
+    Parameters
+    ----------
+    rows
+        x (the setting's value as text), value, low and high (or None), label.
+    unit, setting
+        Of the values; what x is.
+    """
+    alt = _altair()
+
+    names = sorted({row["x"] for row in rows}, key=_by_size)
+    domain = _domain([row[key] for row in rows for key in ("value", "low", "high")], (), False)
+    axis = alt.Axis(title=setting, labelAngle=0, labelLimit=90)
+    chart = alt.Chart(alt.Data(values=list(rows))).encode(x=alt.X("x:N", sort=names, axis=axis))
+    bars = chart.mark_rule(strokeWidth=2, opacity=0.55, color=COLOURS[0], aria=False)
+    bars = bars.encode(y=_value_axis(unit, domain, field="low"), y2="high:Q")
+    points = chart.mark_circle(size=60, opacity=1, color=COLOURS[0])
+    points = points.encode(y=_value_axis(unit, domain), description="label:N")
+    layers = [bars.transform_filter("isValid(datum.low) && isValid(datum.high)"), points]
+    return _svg(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT))
+
+
+def _by_size(value: str) -> tuple[float, str]:
+    try:
+        return float(value), value
+    except ValueError:
+        return float("inf"), value
+
+
 def _domain(values: Sequence[float | None], floors: Sequence[Row], zero: bool) -> tuple[float, float]:
     known = [value for value in [*values, *(floor["value"] for floor in floors)] if value is not None]
     low, high = min(known, default=0.0), max(known, default=1.0)

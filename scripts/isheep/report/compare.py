@@ -13,18 +13,17 @@ from isheep.documents.models import BenchmarkScores, Difference
 from isheep.documents.tables import rows_of, scores_table
 from isheep.report import charts, costs
 from isheep.report.gather import Report
+from isheep.report.groups import ASIDE, against_settings, by_seed
 from isheep.report.page import HERE, fill, without_places
+from isheep.report.paired import against_first
 from isheep.report.sections import BETTER, CURVES, Drawing, Part, floor_lines, note, point
 from isheep.report.verdicts import colour, title, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Settings in which runs may differ without differing in what comes out.
-ASIDE = ("resources", "report", "publish")
 
-
-def render(reports: Sequence[Report], paper: Part, assets: Path = HERE) -> str:
+def render(reports: Sequence[Report], paper: Part, name: str = "config", assets: Path = HERE) -> str:
     """Return the page that puts runs side by side as HTML.
 
     Parameters
@@ -33,14 +32,21 @@ def render(reports: Sequence[Report], paper: Part, assets: Path = HERE) -> str:
         The runs; their rows are not needed.
     paper
         The paper's tables: source, url, warning, tables with name, columns and rows.
+    name
+        Of the config or the study.
     assets
         Folder of templates, style sheet and script.
     """
+    changed, scores = changed_settings(reports), last_scores(reports)
     return fill(
         "comparison.html.jinja",
         assets,
+        name=name,
         reports=reports,
-        settings=changed_settings(reports),
+        settings=changed,
+        seeds=by_seed(reports, scores),
+        against=against_settings(reports, changed, scores),
+        paired=against_first(reports),
         benchmarks=[
             {"name": name, "charts": [drawn for metric in metrics if (drawn := curve(reports, name, metric))]}
             for name, metrics in drawn_metrics(reports).items()

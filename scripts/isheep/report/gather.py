@@ -113,7 +113,7 @@ def gather(run: str, settings: Settings, records: Iterable[str], with_rows: bool
     assessors = {one["name"]: _scale(one["kind"]) for one in settings["assess"]["assessors"]}
     limits = settings["report"]
     scores, samples = Scores(assessors), Samples(limits["samples"], limits["characters"], tuple(assessors))
-    answers = Answers(limits["answers"], limits["characters"])
+    answers = Answers(limits["answers"], limits["characters"], _scored(settings))
     for one in rounds if with_rows else ():
         of_round = {stage.name: stage for stage in stages if stage.key == f"d_{one.i}/{stage.name}"}
         made.read_rows(one.i, of_round, scores, samples)
@@ -126,6 +126,14 @@ def gather(run: str, settings: Settings, records: Iterable[str], with_rows: bool
 def _scale(kind: str) -> Scale | None:
     """Return the scale of an assessor's score; None for a kind that is gone since the run."""
     return getattr(kinds("isheep.assess.kinds").get(kind), "scale", None)
+
+
+def _scored(settings: Settings) -> dict[str, str]:
+    """Return what the first metric of each benchmark scores, in words; nothing of a kind that is gone since the run."""
+    known = kinds("isheep.evaluation.kinds")
+    benchmarks = ((name, entry) for name, entry in settings["evaluation"]["benchmarks"].items() if entry)
+    words = {name: getattr(known.get(entry["kind"]), "scored", "") for name, entry in benchmarks}
+    return {name: text for name, text in words.items() if text}
 
 
 class _Made:
@@ -162,7 +170,7 @@ class _Made:
     def read_rows(self, i: int, stages: dict[str, Stage], scores: Scores, samples: Samples) -> None:
         """Read every row of a round once, where its way ended: rejected by a stage, or kept by the last one."""
         ran = [name for name in table().words if name in stages]
-        for name in ran:
+        for number, name in enumerate(ran):
             ends = [(f"{table().words[name]}.rejected.jsonl", False)]
             if name == ran[-1]:
                 ends.append((f"{table().words[name]}.jsonl", True))
@@ -170,7 +178,7 @@ class _Made:
                 place = self._output(stages[name], file)
                 for row in read_rows(place) if place else ():
                     scores.add(i, row, kept)
-                    samples.offer(i, name, row, kept)
+                    samples.offer(i, name, row, kept, ran[: number + 1])
 
     def read_answers(self, model: Model, stages: dict[str, Stage], answers: Answers) -> None:
         """Read what a model answered in its benchmarks, what the judge said of it, and what each item scored."""

@@ -10,7 +10,7 @@ from isheep.documents.rounds import StageFunnel
 from isheep.report.gather import Report
 
 COLUMN, BOX_WIDTH, BOX_HEIGHT = 190, 132, 46
-DATA_Y, MODEL_Y = 20, 130
+DATA_Y, MODEL_Y = 52, 162
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,8 @@ def draw(report: Report) -> Lineage:
     arrows = list(_arrows(rounds, settings["train"]["start_from"] == "previous"))
     judge = "each model judges its own data" if settings["assess"]["model"] == "current" else "iter_0 judges all data"
     start = "the model before" if settings["train"]["start_from"] == "previous" else "iter_0, the base"
-    words = (
-        f"The seeds and iter_0 start it. iter_i writes d_i, d_i trains iter_i+1, which starts from {start}; {judge}."
-    )
+    way = f"With them iter_i writes d_i, d_i trains iter_i+1, which starts from {start}; {judge}."
+    words = f"The seeds go into every round. {way}"
     return Lineage(_model_x(rounds) + BOX_WIDTH + 2, MODEL_Y + BOX_HEIGHT + 70, boxes, arrows, words)
 
 
@@ -73,8 +72,10 @@ def _model_x(i: int) -> int:
 
 def _arrows(rounds: int, from_previous: bool) -> Iterator[Arrow]:
     top, bottom, half = DATA_Y + BOX_HEIGHT, MODEL_Y, BOX_WIDTH // 2
-    yield _straight(BOX_WIDTH, DATA_Y + 23, _data_x(0), DATA_Y + 23, "shown to the model", "data")
+    yield _straight(BOX_WIDTH, DATA_Y + 23, _data_x(0), DATA_Y + 23, "the seeds are shown to iter_0", "seeds")
     for i in range(rounds):
+        if i:
+            yield _seeds(i)
         yield _straight(
             _model_x(i) + half + 20, bottom, _data_x(i) + half - 20, top, f"iter_{i} writes d_{i}", "writes"
         )
@@ -85,6 +86,13 @@ def _arrows(rounds: int, from_previous: bool) -> Iterator[Arrow]:
         depth = MODEL_Y + BOX_HEIGHT + 22 + min(10 * (i - start), 40)
         path = f"M{x},{MODEL_Y + BOX_HEIGHT} C{x},{depth + 12} {end},{depth + 12} {end},{MODEL_Y + BOX_HEIGHT + 6}"
         yield Arrow(path, f"iter_{i + 1} starts from iter_{start}", "starts")
+
+
+def _seeds(i: int) -> Arrow:
+    """Return the way of the seeds into a later round, over the data in between."""
+    end, height = _data_x(i) + BOX_WIDTH // 2, max(DATA_Y - 22 - 8 * i, 2)
+    path = f"M{BOX_WIDTH // 2},{DATA_Y} C{BOX_WIDTH // 2},{height} {end},{height} {end},{DATA_Y - 6}"
+    return Arrow(path, f"the seeds go into d_{i}, too", "seeds")
 
 
 def _straight(x: int, y: int, to_x: int, to_y: int, says: str, kind: str) -> Arrow:

@@ -44,8 +44,8 @@ document.addEventListener("pointermove", (event) => {
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
 
 // Browsers of samples and answers ------------------------------------------------------------------------------------
-// A row: id, its option of each filter (-1: none), [name, text] pairs, scores, further fields.
-const ID = 0, CHOICES = 1, TEXTS = 2, SCORES = 3, MORE = 4;
+// A row: id, its option of each filter (-1: none), [name, text] pairs, scores, further fields, columns side by side.
+const ID = 0, CHOICES = 1, TEXTS = 2, SCORES = 3, MORE = 4, COLUMNS = 5;
 const PAGE = 20;
 // What shows nothing, or turns the text around it, is shown by its number.
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
@@ -57,7 +57,8 @@ function browse(id, data) {
   const rows = data.rows;
   let found = rows, page = 0;
   const haystacks = new Array(rows.length);
-  const haystack = (at) => (haystacks[at] ??= [rows[at][ID], ...rows[at][TEXTS].map(([, text]) => text)].join("\n").toLowerCase());
+  const haystack = (at) => (haystacks[at] ??= [rows[at][ID], ...rows[at][TEXTS].map(([, text]) => text),
+    ...rows[at][COLUMNS].flatMap(([, , , , texts]) => texts.map(([, text]) => text))].join("\n").toLowerCase());
 
   const select = (name, options) => {
     const field = Object.assign(make("select"), { name });
@@ -70,6 +71,27 @@ function browse(id, data) {
   };
 
   const number = (value) => (typeof value === "number" ? String(+value.toPrecision(4)) : visible(String(value)));
+  const listed = (texts) => {
+    const list = make("dl");
+    for (const [name, text] of texts) {
+      const shown = make("dd", visible(text));
+      shown.dir = "auto";
+      list.append(make("dt", visible(name)), shown);
+    }
+    return list;
+  };
+  const further = (list, more) => {
+    if (more.length) list.append(make("dt", "more"), make("dd", more.map(([name, value]) => `${visible(name)}: ${number(value)}`).join("  \u00b7  "), "more"));
+  };
+  const side = ([title, result, tone, score, texts, more]) => {
+    const part = make("section", undefined, "side"), head = make("h5", `${visible(title)} `);
+    if (score !== null) head.append(make("span", `score ${number(score)} `));
+    if (result) head.append(make("span", result, `tone ${tone}`));
+    const list = listed(texts);
+    further(list, more);
+    part.append(head, list);
+    return part;
+  };
   const card = (row) => {
     const article = make("article", undefined, "card");
     const head = make("h4");
@@ -79,16 +101,16 @@ function browse(id, data) {
       const { name, options, tones } = data.filters[at];
       head.append(tones.some(Boolean) ? make("span", options[choice], `tone ${tones[choice]}`) : make("span", `${name} ${visible(options[choice])}`));
     });
-    row[SCORES].forEach((score, at) => { if (score !== null) head.append(make("span", `${data.scores[at]} ${number(score)}`)); });
-    const list = make("dl");
-    for (const [name, text] of row[TEXTS]) {
-      const shown = make("dd", visible(text));
-      shown.dir = "auto";
-      list.append(make("dt", visible(data.texts[name])), shown);
-    }
+    if (!row[COLUMNS].length) row[SCORES].forEach((score, at) => { if (score !== null) head.append(make("span", `${data.scores[at]} ${number(score)}`)); });
+    const list = listed(row[TEXTS].map(([name, text]) => [data.texts[name], text]));
     const more = data.more.map((name, at) => [name, row[MORE][at]]).filter(([, value]) => value !== null && value !== "");
-    if (more.length) list.append(make("dt", "more"), make("dd", more.map(([name, value]) => `${visible(name)}: ${number(value)}`).join("  \u00b7  "), "more"));
+    further(list, more);
     article.append(head, list);
+    if (row[COLUMNS].length) {
+      const sides = make("div", undefined, "sides");
+      sides.append(...row[COLUMNS].map(side));
+      article.append(sides);
+    }
     return article;
   };
 
@@ -123,11 +145,17 @@ function browse(id, data) {
   inside(".filters").addEventListener("submit", (event) => { event.preventDefault(); filter(); });
   inside(".previous").addEventListener("click", () => turn(-1));
   inside(".next").addEventListener("click", () => turn(1));
-  // Links elsewhere on the page that lead here with a filter set: "answers benchmark heldout".
-  for (const link of document.querySelectorAll(`[data-filter^="${id} "]`)) {
-    const [, name, option] = link.dataset.filter.split(" ");
-    const at = data.filters.findIndex((one) => one.name === name);
-    link.addEventListener("click", () => { fields[at].value = data.filters[at].options.indexOf(option); filter(); });
+  // Links elsewhere on the page that lead here with filters set: data-browse="samples" data-filters='{"rule": "x"}'.
+  for (const link of document.querySelectorAll(`[data-browse="${id}"]`)) {
+    const wanted = JSON.parse(link.dataset.filters);
+    link.addEventListener("click", () => {
+      inside("[type=search]").value = "";
+      data.filters.forEach(({ name, options }, at) => {
+        const place = name in wanted ? options.indexOf(wanted[name]) : -1;
+        fields[at].value = place < 0 ? "" : place;
+      });
+      filter();
+    });
   }
 
   byId(`${id}-shown`).textContent = rows.length === data.total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from hashlib import sha256
@@ -13,8 +14,10 @@ from isheep.data.numbers import shown
 from isheep.documents.tables import alarms_table, rows_of
 from isheep.report import costs, sections, verdicts
 from isheep.report.browser import embed
+from isheep.report.facts import facts
 from isheep.report.gather import Report
 from isheep.report.lineage import draw
+from isheep.report.outcome import Outcome, outcome
 
 HERE = Path(__file__).parent
 # Count as this module's code (provenance.py): a changed one makes the pages anew.
@@ -34,15 +37,18 @@ def render(report: Report, assets: Path = HERE) -> str:
     """
     import yaml
 
-    last = next((model for model in reversed(report.models) if model.scores), None)
-    measured = last.scores["benchmarks"] if last and last.scores else {}
+    scores = [model.scores for model in report.models if model.scores]
+    answer = outcome(report.settings, scores)
+    trained = [model.training["rows"] for model in report.models if model.training]
     healths = [data.health for data in report.rounds if data.health]
     return fill(
         "page.html.jinja",
         assets,
         report=report,
         settings=yaml.safe_dump(without_places(report.settings), sort_keys=False, allow_unicode=True),
-        verdicts=[verdicts.judge(name, entry, f"iter_{last.i}") for name, entry in measured.items()] if last else [],
+        facts=facts(report.base, report.settings, trained, report.stages),
+        outcome=answer,
+        verdicts=_verdicts(report, answer),
         alarms=rows_of(alarms_table(healths)),
         checked=sum(health["checked"] for health in healths),
         benchmarks=sections.benchmarks(report),
@@ -54,8 +60,19 @@ def render(report: Report, assets: Path = HERE) -> str:
         lineage=draw(report),
         samples=embed(report.samples.packed()),
         answers=embed(report.answers.packed()),
-        total=costs.total(report.stages),
     )
+
+
+def _verdicts(report: Report, answer: Outcome) -> list[verdicts.Verdict]:
+    """Return a sentence for each benchmark about the model that the answer is about, else about the last."""
+    scores = {f"iter_{model.i}": model.scores for model in report.models if model.scores}
+    if not scores:
+        return []
+    model = answer.about or list(scores)[-1]
+    return [
+        verdicts.judge(name, entry, model, verdicts.formats_differ(report.settings, entry["kind"]))
+        for name, entry in scores[model]["benchmarks"].items()
+    ]
 
 
 def fill(template: str, assets: Path = HERE, **names: Any) -> str:
@@ -74,6 +91,7 @@ def fill(template: str, assets: Path = HERE, **names: Any) -> str:
     environment.filters |= {
         "show": shown,
         "clock": costs.clock,
+        "json": lambda value: json.dumps(value, ensure_ascii=True),
         "drawing": Markup,  # made by charts.py, which escapes
     }
     style, script = ((assets / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))

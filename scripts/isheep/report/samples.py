@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from isheep.data.rows import Row
 from isheep.report.browser import Entry, Packed, Sample, cut, fields, packed
 
@@ -28,18 +30,18 @@ class Samples:
     def __init__(self, limit: int, characters: int, assessors: tuple[str, ...]) -> None:
         self.characters = characters
         self.assessors = assessors
-        self._sample = Sample(limit)
+        self._sample: Sample[Entry] = Sample(limit)
 
     @property
     def total(self) -> int:
         """Rows that were offered."""
         return self._sample.total
 
-    def offer(self, i: int, stage: str, row: Row, kept: bool) -> None:
-        """Take a row or leave it."""
-        self._sample.offer(f"{stage}/{row.get('id')}", lambda: self._entry(i, stage, row, kept))
+    def offer(self, i: int, stage: str, row: Row, kept: bool, way: Sequence[str] = ()) -> None:
+        """Take a row that ended in a stage, or leave it; `way` names the stages that it went through, this the last."""
+        self._sample.offer(f"{stage}/{row.get('id')}", lambda: self._entry(i, stage, row, kept, way))
 
-    def _entry(self, i: int, stage: str, row: Row, kept: bool) -> Entry:
+    def _entry(self, i: int, stage: str, row: Row, kept: bool, way: Sequence[str]) -> Entry:
         texts = [(name, cut(row.get(name, ""), self.characters)) for name in TEXTS]
         return Entry(
             id=cut(row.get("id"), self.characters),
@@ -49,17 +51,28 @@ class Samples:
                 "stage": stage,
                 "rule": "" if kept else cut(row.get("rule"), self.characters),
             },
-            texts=[(name, text) for name, text in texts if text or name == "instruction"],
+            texts=[*((name, text) for name, text in texts if text or name == "instruction"), *_way(way, kept)],
             scores={name: row.get(name) for name in self.assessors},
             more=fields(
                 {key: row[key] for key in row if key not in APART and key not in self.assessors}, self.characters
             ),
         )
 
+    def entries(self) -> list[Entry]:
+        """Return the rows by round, id and stage."""
+        return sorted(self._sample.entries, key=_order)
+
     def packed(self) -> Packed:
         """Return the rows for the page, by round, id and stage."""
-        entries = sorted(self._sample.entries, key=_order)
-        return packed(entries, self.total, ("round", "fate", "stage", "rule"), TONES, self.assessors)
+        return packed(self.entries(), self.total, ("round", "fate", "stage", "rule"), TONES, self.assessors)
+
+
+def _way(way: Sequence[str], kept: bool) -> list[tuple[str, str]]:
+    if not way:
+        return []
+    passed = " \N{RIGHTWARDS ARROW} ".join(way if kept else way[:-1])
+    ended = "" if kept else f"{', then ' if passed else ''}rejected by {way[-1]}"
+    return [("way", f"{passed}{ended}")]
 
 
 def _order(entry: Entry) -> tuple[int, str, str]:

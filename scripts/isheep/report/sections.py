@@ -29,6 +29,7 @@ Part = dict[str, Any]
 """Names that a template uses."""
 CURVES = 3  # metrics of a benchmark that are drawn at once; the rest is folded away
 FAR = 4  # a floor so many times the curve's height away would leave the curve a flat line
+COLLAPSE = ("diversity", "duplicates")  # what falls and grows first when a loop collapses: shown open, before all else
 TOGETHER = 6  # curves in one drawing of the data's health
 BETTER = {"higher": "higher is better", "lower": "lower is better"}
 
@@ -228,6 +229,8 @@ def health(report: Report) -> Part:
             svg = charts.curves(_points(some), unit_of(unit), prefix="d_", zero=True)
             drawing = {"title": name, "note": note(unit, BETTER.get(better, "")), "svg": svg}
             _group(groups, group)["charts"].append(drawing)
+    order = [*(name for name in COLLAPSE if name in groups), *(name for name in groups if name not in COLLAPSE)]
+    groups = {name: groups[name] | {"open": name in COLLAPSE} for name in order}
     return {"groups": groups, "rounds": [f"d_{item.i}" for item in report.rounds]}
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from isheep.data.numbers import fixed, interval
 from isheep.documents.models import MergeReport, ModelScores, TrainingReport
-from isheep.documents.rounds import Discrimination, StageFunnel
+from isheep.documents.records import Settings
+from isheep.documents.rounds import Discrimination, Health, StageFunnel
 from isheep.documents.tables import (
+    alarms_table,
     discrimination_table,
     funnel_table,
     loss_unit,
@@ -18,12 +21,15 @@ from isheep.documents.tables import (
     scores_table,
     training_table,
 )
+from isheep.report.outcome import outcome
+from isheep.report.verdicts import title
 from isheep.stages.table import table as stage_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Cells = list[list[str]]
+INDENT: dict[str, Any] = {"initial_indent": "  ", "subsequent_indent": "    ", "break_long_words": False}
 LOSSES = {"nats a token": "nats a token of the answers", "nats a pair": "nats a pair"}
 PREFERENCES = (
     *("model", "pairs", "margin after", "accuracy after"),
@@ -39,6 +45,8 @@ def write_summary(
     mergings: Sequence[MergeReport],
     models: Sequence[str],
     scores: Sequence[ModelScores] = (),
+    healths: Sequence[Health] = (),
+    settings: Settings | None = None,
 ) -> str:
     """Return the summary of a run as text.
 
@@ -54,6 +62,10 @@ def write_summary(
         Paths of the merged models iter_1, iter_2, ...
     scores
         Scores of the base and of every model, in order; none when nothing was measured.
+    healths
+        Of every round's data: alarms that rang stand on top.
+    settings
+        Of the run; without them the answer to whether it got better is left out.
     """
     checks = discrimination_table(dict(enumerate(discriminations)))
     trained = training_table(dict(enumerate(trainings, start=1)), dict(enumerate(mergings, start=1)))
@@ -84,8 +96,23 @@ def write_summary(
         f"{told['stopped_by_itself']} of {told['probes']} of probe answers stop by themselves" for told in mergings
     ]
     parts.append(("Merged models", [f"  {model}   {stop}" for model, stop in zip(models, stops, strict=True)]))
+    parts = [*_on_top(healths, scores, settings), *parts]
     told = [line for heading, lines in parts for line in ("", heading, "", *lines)]
     return "\n".join([f"Run {run}", *told]) + "\n"
+
+
+def _on_top(
+    healths: Sequence[Health], scores: Sequence[ModelScores], settings: Settings | None
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield what is read first: whether it got better, and alarms of the data's health."""
+    if settings is not None:
+        answer = outcome(settings, scores)
+        yield "Did it get better?", textwrap.wrap(f"{answer.answer}. {answer.text}", 110, **INDENT)
+    if rang := rows_of(alarms_table(healths)):
+        lines = (f"d_{row['round']} {row['alarm']} ({row['level']}): {row['message']}" for row in rang)
+        yield f"Alarms: {len(rang)}", [part for line in lines for part in textwrap.wrap(line, 110, **INDENT)]
+    elif healths:
+        yield "Alarms: none", [f"  {sum(health['checked'] for health in healths)} checks of the data's health"]
 
 
 def _kept(funnel: pd.DataFrame) -> Cells:
@@ -140,7 +167,7 @@ def _metric(row: dict[str, Any]) -> list[str]:
 
     base = {"low": row["minus_base_low"], "high": row["minus_base_high"]}
     return [
-        *(row["model"], row["benchmark"], row["metric"].removeprefix(f"{row['benchmark']}_")),
+        *(row["model"], row["benchmark"], title(row["benchmark"], row["metric"]).replace(" ", "_")),
         *(fixed(row["value"]), interval(row, fixed), _whole(row["n"])),
         *(fixed(row["floor_value"]), signed(row["minus_base"]), interval(base, signed)),
     ]

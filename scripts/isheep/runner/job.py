@@ -19,7 +19,7 @@ from isheep.data.files import contents_of, digest, digest_artifact, read_json
 from isheep.errors import UserError
 from isheep.runner.leases import lease
 from isheep.runner.portable import ROOT, portable, portable_places, renamed
-from isheep.runner.record import hardware, versions, write_record
+from isheep.runner.record import hardware, peak_memory_mib, versions, write_record
 
 logger = logging.getLogger(__name__)
 # Inputs that a record does not name: a model is known by its identity file, markers of shards say nothing about the
@@ -149,6 +149,7 @@ class Job:
             "hardware": {**hardware(self.gpus), "threads": self.threads},
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": self.seconds,
+            "peak_memory_mib": peak_memory_mib(),
             **({"shards": took} if took else {}),
         }
 

@@ -52,13 +52,17 @@ class Graph:
         Where results lie, seen from the working folder: nowhere else, or under a prefix that ends in `/`.
     forced
         Tells whether a user forces what stands: then it waits for lost files, too, that are made again beside it.
+    name
+        Of the config's file or the study: what its comparison is called.
     """
 
-    def __init__(self, config: Config, root: Path, place: str = "", forced: Callable[[], bool] = bool) -> None:
+    def __init__(self, config: Config, root: Path, place: str = "", forced: Callable[[], bool] = bool,
+                 name: str = "config") -> None:  # fmt: skip
         self.config = config
         self.root = root
         self.place = Path(place)
         self.forced = forced
+        self.name = name
         self.table: Table = table()
         self.settings = cache(self._settings)
         self.digest = cache(self._digest)
@@ -324,7 +328,7 @@ class Graph:
     def pages(self) -> list[str]:
         """Return the pages that people read: one a run, and one that compares several."""
         pages = [f"results/{run}/report.html" for run in self.config.runs]
-        return [*pages, "results/comparison.html"] if len(pages) > 1 else pages
+        return [*pages, f"results/comparisons/{self.name}.html"] if len(pages) > 1 else pages
 
 
 MEASURES = ("score_model", "measure_data")

@@ -28,6 +28,10 @@ class Heldout(Benchmark):
     """Held-out pairs: bits per byte, preference of the right answer, stopping, repetition."""
 
     headline: ClassVar[tuple[str, ...]] = ("heldout_bits_per_byte", "heldout_preference")
+    scored: ClassVar[str] = "the reference, by how likely the model finds it"
+    manner: ClassVar[tuple[str, ...]] = tuple(
+        f"heldout_{name}" for name in ("stops", "empty", "repetition", "answer_tokens", "too_long")
+    )
 
     kind: Literal["heldout"] = "heldout"
     max_tokens: int = Field(256, ge=1, description="New tokens of an answer at most.")
@@ -53,6 +57,10 @@ class Heldout(Benchmark):
             Ask("answer", turns, sampling=Sampling(0.0, 1.0, self.max_tokens)),
         ]
         return [ask for ask in asks if ask.key not in answers]
+
+    def beside(self, item: Item) -> dict[str, str]:
+        """Return the human answer."""
+        return {"reference": item.fields["output"]}
 
     def score(self, item: Item, answers: Answers) -> Row:
         """Return bits and bytes of the right answer, whether it is preferred, and how the model's own answer went.

@@ -23,6 +23,7 @@ class Ifeval(Benchmark):
     """Instructions that a program checks; the project's own constraints, or IFEval's file."""
 
     headline: ClassVar[tuple[str, ...]] = ("instruction_strict", "prompt_strict")
+    manner: ClassVar[tuple[str, ...]] = ("echo",)
 
     kind: Literal["ifeval"] = "ifeval"
     max_tokens: int = Field(1280, ge=1, description="New tokens of an answer at most.")
@@ -59,6 +60,10 @@ class Ifeval(Benchmark):
         """Return the prompt, to be answered greedily, as lm-eval does."""
         sampling = Sampling(0.0, 1.0, self.max_tokens)
         return [Ask("answer", tuple(user(item.fields["prompt"])), sampling=sampling)] if not answers else []
+
+    def beside(self, item: Item) -> dict[str, str]:
+        """Return the names of the constraints that are checked."""
+        return {"constraints": ", ".join(item.fields["instructions"])}
 
     def score(self, item: Item, answers: Answers) -> Row:
         """Return per instruction whether it was followed, strictly and loosely, and whether the prompt was echoed."""

@@ -73,6 +73,11 @@ class MtBench(Benchmark):
         ]
         return [ask for ask in asks if ask.key not in answers]
 
+    def beside(self, item: Item) -> dict[str, str]:
+        """Return the references that the judge is shown, where there are any."""
+        numbered = enumerate(item.fields["references"], start=1)
+        return {f"reference {number}": text for number, text in numbered if text}
+
     def score(self, item: Item, answers: Answers) -> Row:
         """Return grade (None when unread) and length in words of every turn."""
         numbers = range(1, len(item.fields["turns"]) + 1)

@@ -64,6 +64,10 @@ class Pairwise(Benchmark):
         asks = both_orders("judge", item.fields["prompt"], said, item.fields["rival"], self._method)
         return [ask for ask in asks if ask.key not in answers]
 
+    def beside(self, item: Item) -> dict[str, str]:
+        """Return the rival's answer."""
+        return {"rival": item.fields["rival"]}
+
     def score(self, item: Item, answers: Answers) -> Row:
         """Return what both orders say together, and what length alone would say."""
         words, rival_words = (len(text.split()) for text in (written(answers, "answer"), item.fields["rival"]))

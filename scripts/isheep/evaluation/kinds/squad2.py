@@ -43,6 +43,10 @@ class Squad2(Benchmark):
         text = PROMPT.format(item.fields["context"], item.fields["question"])
         return ask(text, self.max_tokens) if not answers else []
 
+    def beside(self, item: Item) -> dict[str, str]:
+        """Return the answers that are right."""
+        return {"right answers": "; ".join(dict.fromkeys(item.fields["answers"])) or NO_ANSWER}
+
     def score(self, item: Item, answers: Answers) -> Row:
         """Return exact match and F1 (official) and OpenCompass's score of the first line."""
         text, golds = written(answers, "answer"), item.fields["answers"]

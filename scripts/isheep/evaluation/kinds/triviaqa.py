@@ -42,6 +42,10 @@ class TriviaQa(Benchmark):
         """Return the question, zero-shot and greedy."""
         return ask(PROMPT.format(item.fields["question"]), self.max_tokens) if not answers else []
 
+    def beside(self, item: Item) -> dict[str, str]:
+        """Return the answers that are right."""
+        return {"right answers": "; ".join(dict.fromkeys(item.fields["answers"]))}
+
     def score(self, item: Item, answers: Answers) -> Row:
         """Return exact match, and containment, of the first line."""
         text = written(answers, "answer")

@@ -14,12 +14,13 @@ from isheep.errors import UserError
 from isheep.proof.reproduce import prepare
 from isheep.runner.code import code_digest
 from isheep.runner.portable import ROOT, shipped_in, stand_first
-from isheep.workflow import frozen, lock
+from isheep.workflow import frozen, lock, screen
 from isheep.workflow.check import check
 from isheep.workflow.graph import Graph, base_folder
 from isheep.workflow.study import lay_out
 
 stand_first()  # for the scripts of jobs, too
+screen.begin(workflow, logger, lambda: "")
 
 # Where results lie when a workflow that imports this one gives its files a prefix.
 PLACE = workflow.modifier.path_modifier.prefix or ""

@@ -146,15 +146,17 @@ def test_control_c_ends_in_one_line_that_says_what_is_kept(run, tmp_path):
     run.error("RuleException:\nCalledProcessError: died with <Signals.SIGINT: 2>.", "RuleException")
     run.fail(7, [])
     run.error(LAST)
-    assert run.lines[0].endswith("stopping") and len(run.lines) == 2
-    assert run.lines[1].startswith("stopped by you after 0 s: 0 of 0 jobs are done; ")
-    assert run.lines[1].endswith("the same command goes on from there")
+    assert run.lines[1].endswith("stopping") and len(run.lines) == 3
+    assert run.lines[2].startswith("stopped by you after 0 s: 0 of 0 jobs are done; ")
+    assert run.lines[2].endswith("the same command goes on from there")
 
 
 def test_a_users_mistake_stands_alone(run):
-    run.error('WorkflowError in file "/x/rules/common.smk", line 55:\nbad.yaml: 1 problem\n  bad.yaml:2: runs.a.rouds\n  '
-              'File "/x/rules/common.smk", line 55, in <module>')  # fmt: skip
-    assert run.lines == ["bad.yaml: 1 problem", "  bad.yaml:2: runs.a.rouds"]
+    place = '"/x/rules/common.smk", line 55'
+    run.error(
+        f"WorkflowError in file {place}:\na.yaml: 1 problem\n  a.yaml:2: runs.a.rouds\n  File {place}, in <module>"
+    )
+    assert run.lines == ["a.yaml: 1 problem", "  a.yaml:2: runs.a.rouds"]
 
 
 def snakemakes(quiet, **more):

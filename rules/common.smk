@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(str(workflow.current_basedir)).parent / "scripts"))
 
 from isheep.config import read_config
 from isheep.errors import UserError
+from isheep.plan import estimate, text
 from isheep.proof.reproduce import prepare
 from isheep.runner.code import code_digest
 from isheep.runner.portable import ROOT, shipped_in, stand_first
@@ -20,7 +21,7 @@ from isheep.workflow.graph import Graph, base_folder
 from isheep.workflow.study import lay_out
 
 stand_first()  # for the scripts of jobs, too
-screen.begin(workflow, logger, lambda: "")
+screen.begin(workflow, logger, lambda: plan_text())
 
 # Where results lie when a workflow that imports this one gives its files a prefix.
 PLACE = workflow.modifier.path_modifier.prefix or ""
@@ -32,6 +33,7 @@ def forces():
     return bool(asked.forceall or asked.forcerun or asked.forcetargets)
 
 
+gpu = config.pop("gpu", None)  # `--config gpu=A100`: what a plan counts with
 driver = None  # the lock, while this process drives the workflow
 
 try:
@@ -212,10 +214,24 @@ def published():
     ]
 
 
+def plans():
+    """What every run will still take."""
+    asked = workflow.resource_settings
+    return estimate.of_graph(graph, gpu, local=asked.cores is not None)
+
+
+def plan_text():
+    """The plans of all runs, for a terminal."""
+    return "\n\n".join(map(text.render, plans()))
+
+
 def begin_driving():
-    """Take the folder's lock for this driver; end what a killed one left on SLURM; freeze the settings for its jobs."""
+    """Take the folder's lock for this driver, for runs that fit; end what a killed one left on SLURM; freeze settings."""
     global driver
     try:
+        if lock.drives(job.rule.name for job in workflow.dag.needrun_jobs()):
+            for each in plans():
+                each.refuse_if_it_cannot_fit()
         driver = lock.begin(workflow, logger.info)
         if driver:
             frozen.freeze(workflow, graph.config, Path.cwd())

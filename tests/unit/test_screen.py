@@ -165,14 +165,11 @@ def snakemakes(quiet, **more):
     handler = ColorizingTextHandler(nocolor=True, stream=io.StringIO())
     handler.name = "DefaultStreamHandler"
     logger.addHandler(handler)
-    asked = {"verbose": False, "debug_dag": False, "printshellcmds": False, "show_failed_logs": False}
+    asked = {"verbose": False, "debug_dag": False, "printshellcmds": False, "show_failed_logs": False, "dryrun": False}
     settings = SimpleNamespace(quiet=quiet, **{**asked, **{key: more[key] for key in more if key in asked}})
     modifier = SimpleNamespace(parent_modifier=more.get("imported_by"))
     mode = SimpleNamespace(name=more.get("mode", "DEFAULT"))
-    workflow = SimpleNamespace(
-        output_settings=settings, modifier=modifier, exec_mode=mode, dryrun=more.get("dryrun", False)
-    )
-    return logger, handler, workflow
+    return logger, handler, SimpleNamespace(output_settings=settings, modifier=modifier, exec_mode=mode)
 
 
 def test_the_screen_takes_over_what_the_profile_asks_for():

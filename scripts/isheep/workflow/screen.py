@@ -193,7 +193,7 @@ def begin(workflow: Any, logger: logging.Logger, closing: Callable[[], str]) -> 
     if own is None or imported or workflow.exec_mode.name != "DEFAULT":
         return
     stream = own.stream  # type: ignore[attr-defined] # a StreamHandler
-    if workflow.dryrun:
+    if settings.dryrun:
         own.addFilter(DryRun(closing, lambda text: stream.write(f"{text}\n") if text else None))
     elif "rules" in modes and not asked and not modes & {"all", "progress"}:
 

@@ -13,6 +13,7 @@ from isheep.config import read_config
 from isheep.errors import UserError
 from isheep.plan import estimate, text
 from isheep.proof.reproduce import prepare
+from isheep.report import renewal
 from isheep.runner.code import code_digest
 from isheep.runner.portable import ROOT, shipped_in, stand_first
 from isheep.workflow import frozen, lock, screen
@@ -61,6 +62,7 @@ except UserError as error:
 # Jobs of this process get what was resolved: a preset or recipe that is edited meanwhile is not theirs.
 config.clear()
 config.update(frozen.resolved(graph.config))
+pages = renewal.of(graph.config)  # of runs that are not finished
 
 
 def known(function):
@@ -235,6 +237,7 @@ def begin_driving():
         driver = lock.begin(workflow, logger.info)
         if driver:
             frozen.freeze(workflow, graph.config, Path.cwd())
+            logger.addHandler(pages)
     except UserError as error:
         raise WorkflowError(str(error))
 
@@ -244,6 +247,8 @@ def end_driving(finished):
     if driver:
         frozen.thaw(Path.cwd())
     lock.release(driver, finished)
+    if driver:
+        pages.end(finished)
 
 
 def print_summaries():

@@ -16,7 +16,7 @@ from isheep.proof.reproduce import prepare
 from isheep.report import renewal
 from isheep.runner.code import code_digest
 from isheep.runner.portable import ROOT, shipped_in, stand_first
-from isheep.workflow import frozen, lock, screen
+from isheep.workflow import frozen, judges, lock, screen
 from isheep.workflow.check import check
 from isheep.workflow.graph import Graph, base_folder
 from isheep.workflow.study import lay_out
@@ -231,9 +231,13 @@ def begin_driving():
     """Take the folder's lock for this driver, for runs that fit; end what a killed one left on SLURM; freeze settings."""
     global driver
     try:
-        if lock.drives(job.rule.name for job in workflow.dag.needrun_jobs()):
+        jobs = list(workflow.dag.needrun_jobs())
+        if lock.drives(job.rule.name for job in jobs):
             for each in plans():
                 each.refuse_if_it_cannot_fit()
+        asked = ((job.rule.name, job.wildcards_dict.get("run", "")) for job in jobs)
+        for line in judges.silent(graph.config, asked):
+            logger.warning(line)
         driver = lock.begin(workflow, logger.info)
         if driver:
             frozen.freeze(workflow, graph.config, Path.cwd())

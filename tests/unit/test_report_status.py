@@ -32,7 +32,7 @@ def place(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(config.runs["a"].model_dump(mode="json")))
     observed = {
-        "hardware": {"machine": "x86_64", "cpu": "x", "gpus": 0, "threads": 1},
+        "hardware": {"machine": "x86_64", "cpu": "x", "features": [], "gpus": 0, "threads": 1},
         "started": "now",
         "seconds": 2.0,
     }

@@ -227,3 +227,11 @@ def test_a_live_line_is_for_terminals_alone_and_gives_way_to_the_next(stream, wr
     logger.info("3 of 9", extra={LIVE: True})
     logger.info("second")
     assert stream.getvalue() == written
+
+
+def test_a_users_mistake_stands_alone_in_a_dry_run_too():
+    logger, handler, workflow = snakemakes({Quietness.RULES}, dryrun=True)
+    screen.begin(workflow, logger, str)
+    place = '"/x/rules/common.smk", line 55'
+    logger.error(f"WorkflowError in file {place}:\na.yaml: 1 problem", extra={"event": LogEvent.ERROR})
+    assert handler.stream.getvalue() == "a.yaml: 1 problem\n"

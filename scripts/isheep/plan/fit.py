@@ -103,7 +103,7 @@ def training(shape: Shape, run: Run, need: Need, gpu_gib: float | None) -> Fit:
     parts = f"weights {weights:,.1f}, optimizer {optimizer:.1f}, activations {activations:.1f}"
     if need.gpus:
         remedy = "train.gradient_checkpointing: true, train.zero_stage: 3 on more GPUs, or train.dtype: bfloat16"
-        return Fit(f"train_adapter, each of {processes} GPUs", needs, gpu_gib, parts, remedy)
+        return Fit("train_adapter, on each GPU", needs, gpu_gib, parts, remedy)
     remedy = "raise resources.train.mem_gib, on a machine that has it, or train.dtype: bfloat16"
     return Fit("train_adapter", (needs - OVERHEAD_GIB) * processes + OVERHEAD_GIB, need.mem_gib, parts, remedy)
 

@@ -11,6 +11,8 @@ HEADER = ("stage", "rounds", "jobs", "requests", "read", "written", "trained", "
 
 def render(plan: Plan) -> str:
     """Return a plan for a terminal."""
+    if not plan.lines:
+        return f"Plan of {plan.run}: every stage that asks a model is done."
     rows = [HEADER, *(_row(line) for line in plan.lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     table = ["  " + "  ".join(map(_pad, row, widths, HEADER)) for row in rows]
@@ -52,8 +54,6 @@ def _model(plan: Plan) -> str:
 
 
 def _total(plan: Plan) -> list[str]:
-    if not plan.lines:
-        return ["  Every stage that asks a model is done."]
     if plan.seconds is None:
         if plan.model == "fake":
             return ["  No model runs (the fake engine): neither time nor memory to tell."]

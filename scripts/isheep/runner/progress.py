@@ -33,8 +33,8 @@ class Progress:
         self.tokens = 0
         self._start = self._last = self._shown = time.monotonic()
 
-    def add(self, tokens: int = 0, count: int = 1) -> None:
-        """Count more units done, which took so many tokens."""
+    def add(self, tokens: int = 0, count: int = 1, note: str = "") -> None:
+        """Count more units done, which took so many tokens; a note follows what is told of them."""
         self.done += count
         self.tokens += tokens
         now = time.monotonic()
@@ -42,10 +42,10 @@ class Progress:
             return
         if now - self._last >= SECONDS:
             self._last = now
-            logger.info("%s", self.line(now - self._start))
+            logger.info("%s%s", self.line(now - self._start), note)
         elif now - self._shown >= LIVE_SECONDS:
             self._shown = now
-            logger.info("%s", self.line(now - self._start), extra={LIVE: True})
+            logger.info("%s%s", self.line(now - self._start), note, extra={LIVE: True})
 
     def line(self, seconds: float) -> str:
         """Return where the work stands after so many seconds of it."""

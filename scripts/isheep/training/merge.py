@@ -81,6 +81,7 @@ def merge(
     make_repeatable(threads)
     template = chat.load_template(adapter, model)
     tokenizer, end = template.tokenizer, template.tokenizer.convert_tokens_to_ids(template.end_of_turn)
+    logger.info("1 of 4: read the weights in float32")
     network = load_model(model_folder, model, "float32").eval()
     tied = bool(network.config.tie_word_embeddings)
     try:
@@ -90,7 +91,9 @@ def merge(
         raise UserError(
             f"{adapter}: does not fit {model_folder} ({reason}); merge it with the model it was trained on"
         ) from None
+    logger.info("2 of 4: have base plus adapter answer %d prompts", len(rows[: settings.probe_prompts]))
     probes = probe(network, template, end, rows[: settings.probe_prompts], settings.probe_tokens)
+    logger.info("3 of 4: fold the adapter in and write the model as %s", settings.dtype)
     merged = network.merge_and_unload()
     with full_disk_named(out), publish(out) as temporary:
         save_merged(merged, tokenizer, end, temporary, settings)
@@ -99,6 +102,7 @@ def merge(
         names = (str(model_folder), str(adapter), str(out))
         folders = (model_folder, adapter, temporary)
         check_same({name: chat.load_tokenizer(each, model) for name, each in zip(names, folders, strict=True)})
+        logger.info("4 of 4: read it back and compare")
         report = compare(temporary, model, probes, end, tied, settings)
     return {**report, "timing": {"seconds": round(time.monotonic() - started, 1)}}
 

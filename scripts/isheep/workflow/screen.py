@@ -167,7 +167,9 @@ class DryRun(logging.Filter):
         self._closing, self._write = closing, write
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let everything pass; put what follows before the last line, which says that nothing was done."""
+        """Let everything pass; put what follows before the last line, and have a user's mistake stand alone."""
+        if getattr(record, "event", None) == "error":
+            record.msg = RAISED.sub("", str(record.msg)).strip()
         if str(record.msg).startswith(DRY_RUN):
             self._write(self._closing())
         return True

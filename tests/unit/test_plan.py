@@ -176,7 +176,9 @@ def test_every_recipe_on_every_preset_has_a_plan(recipe, preset):
 def test_what_is_done_is_not_planned_again():
     left = plan("a", run(rounds=2), finished=lambda stage, i: (stage, i) != ("generate_outputs", 1))
     assert [(line.stage, line.rounds, line.jobs) for line in left.lines] == [("generate_outputs", 1, 1)]
-    assert render(plan("a", run(), finished=lambda stage, i: True)).endswith("every stage that asks a model is done.")
+    assert render(plan("a", run(), finished=lambda stage, i: True)).endswith(
+        "nothing is left to ask a model: done, or shared with another run."
+    )
 
 
 def test_ten_thousand_prompts_on_cpus_are_warned_of():

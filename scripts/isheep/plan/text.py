@@ -12,7 +12,7 @@ HEADER = ("stage", "rounds", "jobs", "requests", "read", "written", "trained", "
 def render(plan: Plan) -> str:
     """Return a plan for a terminal."""
     if not plan.lines:
-        return f"Plan of {plan.run}: every stage that asks a model is done."
+        return f"Plan of {plan.run}: nothing is left to ask a model: done, or shared with another run."
     rows = [HEADER, *(_row(line) for line in plan.lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     table = ["  " + "  ".join(map(_pad, row, widths, HEADER)) for row in rows]

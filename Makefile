@@ -10,6 +10,8 @@ HARDWARE ?= cpu
 VENV ?= .venv
 KILLS ?= 100
 DEMO ?= config/demo.yaml
+# With HARDWARE=gpu the demo asks for one GPU: config/demo-gpu.yaml is laid over it.
+DEMO_FILES = $(DEMO) $(if $(filter gpu,$(HARDWARE)),$(DEMO:.yaml=-gpu.yaml))
 THIRD ?= all
 
 BIN := $(CURDIR)/$(VENV)/bin
@@ -63,10 +65,10 @@ demo: env ## two rounds of SmolLM2-135M-Instruct on the CPU; call it again after
 	exit 1
 	fi
 	done
-	snakemake --configfile $(DEMO) --unlock --quiet all
+	snakemake --configfile $(DEMO_FILES) --unlock --quiet all
 	fi
 	touch .snakemake/make.flock
-	snakemake --configfile $(DEMO)
+	snakemake --configfile $(DEMO_FILES)
 	# Snakemake shows the summary when it has done something; show it when there was nothing to do, too.
 	for run in $$(python -c 'import sys, yaml; print(*yaml.safe_load(open(sys.argv[1]))["runs"])' $(DEMO)); do
 	[ "results/$$run/summary.txt" -nt .snakemake/make.flock ] || { echo; cat "results/$$run/summary.txt"; }

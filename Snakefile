@@ -19,6 +19,7 @@ include: "rules/health.smk"  # probe_data, measure_data, check_data
 include: "rules/train.smk"  # train_adapter, merge_model
 include: "rules/evaluation.smk"  # fetch_data, evaluate_model, run_harness, calibrate_judge, judge_answers, score_model
 include: "rules/summary.smk"  # freeze_config, summarise_run
+include: "rules/plan.smk"  # plan
 include: "rules/report.smk"  # write_report, write_comparison, study, write_study
 include: "rules/proof.smk"  # gather_manifest, verify, reproduce, publish, archive
 

@@ -11,15 +11,18 @@ sys.path.insert(0, str(Path(str(workflow.current_basedir)).parent / "scripts"))
 
 from isheep.config import read_config
 from isheep.errors import UserError
+from isheep.plan import estimate, text
 from isheep.proof.reproduce import prepare
+from isheep.report import renewal
 from isheep.runner.code import code_digest
 from isheep.runner.portable import ROOT, shipped_in, stand_first
-from isheep.workflow import frozen, lock
+from isheep.workflow import frozen, judges, lock, screen
 from isheep.workflow.check import check
 from isheep.workflow.graph import Graph, base_folder
 from isheep.workflow.study import lay_out
 
 stand_first()  # for the scripts of jobs, too
+screen.begin(workflow, logger, lambda: plan_text())
 
 # Where results lie when a workflow that imports this one gives its files a prefix.
 PLACE = workflow.modifier.path_modifier.prefix or ""
@@ -31,6 +34,7 @@ def forces():
     return bool(asked.forceall or asked.forcerun or asked.forcetargets)
 
 
+gpu = config.pop("gpu", None)  # `--config gpu=A100`: what a plan counts with
 driver = None  # the lock, while this process drives the workflow
 
 try:
@@ -63,6 +67,7 @@ except UserError as error:
 # Jobs of this process get what was resolved: a preset or recipe that is edited meanwhile is not theirs.
 config.clear()
 config.update(frozen.resolved(graph.config))
+pages = renewal.of(graph.config)  # of runs that are not finished
 
 
 def known(function):
@@ -216,13 +221,32 @@ def published():
     ]
 
 
+def plans():
+    """What every run will still take."""
+    asked = workflow.resource_settings
+    return estimate.of_graph(graph, gpu, local=asked.cores is not None)
+
+
+def plan_text():
+    """The plans of all runs, for a terminal."""
+    return "\n\n".join(map(text.render, plans()))
+
+
 def begin_driving():
-    """Take the folder's lock for this driver; end what a killed one left on SLURM; freeze the settings for its jobs."""
+    """Take the folder's lock for this driver, for runs that fit; end what a killed one left on SLURM; freeze settings."""
     global driver
     try:
+        jobs = list(workflow.dag.needrun_jobs())
+        if lock.drives(job.rule.name for job in jobs):
+            for each in plans():
+                each.refuse_if_it_cannot_fit()
+        asked = ((job.rule.name, job.wildcards_dict.get("run", "")) for job in jobs)
+        for line in judges.silent(graph.config, asked):
+            logger.warning(line)
         driver = lock.begin(workflow, logger.info)
         if driver:
             frozen.freeze(workflow, graph.config, Path.cwd())
+            logger.addHandler(pages)
     except UserError as error:
         raise WorkflowError(str(error))
 
@@ -232,6 +256,8 @@ def end_driving(finished):
     if driver:
         frozen.thaw(Path.cwd())
     lock.release(driver, finished)
+    if driver:
+        pages.end(finished)
 
 
 def print_summaries():

@@ -13,12 +13,14 @@ from isheep.workflow import graph
 
 with job.of(snakemake, "verify") as this:
     now = graph.Graph(config.load(snakemake.config, this.root), this.root)
-    failed = []
+    failed, others = [], sorted(file.parent.name for file in Path("results").glob("*/config.yaml"))
     for run in now.config.runs:
         try:
             results = Results(f"results/{run}")
         except UserError as error:
-            print(f"{run}: NOT verified: {error}", flush=True)
+            there = [f"snakemake verify --configfile results/{other}/config.yaml" for other in others if other != run]
+            hint = f". To verify what is there: {there[0]}" if there and run not in others else ""
+            print(f"{run}: NOT verified: {error}{hint}", flush=True)
             failed.append(run)
             continue
         folders = [now.weights(run, stage, 0) for stage in ("identify_model", "identify_judge")]

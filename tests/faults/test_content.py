@@ -52,7 +52,7 @@ def rows(place, file: str) -> list[dict]:
 
 
 def reason(place, run: str, stage: str) -> str:
-    (line,) = [line for line in place.said.splitlines() if f"{stage} run={run} i=0: " in line]
+    (line,) = [line for line in place.said.splitlines() if line.startswith(f"{run} round 0 {stage} failed: ")]
     return line
 
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
-from isheep.config import load
+from isheep.config import load, read_config
 from isheep.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,3 +109,14 @@ def test_the_shipped_config_files_load(file):
     raw = yaml.safe_load(file.read_text())
     if file.name != "defaults.yaml":
         assert load(raw, ROOT).runs
+
+
+def test_the_settings_that_a_run_leaves_can_be_given_back(tmp_path):
+    resolved = load({"runs": {"mine": {"preset": "fake", "rounds": 2}}}, ROOT).runs["mine"].model_dump(mode="json")
+    file = tmp_path / "results/mine/config.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(yaml.safe_dump(resolved))
+    reading = read_config(yaml.safe_load(file.read_text()), ROOT, [file])
+    reading.problems.raise_if_any()
+    assert list(reading.config.runs) == ["mine"]
+    assert reading.config.runs["mine"].model_dump(mode="json") == resolved

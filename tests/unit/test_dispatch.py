@@ -82,12 +82,10 @@ def test_tokens_are_counted_whoever_answered(tmp_path):
 
 
 def test_progress_tells_what_is_done_how_fast_and_what_is_left():
-    progress = Progress("a round 0 generate_outputs", total=100, done=10)
+    progress = Progress(total=100, done=10)
     for _ in range(30):
         progress.add(tokens=20)
-    assert progress.line(60.0) == (
-        "a round 0 generate_outputs: 40 of 100 requests, 0.5 requests/s, 10 tokens/s, 2 min left"
-    )
+    assert progress.line(60.0) == "40 of 100 requests, 0.5 requests/s, 10 tokens/s, 2 min left"
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(40, "40 s"), (700, "12 min"), (11100, "3 h 05 min")])

@@ -20,7 +20,7 @@ def run(rounds: int = 1, **changes) -> dict:
 
 
 def started(done, rule: str) -> bool:
-    return f"Rule: {rule}" in done.stdout + done.stderr
+    return f" {rule}: done" in done.stdout + done.stderr
 
 
 def test_an_alarm_that_stops_ends_the_run_before_training_and_leaves_its_numbers(workplace):
@@ -29,7 +29,7 @@ def test_an_alarm_that_stops_ends_the_run_before_training_and_leaves_its_numbers
     done = place.snakemake(check=False)
     text = done.stdout + done.stderr
     assert done.returncode != 0 and "Traceback" not in text
-    said = [line for line in text.splitlines() if "check_data run=a i=0: alarm scores_at_maximum: " in line]
+    said = [line for line in text.splitlines() if "a round 0 check_data failed: alarm scores_at_maximum: " in line]
     assert said and "(alarm at 1 %)" in said[0] and "results/a/d_0/health.json" in said[0]
     assert "health.alarms.scores_at_maximum.action: warn" in said[0] and "logs/a/d_0/check_data.log" in said[0]
     value = next(alarm["value"] for alarm in health(place)["alarms"] if alarm["name"] == "scores_at_maximum")

@@ -93,6 +93,8 @@ def read_config(raw: dict[str, Any], root: Path, files: Sequence[Path | str], pl
     sources = [read_source(Path(file), problems) for file in files]
     if not files and "runs" not in raw:
         raise UserError(ONLY_CONFIG)
+    if "runs" not in raw and len(files) == 1 and {"seed", "rounds", "model", "prompts"} <= set(raw):
+        raw = {"runs": {Path(files[0]).absolute().parent.name: raw}}  # results/RUN/config.yaml, as a run leaves it
     return _read(raw, Places(root, bool(place)), sources, problems)
 
 

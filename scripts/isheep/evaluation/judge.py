@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from math import exp
 from typing import Any, Literal
 
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 Method = Literal["text", "likelihood"]
 SIDES = ("A", "B")
 JUDGE_TOKENS = 2048
+GREETING = Ask("greeting", tuple(user("Say yes.")), sampling=Sampling(0.0, 1.0, 1), to="judge")
+PATIENCE_S = 30.0  # of that question: a server that is there may be loading a model
 
 RATE = (
     "You grade the answer of an assistant. Consider whether it does what was asked, is correct, complete and clear, "
@@ -174,6 +177,15 @@ class Endpoint(Server):
                 _cancel(futures)
         if failed:
             raise failed
+
+    def silence(self) -> str | None:
+        """Ask one short question, once; return in a line why no answer came, None where one did."""
+        once = replace(self, attempts=1, timeout_s=min(self.timeout_s, PATIENCE_S))
+        try:
+            once._reply(once._client(), "greeting", GREETING)
+        except UserError as error:
+            return str(error)
+        return None
 
     def score(self, asked: Iterable[Asked]) -> Iterator[Score]:
         """Refuse: an endpoint writes text."""

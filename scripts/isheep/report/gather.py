@@ -35,6 +35,7 @@ from isheep.proof.results import read_record, stage_key
 from isheep.report.answers import Answers
 from isheep.report.histograms import Scores
 from isheep.report.samples import Samples
+from isheep.report.status import Status
 from isheep.stages.table import table
 
 Find = Callable[[str], Path]
@@ -75,6 +76,7 @@ class Report:
     scores: Scores
     samples: Samples
     answers: Answers
+    status: Status | None = None  # of a run that is not finished
 
 
 def gather(run: str, settings: Settings, records: Iterable[str], with_rows: bool = True, find: Find = Path) -> Report:

@@ -32,13 +32,10 @@ class Dispatcher:
         Holds what was answered before.
     open_engine
         Opens what answers: it has a method for each type of request, whose name is the type's `asks`.
-    about
-        Whose requests these are, for the lines that tell how far it is.
     """
 
-    def __init__(self, journal: Journal, open_engine: Callable[[], Any], about: str = "") -> None:
+    def __init__(self, journal: Journal, open_engine: Callable[[], Any]) -> None:
         self.journal = journal
-        self.about = about
         self._open_engine = open_engine
         self._engine: Any = None
         self._keys: dict[str, str] = {}
@@ -66,7 +63,7 @@ class Dispatcher:
                 missing.setdefault(request.asks, []).append(request)
         count = sum(map(len, missing.values()))
         logger.info("%d requests: %d already done, %d to do", len(wave), len(wave) - count, count)
-        progress = Progress(self.about, len(wave), len(wave) - count)
+        progress = Progress(len(wave), len(wave) - count)
         for asks, open_requests in missing.items():
             self._keep(getattr(self.engine, asks)(open_requests), progress)
         return self.results(wave)

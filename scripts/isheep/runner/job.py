@@ -19,6 +19,7 @@ from isheep.data.files import contents_of, digest, digest_artifact, read_json
 from isheep.errors import UserError
 from isheep.runner.leases import lease
 from isheep.runner.portable import ROOT, portable, portable_places, renamed
+from isheep.runner.progress import LiveHandler, no_live_line, title
 from isheep.runner.record import hardware, peak_memory_mib, versions, write_record
 
 logger = logging.getLogger(__name__)
@@ -131,11 +132,6 @@ class Job:
         logger.info("%s", ", ".join(f"{key} {value}" for key, value in timing.items()) or "done")
 
     @property
-    def about(self) -> str:
-        """Whose work it is, for lines in the log: run, round, stage."""
-        return f"{self.wildcards.get('run', '')} round {self.round} {self.stage}".strip()
-
-    @property
     def seconds(self) -> float:
         """Seconds since the job started."""
         return round((datetime.now(UTC) - self.started).total_seconds(), 3)
@@ -209,15 +205,7 @@ def of(snakemake: Any, stage: str) -> Iterator[Job]:
     if not snakemake.resources.get("gpu", 0):
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     warnings.filterwarnings("ignore", category=FutureWarning)
-    logging.getLogger("isheep").setLevel(logging.INFO)
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(asctime)s %(name)s: %(message)s",
-        datefmt="%H:%M:%S",
-        handlers=[logging.FileHandler(snakemake.log[0], encoding="utf-8"), logging.StreamHandler(sys.stderr)],
-        force=True,
-    )
-    place = " ".join([snakemake.rule, *(f"{key}={value}" for key, value in snakemake.wildcards.items())])
+    _log_to(snakemake.log[0], title(stage, dict(snakemake.wildcards.items())))
     job = Job(snakemake, stage)
     try:
         with lease(job.gpus, job.about):
@@ -226,14 +214,27 @@ def of(snakemake: Any, stage: str) -> Iterator[Job]:
         if job.output.get("record"):
             job.write_record()
     except UserError as error:
-        logger.error("%s: %s (log: %s)", place, error, snakemake.log[0])
+        logger.error("failed: %s (log: %s)", error, snakemake.log[0])
         _leave(1)
     except OSError as error:
-        logger.exception("%s: %s %s (log: %s)", place, error.strerror, error.filename or "", snakemake.log[0])
+        logger.exception("failed: %s %s (log: %s)", error.strerror, error.filename or "", snakemake.log[0])
         _leave(1)
     except Exception:
-        logger.exception("%s failed; this is a fault of the workflow or a library (log: %s)", place, snakemake.log[0])
+        logger.exception("failed; this is a fault of the workflow or a library (log: %s)", snakemake.log[0])
         _leave(1)
+    except KeyboardInterrupt:  # the driver tells what is kept
+        logger.info("stopped by you")
+        _leave(130)
+
+
+def _log_to(file: str, about: str) -> None:
+    """Log to a job's file, each line with what says it, and to the terminal, each line with whose work it is about."""
+    kept, shown = logging.FileHandler(file, encoding="utf-8"), LiveHandler(sys.stderr)
+    kept.addFilter(no_live_line)
+    for handler, about_what in ((kept, "%(name)s"), (shown, about.replace("%", "%%"))):
+        handler.setFormatter(logging.Formatter(f"%(asctime)s {about_what}: %(message)s", "%H:%M:%S"))
+    logging.getLogger("isheep").setLevel(logging.INFO)
+    logging.basicConfig(level=logging.WARNING, handlers=[kept, shown], force=True)
 
 
 def _leave(code: int) -> None:

@@ -165,6 +165,6 @@ class Work:
         shard, count = self.job.shard
         writer = f"shard-{shard + 1}-of-{count}" if self.job.is_shard else "stage"
         with Journal(self.job.work_folder(fingerprint), fingerprint, writer) as journal:
-            dispatcher = Dispatcher(journal, open_engine, self.job.about)
+            dispatcher = Dispatcher(journal, open_engine)
             yield dispatcher
             self.job.tokens = dispatcher.tokens()

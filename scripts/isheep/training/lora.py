@@ -18,6 +18,7 @@ from isheep.data.files import publish, read_json, write_json
 from isheep.data.rows import Row, read_rows
 from isheep.documents.models import KeptStep, TimedTraining
 from isheep.errors import UserError
+from isheep.runner.progress import no_live_line
 from isheep.serving import chat
 from isheep.serving.layouts import write_both_layouts
 from isheep.serving.models import longest_context
@@ -270,6 +271,8 @@ def main(spec_file: str) -> int:
     from torch.distributed import destroy_process_group, is_initialized
 
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(no_live_line)  # the job that started this rank logs its lines
     for name in ("isheep", __name__):
         logging.getLogger(name).setLevel(logging.INFO)
     spec = read_json(spec_file)

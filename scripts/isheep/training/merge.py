@@ -71,20 +71,24 @@ def merge(
     make_repeatable(threads)
     template = chat.load_template(adapter, model)
     end = template.tokenizer.convert_tokens_to_ids(template.end_of_turn)
+    logger.info("1 of 4: find the tensors that the adapter changes")
     fold = Fold(model_folder, adapter, model, settings.dtype)
     probes = None
     if _compares_answers(settings, fold, gpus):
+        logger.info("2 of 4: have base plus adapter answer %d prompts", len(rows[: settings.probe_prompts]))
         network = _adapted(model_folder, adapter, model, gpus)
         probes = probe(network, template, end, rows[: settings.probe_prompts], settings.probe_tokens)
         del network
         gc.collect()
     with full_disk_named(out), publish(out) as temporary:
         temporary.mkdir()
+        logger.info("3 of 4: fold the adapter in, tensor by tensor, and write the model as %s", settings.dtype)
         fold.write(temporary, int(settings.max_shard_gib * 2**30))
         save_settings(fold.network, template.tokenizer, end, temporary, settings)
         names = (str(model_folder), str(adapter), str(out))
         folders = (model_folder, adapter, temporary)
         check_same({name: chat.load_tokenizer(each, model) for name, each in zip(names, folders, strict=True)})
+        logger.info("4 of 4: read it back and compare")
         difference = fold.check(temporary)
         answers = NONE if probes is None else _compared(temporary, model, probes, end, fold.tied, settings, gpus)
     report = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 from isheep.config.train import Lora, Train
 from isheep.errors import UserError
+from isheep.runner.progress import Progress
 from isheep.training.checkpoint import mark_complete
 from isheep.training.deepspeed import join_processes, zero_config
 from isheep.training.encode import IGNORED, Encoded
 
-logger = logging.getLogger(__name__)
 LOSS_TOKENS = 32  # of prompt and of answer, on which two ways to the loss are compared
 LOSS_TOLERANCE = 0.05  # nats a token; bfloat16 alone explains some hundredths
 WARMUP_SHARE = 10  # warm-up takes at most one step in ten
@@ -190,6 +189,13 @@ def _watch(settings: Train) -> Any:
     from transformers import TrainerCallback
 
     class Watch(TrainerCallback):
+        progress: Progress | None = None
+        tokens = 0
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.progress = Progress(state.max_steps, state.global_step, "steps")
+            self.tokens = int(state.num_input_tokens_seen)
+
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
             # Resumed at its last step, a trainer with a fraction of an epoch to do would take one step more.
             control.should_save = control.should_save and state.global_step < state.max_steps
@@ -207,7 +213,9 @@ def _watch(settings: Train) -> Any:
                     f"norm {norm:.4g} (train.max_loss is {settings.max_loss:g}); lower train.learning_rate "
                     f"({settings.learning_rate:g})"
                 )
-            if state.is_world_process_zero:
-                logger.info("step %d of %d: loss %.4f", state.global_step, state.max_steps, loss)
+            if state.is_world_process_zero and self.progress:
+                seen = int(state.num_input_tokens_seen)
+                self.progress.add(seen - self.tokens, state.global_step - self.progress.done, f", loss {loss:.4f}")
+                self.tokens = seen
 
     return Watch()

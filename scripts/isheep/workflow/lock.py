@@ -20,7 +20,7 @@ from isheep.workflow.orphans import end_orphans
 
 LOCK = ".isheep.lock"  # not in .snakemake, which people delete
 # Rules that only look at results: they may run beside a driver.
-LOOKING = ("verify",)
+LOOKING = ("verify", "plan")
 
 
 @dataclass(frozen=True)

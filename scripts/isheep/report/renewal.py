@@ -1,0 +1,69 @@
+"""The page of a run at work, made anew after each round by a process beside the driver."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import isheep
+from isheep.config import Config
+from isheep.report.status import PAGE
+
+LAST = ("score_model", "measure_data")  # of a round; the first of them that a run has
+
+
+class Renewal(logging.Handler):
+    """Listens to Snakemake's records and starts a process where a round has ended.
+
+    Parameters
+    ----------
+    last
+        The last stage of a round, by run.
+    """
+
+    def __init__(self, last: dict[str, str]) -> None:
+        super().__init__()
+        self._last = last
+        self._jobs: dict[int, str] = {}
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take notice of a job that has ended a round."""
+        event, said = getattr(record, "event", None), record.__dict__
+        if event == "job_info" and self._last.get(run := said["wildcards"].get("run", "")) == said["rule_name"]:
+            self._jobs[said["jobid"]] = run
+        elif event == "job_finished" and (ended := self._jobs.pop(said["job_id"], None)):
+            self.renew(ended)
+
+    def renew(self, run: str) -> None:
+        """Start to write the page of a run, unless that is still being done."""
+        at_work = self._started.get(run)
+        if at_work is None or at_work.poll() is not None:
+            self._started[run] = write(run)
+
+    def end(self, finished: bool) -> None:
+        """Write the pages of runs that have failed, and wait for them; take away those of runs that have finished."""
+        for process in self._started.values():
+            process.wait()
+        for run in self._last:
+            if finished:
+                Path("results", run, PAGE).unlink(missing_ok=True)
+            elif Path("results", run).is_dir():
+                write(run).wait()
+
+
+def write(run: str) -> subprocess.Popen[bytes]:
+    """Return the process that writes the page of a run; whatever goes wrong there is no matter of the run."""
+    scripts = str(Path(isheep.__file__).parents[1])
+    code = f"import sys; sys.path.insert(0, {scripts!r}); from isheep.report.__main__ import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, f"results/{run}"]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+
+
+def of(config: Config) -> Renewal:
+    """Return what listens for a config's runs."""
+    evaluated = {name: run.evaluation.on or run.evaluation.harness for name, run in config.runs.items()}
+    return Renewal({name: LAST[0] if scored else LAST[1] for name, scored in evaluated.items()})

@@ -31,7 +31,7 @@ localrules:
 
 
 wildcard_constraints:
-    run=r"[A-Za-z0-9][A-Za-z0-9_-]*",
+    run="|".join(graph.config.runs),  # what lies in the folder of any other run is a file of the user's
     i=r"\d+",
     shard=r"\d+",
     shards=r"\d+",

@@ -88,8 +88,34 @@ def reads(stage, name):
 
 
 def files(stage):
-    """Input function: the user's files that a stage reads. Their content decides, in params; their time does not."""
-    return ancient(known(lambda wildcards: graph.files(wildcards.run, stage)))
+    """Input function: the user's files that a stage reads. Their content decides, in params; their time does not.
+
+    Results of other runs among them are waited for.
+    """
+
+    linked = of_job(graph.linked, stage)
+
+    def of(wildcards):
+        run = wildcards.run
+        own = [
+            file for file in graph.files(run, stage) if not graph.links.of(run, file)
+        ]
+        return [*map(ancient, own), *linked(wildcards)]
+
+    return known(of)
+
+
+def identified(stage):
+    """Input function: the folder of a model whose files a stage hashes. A user's counts by their state, in params."""
+
+    found = weights(stage)
+
+    def of(wildcards):
+        folder = found(wildcards)
+        made_here = not folder or folder in graph.sources()
+        return folder if made_here else ancient(folder)
+
+    return known(of)
 
 
 def runs_model(stage):
@@ -127,6 +153,10 @@ def decides(stage):
     declared = graph.table[stage]
     if declared.model or declared.weights:
         params["model_folder"] = of_job(graph.weights, stage)
+    if declared.weights:
+        params["weights"] = lambda wildcards: graph.remains.weights(
+            wildcards.run, stage
+        )
     return params
 
 

@@ -72,7 +72,8 @@ rule run_harness:
 
 rule identify_judge:
     input:
-        model=weights("identify_judge"),
+        files=files("identify_judge"),
+        model=identified("identify_judge"),
     output:
         identity="results/{run}/iter_{i}/evaluation/judge.json",
         record="results/{run}/iter_{i}/evaluation/records/identify_judge.json",

@@ -25,7 +25,8 @@ rule fetch_model:
 
 rule identify_model:
     input:
-        model=weights("identify_model"),
+        files=files("identify_model"),
+        model=identified("identify_model"),
     output:
         identity="results/{run}/iter_0/identity.json",
         record="results/{run}/iter_0/records/identify_model.json",

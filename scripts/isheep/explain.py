@@ -105,7 +105,7 @@ def _asked(run: Run, i: int, trail: list[tuple[int, str, Row, bool]]) -> Lines:
     if not prompts or answered is None:
         return
     settings = Settings.model_validate(run.settings)
-    model = writer(settings, i)
+    model = writer(settings, i) or 0
     identity = run.report.models[model].identity
     yield from ("", f"Answered by iter_{model}" + (f", sha256 {identity}" if identity else ""))
     own, base = run.folder / f"iter_{model}" / "model", base_folder(settings.model)

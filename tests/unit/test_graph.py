@@ -1,5 +1,7 @@
 """The graph: what feeds a stage, what decides it, and which run owns what two runs share."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from isheep.config import load
 from isheep.data.files import digest, write_json
 from isheep.errors import UserError
 from isheep.runner.portable import shipped
+from isheep.serving import models
 from isheep.stages.base import Read
 from isheep.workflow.graph import Graph, check_columns
 
@@ -98,6 +101,30 @@ def test_a_file_of_the_user_s_with_other_content_unfinishes_what_read_it():
     made = graph(a={"seeds": {"path": "seeds.jsonl"}})
     assert made.remains.finished("a", "generate_prompts", 0) is None
     assert made.refers("a", "generate_prompts", 0) != before
+
+
+def weights() -> str | None:
+    return graph(a={"model": {"path": "base"}}).remains.weights("a", "identify_model")
+
+
+def test_weights_of_other_bytes_are_seen_whatever_their_time_and_those_of_the_same_bytes_are_not():
+    Path("base").mkdir()
+    file = Path("base/model.safetensors")
+    file.write_bytes(b"weights")
+    made = graph(a={"model": {"path": "base"}})
+    asked = weights()
+    finish(made, "a", "identify_model", 0, weights={"asked": asked, "state": asked})
+    write_json(Path("results/a/iter_0/identity.json"), models.identity("base"))
+    assert weights() == asked
+    shutil.copytree("base", "moved")
+    shutil.rmtree("base")
+    Path("moved").rename("base")
+    assert models.state("base") != asked and weights() == asked, "copied elsewhere and back"
+    told = file.stat()
+    file.write_bytes(b"WEIGHTS")
+    os.utime(file, ns=(told.st_atime_ns, told.st_mtime_ns))
+    assert weights() == models.state("base") != asked
+    assert graph(a={"model": {"path": "base"}}).remains.settled("a", "identify_model", 0) is None
 
 
 def test_stages_stand_in_an_order_in_which_they_can_run():

@@ -37,6 +37,23 @@ def rows(count: int) -> list[dict]:
     ]  # fmt: skip
 
 
+# Archives ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_archive_is_refused_only_for_what_it_packs(tmp_path):
+    run = Finished(tmp_path / "one")
+    (run.base / "config.json").write_text("{}")
+    (run.results.parent / "a.tar.gz").write_bytes(b"an old one, damaged")
+    (run.results.parent / "a.tar.gz.sha256").write_text("0" * 64)
+    archive.pack(Results(run.results), tmp_path / "a.tar.gz", Publish(), run.base, 1)
+    assert (tmp_path / "a.tar.gz").is_file()
+    with pytest.raises(UserError, match="what is to be packed does not verify; first: a: changed model"):
+        archive.pack(Results(run.results), tmp_path / "b.tar.gz", Publish(archive_base=True), run.base, 1)
+    (run.results / "d_0/prompts.jsonl").write_text("{}")
+    with pytest.raises(UserError, match=r"first: a: changed artifact: results/a/d_0/prompts\.jsonl"):
+        archive.pack(Results(run.results), tmp_path / "c.tar.gz", Publish(), run.base, 1)
+
+
 # Data sets -----------------------------------------------------------------------------------------------------------
 
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from two_stages import FAKE, ROOT, Run
 
 from isheep.config import load
 from isheep.config.run import Run as Settings
-from isheep.data.files import contents_of, digest, write_json
+from isheep.data.files import contents_of, digest, digest_artifact, write_json
 from isheep.data.rows import write_rows
 from isheep.data.values import differences
 from isheep.errors import UserError
 from isheep.proof.edits import explain
+from isheep.proof.findings import Verification
 from isheep.proof.results import Broken, Results, read_sealed, stage_key
 from isheep.proof.stale import stale, stale_code, stale_page
 from isheep.proof.verify import verify
 from isheep.runner import code
+from isheep.runner.origin import find_origin
 from isheep.runner.portable import in_run
-from isheep.runner.record import sealed
+from isheep.runner.record import sealed, write_record
 from isheep.serving.models import identity_of
 from isheep.stages.table import table
 from isheep.workflow.graph import Graph
@@ -138,6 +141,76 @@ def test_a_stage_that_a_run_shares_and_once_had_itself_is_a_note(run):
     write_json(run.results / "manifest.json", sealed(manifest["made"], manifest["observed"]))
     found, _ = verify(Results(run.results), threads=1, base=run.base)
     assert found.ok and "results/a/d_0/records/generate_prompts.json is of earlier" in " ".join(found.notes)
+
+
+def publish(run: Run, folder: str) -> None:
+    """Leave the record and the folder that publishing a round's data leaves."""
+    place = run.results / "published" / folder
+    place.mkdir(parents=True)
+    (place / "README.md").write_text("A card.")
+    contents = {f"results/a/published/{folder}": contents_of(place)}
+    run.record(folder, "publish_data", ["manifest.json"], [f"published/{folder}"], contents=contents)
+
+
+def test_what_was_published_before_the_run_went_on_is_told_apart_from_damage(run):
+    publish(run, "d_0")
+    publish(run, "d_7")
+    assert run.check() == []
+    run.record("iter_0/evaluation", "evaluate", ["d_0/prompts.jsonl"], [])
+    run.gather("iter_0/evaluation/records/evaluate.json")
+    found, _ = verify(Results(run.results), threads=1, base=run.base)
+    (finding,) = found.findings
+    assert (finding.kind, finding.artifact) == ("old_publication", "results/a/published/d_0")
+    assert "type `snakemake publish`" in finding.line("a")
+    (note,) = found.notes
+    assert note.startswith("results/a/d_7/records/publish_data.json is of earlier settings"), "a round that is no more"
+
+
+def test_every_finding_names_what_mends_it(run):
+    publish(run, "d_0")
+    (run.results / "d_0/prompts.jsonl").write_text("{}\n")
+    (run.base / "config.json").write_text("{}")
+    (run.results / "ro-crate-metadata.json").unlink()
+    file = run.results / "iter_0/records/identify_model.json"
+    file.write_text(file.read_text().replace("  ", " ", 1))
+    run.record("d_0", "generate_prompts", ["iter_0/identity.json"], ["d_0/prompts.jsonl"], round=5)
+    (run.results / "d_0/prompts.jsonl").write_text("{ }\n")
+    found, _ = verify(Results(run.results), threads=1, base=run.base)
+    kinds = {"changed_artifact", "changed_model", "missing_artifact", "edited_record", "old_manifest"}
+    assert {finding.kind for finding in found.findings} == kinds
+    assert all("type `snakemake" in finding.line("a") for finding in found.findings)
+
+
+def test_a_result_of_another_run_is_followed(run):
+    other = run.results.parent / "b/d_0/selected.jsonl"
+    write_rows(other, [{"id": "x"}])
+    outputs = {"results/b/d_0/selected.jsonl": digest_artifact(other)}
+    record = {"run": "b", "stage": "select_data", "outputs": outputs}
+    write_record(other.parent / "records/select_data.json", record, {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(run.folder)
+        origin = find_origin(Path("results/b/d_0/selected.jsonl"))
+    name = "outside/12345678/selected.jsonl"
+    inputs = {"results/a/iter_0/identity.json": digest_artifact(run.results / "iter_0/identity.json")}
+    inputs |= {name: digest_artifact(other)}
+
+    def given(**more: object) -> Verification:
+        run.record("d_0", "generate_prompts", [], ["d_0/prompts.jsonl"], inputs=inputs, origins={name: origin | more})
+        run.gather()
+        manifest = json.loads((run.results / "manifest.json").read_text())
+        manifest["made"]["files"][name] = {"sha256": inputs[name], "text": ""}
+        write_json(run.results / "manifest.json", sealed(manifest["made"], manifest["observed"]))
+        return verify(Results(run.results), threads=1, base=run.base)[0]
+
+    assert given().ok and not given().notes
+    write_record(other.parent / "records/select_data.json", {**record, "seed": 1}, {})
+    assert given().ok and "made again since, of the same bytes" in given().notes[0]
+    write_rows(other, [{"id": "y"}])
+    (finding,) = given().findings
+    assert (finding.kind, finding.artifact) == ("changed_origin", name)
+    assert "is d_0/select_data of the run b, and is other now; type `snakemake`" in finding.message
+    other.unlink()
+    assert given().ok and "is not beside this run" in given().notes[0]
 
 
 def test_other_whitespace_in_a_record_is_found(run):

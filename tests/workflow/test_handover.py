@@ -131,7 +131,7 @@ def test_an_archive_without_merged_models_tells_what_was_not_checked(proven, tmp
 def test_a_damaged_run_is_not_packed(proven, tmp_path):
     with Changed(proven.folder / "results/a/d_0/selected.jsonl") as file:
         flip(file)
-        with pytest.raises(UserError, match="does not verify"):
+        with pytest.raises(UserError, match="what is to be packed does not verify"):
             pack(results(proven), tmp_path / "a.tar.gz", Publish(), None, threads=2)
     assert not (tmp_path / "a.tar.gz").exists()
 

@@ -29,6 +29,15 @@ class Shard(TypedDict):
     gpus: int
 
 
+class Origin(TypedDict):
+    """Which stage of which run made what another run was given; `file` where that lay in results beside its own."""
+
+    run: str
+    stage: str
+    record: str
+    file: NotRequired[str]
+
+
 class Made(TypedDict):
     """What two equal runs have in common of a stage; files by name with their sha256."""
 
@@ -44,6 +53,7 @@ class Made(TypedDict):
     inputs: dict[str, str]
     outputs: dict[str, str]
     contents: dict[str, dict[str, str]]
+    origins: NotRequired[dict[str, Origin]]
 
 
 class Observed(TypedDict):
@@ -54,6 +64,7 @@ class Observed(TypedDict):
     seconds: float
     peak_memory_mib: NotRequired[float]
     shards: NotRequired[list[Shard]]
+    weights: NotRequired[dict[str, str | None]]
 
 
 class Record(TypedDict):

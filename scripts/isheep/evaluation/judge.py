@@ -182,7 +182,7 @@ class Endpoint(Server):
         """Ask one short question, once; return in a line why no answer came, None where one did."""
         once = replace(self, attempts=1, timeout_s=min(self.timeout_s, PATIENCE_S))
         try:
-            once._reply(once._client(), "greeting", GREETING)
+            once._reply(once.client(), "greeting", GREETING)
         except UserError as error:
             return str(error)
         return None

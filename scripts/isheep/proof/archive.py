@@ -15,6 +15,7 @@ from isheep.data.files import digest_file, digest_named, document, publish
 from isheep.documents.records import Stages
 from isheep.errors import UserError
 from isheep.proof import privacy
+from isheep.proof.findings import Finding
 from isheep.proof.results import MANIFEST, SETTINGS, Results
 from isheep.proof.verify import LEFT_OUT, verify
 from isheep.runner.portable import judge_model
@@ -59,12 +60,13 @@ def pack(results: Results, out: Path, settings: Publish, base: Path | None, thre
         The run does not verify, the base model is asked for and not there, or something private would be told.
     """
     verification, stages = verify(results, threads, base)
-    if not verification.ok:
-        raise UserError(
-            f"results/{results.run}: does not verify, so it is not packed; first: {verification.lines()[0]}"
-        )
     left_out = [f"results/{results.run}/{SETTINGS}"]  # it may name folders of this machine; the manifest has it all
     left_out += [] if settings.archive_models else sorted(_merged(stages))
+    for finding in verification.findings:
+        if _is_packed(finding, results, frozenset(left_out), settings):
+            raise UserError(
+                f"results/{results.run}: what is to be packed does not verify; first: {finding.line(results.run)}"
+            )
     files = dict(_files(results, stages, frozenset(left_out)))
     if settings.archive_base:
         files.update(_base_files(results, base))
@@ -106,6 +108,19 @@ def recorded_models(results: Results) -> tuple[Path | None, Path | None]:
     folders = [base_folder(Model.model_validate(section)) for section in sections]
     base, judge = (results.find(folder) if folder else None for folder in folders)
     return base, judge
+
+
+def _is_packed(finding: Finding, results: Results, left_out: frozenset[str], settings: Publish) -> bool:
+    """Return whether a finding is about something that the archive holds: a model deleted to save space is not."""
+    if finding.kind == "changed_model":
+        return settings.archive_base and finding.stage.endswith("/identify_model")
+    if finding.artifact in left_out or finding.kind == "changed_origin":
+        return False
+    if results.manifest is None:
+        return True
+    exports = [MANIFEST, *results.manifest["observed"].get("exports", {})]
+    mine = [f"results/{results.run}/{name}" for name in exports]
+    return finding.artifact in mine or finding.stage in results.manifest["made"]["stages"]
 
 
 def _merged(stages: Stages) -> Iterator[str]:

@@ -48,6 +48,11 @@ class Verification:
     notes: list[str] = field(default_factory=list)
     checked: dict[str, int] = field(default_factory=dict)
 
+    def note(self, text: str) -> None:
+        """Note what is no fault, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong."""

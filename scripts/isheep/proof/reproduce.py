@@ -108,10 +108,18 @@ def _model(made: ManifestMade, given: str | None, trust: Any) -> Settings:
         return {**model, "path": _folder("model", given), "hub": None, "gguf": None}
     if model["path"]:
         raise UserError(
-            f"the base model was the folder {Path(model['path']).name!r} (identity {made['models']['iter_0'][:12]}); "
+            f"the base model was {_called(made)} (identity {made['models']['iter_0'][:12]}); "
             "say where it is: --config manifest=... model=FOLDER"
         )
     return model
+
+
+def _called(made: ManifestMade) -> str:
+    """Return how a base model that lay in a folder is called: by the run that made it, or by the folder's name."""
+    stage = made["stages"].get("iter_0/identify_model")
+    origins = stage.get("origins", {}).values() if stage else ()
+    folder = f"the folder {Path(made['settings']['model']['path']).name!r}"
+    return next((f"{each['stage'].partition('/')[0]} of the run {each['run']!r}" for each in origins), folder)
 
 
 def _find_outside(evaluation: Settings, asked: dict[str, Any]) -> None:

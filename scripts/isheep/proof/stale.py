@@ -85,7 +85,7 @@ def stale_code(stages: Stages, code: dict[str, str] | None, run: Run | None) -> 
             continue
         now = code_files(*modules)
         which = f" ({named})" if (named := _changed_code(now, code or now)) else ""
-        message = f"{recorded['stage']} was made by other code than there is now{which}"
+        message = f"{recorded['stage']} was made by other code than there is now{which}; type `snakemake`"
         findings.append(
             Finding("stale_code", key, recorded["record"], message, recorded["code"], code_digest(*modules))
         )
@@ -95,7 +95,7 @@ def stale_code(stages: Stages, code: dict[str, str] | None, run: Run | None) -> 
 def stale_page(run: str, code: dict[str, str] | None) -> list[Finding]:
     """Return a finding when a run's page, which has no record, is not what the code, templates and styles here make."""
     which = _changed_code(code_files("write_report.py"), code) if code else ""
-    message = f"the page was written by other code than there is now ({which})"
+    message = f"the page was written by other code than there is now ({which}); type `snakemake`"
     return [Finding("stale_code", "", f"results/{run}/report.html", message)] if which else []
 
 
@@ -133,6 +133,7 @@ def _changed_files(files: list[str], key: str, recorded: RecordedStage) -> list[
             continue
         name, sha256 = same_name[0] if same_name else (portable(file, now), None)
         message = "the file was changed since {} read it" if sha256 else "{} did not read it"
+        message += "; type `snakemake`, or put the file back"
         findings.append(Finding("stale_file", key, name, message.format(recorded["stage"]), sha256, now or None))
     return findings
 

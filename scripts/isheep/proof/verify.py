@@ -16,6 +16,8 @@ from isheep.serving import models
 from isheep.stages.table import table
 
 GONE = "not there; type `snakemake {}`"
+REMADE = "; delete {}, then type `snakemake`"
+PUBLISHED = "published before the run was last made; type `snakemake publish`"
 LEFT_OUT = "left-out.json"  # what an archive does not hold, by the archive's own word
 
 
@@ -40,6 +42,7 @@ def verify(
     check.exports()
     check.outputs(threads)
     check.links()
+    check.origins()
     check.model("identify_model", "base model", base, threads)
     check.model("identify_judge", "evaluation's judge", judge, threads)
     verification.sort(stages)
@@ -59,7 +62,7 @@ def _read_records(results: Results, verification: Verification) -> Stages:
     else:
         is_there = (results.folder / MANIFEST).exists()
         place = f"results/{results.run}/{MANIFEST}"
-        remedy = f"{results.trouble}; type `snakemake {place}`"
+        remedy = f"{results.trouble}" + (REMADE.format("it") if is_there else f"; type `snakemake {place}`")
         verification.findings.append(Finding("edited_manifest" if is_there else "missing_manifest", "", place, remedy))
     paths = {stage["record"]: key for key, stage in listed.items()}
     for file in results.records_here():
@@ -85,10 +88,12 @@ def _read_records(results: Results, verification: Verification) -> Stages:
                 )
             )
         except Broken as error:
-            verification.findings.append(Finding("edited_record", key, path, str(error).partition(": ")[2]))
+            verification.findings.append(
+                Finding("edited_record", key, path, str(error).partition(": ")[2] + REMADE.format("it"))
+            )
         else:
             if recorded and results.need_manifest()["observed"]["seals"][path] != record["seal"]:
-                message = "made again since the manifest was written; type snakemake to write it anew"
+                message = "made again since the manifest was written; type `snakemake`, which writes it anew"
                 verification.findings.append(
                     Finding("old_manifest", key, path, message, recorded["sha256"], record["sha256"])
                 )
@@ -99,10 +104,11 @@ def _read_records(results: Results, verification: Verification) -> Stages:
 
 
 def _is_left_over(path: str, key: str, listed: Stages) -> bool:
-    """Return whether a record is of a stage of the graph that a manifest lists not at all, or as another run's."""
+    """Return whether a record is of a stage, or of a round, that a manifest lists not at all, or as another run's."""
     if not listed or any(stage["record"] == path for stage in listed.values()):
         return False
-    return key in listed or key.rpartition("/")[2] in table()
+    rounds = {each.partition("/")[0] for each in listed}
+    return key in listed or key.rpartition("/")[2] in table() or key.partition("/")[0] not in rounds
 
 
 class _Check:
@@ -134,7 +140,12 @@ class _Check:
             elif now is None:
                 self.add("missing_artifact", "", path, GONE.format(path), sha256)
             elif now != sha256:
-                self.add("changed_artifact", "", path, f"sha256 is {now[:12]}, recorded {sha256[:12]}", sha256, now)
+                message = f"sha256 is {now[:12]}, recorded {sha256[:12]}{self._remade(path)}"
+                self.add("changed_artifact", "", path, message, sha256, now)
+
+    def _remade(self, path: str) -> str:
+        packed = f"results/{self.results.run}.tar.gz"
+        return f"; delete it, then type `snakemake {packed}`" if path == packed else REMADE.format("it")
 
     def leave_out(self, path: str) -> None:
         """Note what an archive does not hold."""
@@ -168,7 +179,7 @@ class _Check:
             elif now != recorded:
                 where = "" if inside else self._which_row(path, hashes)
                 message = f"{inside}sha256 is {now[:12]}, recorded {recorded[:12]}{where and f' ({where})'}"
-                self.add("changed_artifact", key, artifact, message, recorded, now)
+                self.add("changed_artifact", key, artifact, message + REMADE.format(artifact), recorded, now)
         there = [place for place, now in hashes.items() if now is not None]
         self.found.checked = {
             "records": len(self.stages),
@@ -180,9 +191,15 @@ class _Check:
     def _list_folder(self, key: str, path: str, contents: dict[str, str], sha256: str) -> None:
         """Find files that a folder should not hold, and a list of files that is not the one that was hashed."""
         if digest(contents) != sha256:
-            self.add("edited_record", key, path, "the record's list of files does not match its hash", sha256)
+            self.add(
+                "edited_record",
+                key,
+                path,
+                f"the record's list of files does not match its hash{REMADE.format('it')}",
+                sha256,
+            )
         for name in sorted(set(files_in(self.results.find(path))) - set(contents)):
-            self.add("changed_artifact", key, path, f"{name}: was not there when it was made", sha256)
+            self.add("changed_artifact", key, path, f"{name}: was not there when it was made; delete that file", sha256)
 
     def _which_row(self, path: str, hashes: dict[Path, str | None]) -> str:
         place = self.results.find(path)
@@ -214,7 +231,12 @@ class _Check:
                         continue  # it has its own finding, with what was made from it
                     expected, whose = manifest, "the manifest that is there now"
                 elif path.startswith("results/"):
-                    self.add("missing_record", key, path, f"{stage['stage']} read it, but no record says what made it")
+                    self.add(
+                        "missing_record",
+                        key,
+                        path,
+                        f"{stage['stage']} read it, but no record says what made it; type `snakemake`",
+                    )
                     continue
                 elif files is None or key not in self.results.need_manifest()["made"]["stages"]:
                     continue  # nobody to compare with, or a card's template
@@ -222,8 +244,26 @@ class _Check:
                     expected = files.get(path, {}).get("sha256")
                     whose = f"the {path} in the manifest"
                 if sha256 != expected:
-                    message = f"{stage['stage']} did not read {whose}; run it again"
+                    if stage["stage"].startswith("publish_"):
+                        self.add("old_publication", key, next(iter(stage["outputs"])), PUBLISHED, expected, sha256)
+                        break
+                    message = f"{stage['stage']} did not read {whose}{REMADE.format(stage['record'])}"
                     self.add("broken_link", key, path, message, expected, sha256)
+
+    def origins(self) -> None:
+        """Look whether what other runs made, and this run was given, is still what they make."""
+        for key, stage in self.stages.items():
+            for name, origin in stage.get("origins", {}).items():
+                whose = f"{name}, which {stage['stage']} read, is {origin['stage']} of the run {origin['run']}"
+                place = self.results.find(origin["file"]) if "file" in origin else None
+                record = place.parent / f"records/{origin['stage'].rpartition('/')[2]}.json" if place else None
+                if place is None or record is None or not (place.is_file() and record.is_file()):
+                    self.found.note(f"{whose}; that is not beside this run, and is not followed")
+                elif digest_file(place) != (was := stage["inputs"][name]):
+                    message = f"{whose}, and is other now; type `snakemake`, which makes anew what follows from it"
+                    self.add("changed_origin", key, name, message, was, digest_file(place))
+                elif read_json(record)["sha256"] != origin["record"]:
+                    self.found.note(f"{whose}; it was made again since, of the same bytes")
 
     # Models that the run did not make ------------------------------------------------------------------------------
 
@@ -247,5 +287,8 @@ class _Check:
             for name in sorted(set(files) | set(now)):
                 if files.get(name) != now.get(name):
                     what = "not there" if name not in now else "new" if name not in files else "other bytes"
-                    message = f"{name}: {what}; the model in this folder is not the one that the run started from"
+                    message = (
+                        f"{name}: {what}; the model in this folder is not the one that the run started from: put that "
+                        "back, or type `snakemake`, which starts from this one"
+                    )
                     self.add("changed_model", key, f"{folder.name}/", message, files.get(name), now.get(name))

@@ -18,9 +18,11 @@ from isheep.config.run import Run
 from isheep.data.files import contents_of, digest, digest_artifact, read_json
 from isheep.errors import UserError
 from isheep.runner.leases import lease
+from isheep.runner.origin import find_origin
 from isheep.runner.portable import ROOT, portable, portable_places, renamed
 from isheep.runner.progress import LiveHandler, no_live_line, title
 from isheep.runner.record import hardware, peak_memory_mib, versions, write_record
+from isheep.serving import models
 
 logger = logging.getLogger(__name__)
 # Inputs that a record does not name: a model is known by its identity file, markers of shards say nothing about the
@@ -79,6 +81,8 @@ class Job:
             self.config  # noqa: B018 - the user's paths start where Snakemake works, the job's in its place
             os.chdir(self.place)
         self._read = self._contents()
+        hashed = {"asked": self.params.weights, "state": self._read.get(str(self.model_folder))} if self.hashes else {}
+        self._weights: dict[str, str | None] = hashed
 
     def _from_place(self, files: Any) -> Files:
         def moved(path: str) -> str:
@@ -147,12 +151,20 @@ class Job:
             "seconds": self.seconds,
             "peak_memory_mib": peak_memory_mib(),
             **({"shards": took} if took else {}),
+            **({"weights": self._weights} if self._weights else {}),
         }
 
     def _contents(self) -> dict[str, str]:
-        """Return the sha256 of the user's files that the job reads."""
+        """Return the sha256 of the user's files that the job reads, and the state of a model that it is to hash."""
         files: list[str] = self.input.get("files", [])
-        return {file: digest_artifact(file) for file in files}
+        folder = self.model_folder if self.hashes else None
+        states = {str(folder): models.state(folder)} if folder else {}
+        return {file: digest_artifact(file) for file in files} | states
+
+    @property
+    def hashes(self) -> bool:
+        """Whether it hashes the weights of a model."""
+        return hasattr(self.params, "weights")
 
     def check_files(self) -> None:
         """Raise UserError when a file of the user's was changed meanwhile: nobody knows what was read."""
@@ -164,7 +176,10 @@ class Job:
         """Write beside the artifacts what made them; called last, so that a record vouches for whole outputs."""
         files = [file for name, file in self.input.each() if name not in UNNAMED]
         hashes = {file: digest_artifact(file) for file in files}
-        names = {file: portable(file, sha256) for file, sha256 in hashes.items()}
+        given = set(self.input.get("files", []))
+        own = {file for file in hashes if file not in given and file.startswith("results/")}
+        names = {file: file if file in own else portable(file, sha256) for file, sha256 in hashes.items()}
+        origins = {names[file]: origin for file in given if (origin := find_origin(Path(file), hashes[file]))}
         places = portable_places(self.run.model_dump(mode="json"))
         outputs = [file for name, file in self.output.each() if name != "record"]
         contents = {file: contents_of(file) for file in outputs if Path(file).is_dir()}
@@ -183,6 +198,7 @@ class Job:
                 file: digest(contents[file]) if file in contents else digest_artifact(file) for file in outputs
             },
             "contents": contents,
+            **({"origins": origins} if origins else {}),
         }
         write_record(self.output.record, made, self.observed)
 
@@ -205,10 +221,11 @@ def of(snakemake: Any, stage: str) -> Iterator[Job]:
     if not snakemake.resources.get("gpu", 0):
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     warnings.filterwarnings("ignore", category=FutureWarning)
-    _log_to(snakemake.log[0], title(stage, dict(snakemake.wildcards.items())))
+    about = title(stage, dict(snakemake.wildcards.items()))
+    _log_to(snakemake.log[0], about)
     job = Job(snakemake, stage)
     try:
-        with lease(job.gpus, job.about):
+        with lease(job.gpus, about):
             yield job
         job.check_files()
         if job.output.get("record"):

@@ -38,11 +38,11 @@ def shipped_in(value: Any) -> Any:
 def portable(path: str | Path, sha256: str) -> str:
     """Return a path as records name it: no machine, no user.
 
-    Relative paths stay as they are. A file outside the folder of the run is named by its last part; the beginning of
-    its sha256 keeps apart those of one name.
+    Relative paths stay as they are. A file of the user's outside the folder of the run, another run's result among
+    them, is named by its last part; the beginning of its sha256 keeps apart those of one name.
     """
     path = Path(shipped(path))
-    outside = path.is_absolute() or ".." in path.parts
+    outside = path.is_absolute() or ".." in path.parts or path.parts[0] == "results"
     return f"outside/{sha256[:8]}/{path.name}" if outside else path.as_posix()
 
 

@@ -249,6 +249,18 @@ def deciding_files(folder: str | Path) -> list[str]:
     return sorted({*_weights(folder), *_files(folder, DECIDES)})
 
 
+def state(folder: str | Path) -> str:
+    """Return a digest of size, times, and place on the disk of every file that an identity covers.
+
+    Equal states mean equal bytes; a file that was moved, copied or linked has another state and may have the same
+    bytes.
+    """
+    told = {name: (Path(folder) / name).stat() for name in deciding_files(folder) if (Path(folder) / name).exists()}
+    return digest(
+        {name: [each.st_size, each.st_mtime_ns, each.st_ctime_ns, each.st_ino] for name, each in told.items()}
+    )
+
+
 def identity_of(files: dict[str, str]) -> Identity:
     """Return the identity of a model with these files (name to sha256)."""
     return {"sha256": digest(sorted(files.items())), "files": files}

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 
 class Read(NamedTuple):
-    """A file of another stage, in the round in which that stage made it: its result, or a file beside that."""
+    """A file of another stage, in the round in which that stage made it: its result, or a file beside that.
+
+    `run` is another run of the config, where a user's setting names that run's result.
+    """
 
     stage: str
     i: int
     file: str | None = None
+    run: str | None = None
 
 
 Reads = Mapping[str, Read | Sequence[Read]]

@@ -39,22 +39,24 @@ def check(graph: Graph, problems: Problems | None = None) -> None:
         judge = run.evaluation.judge if run.evaluation.is_judged else None
         data = {*run.evaluation.files, *([judge.calibration.path] if judge else [])}
         files = {file for stage, _ in graph.stages(name) for file in graph.files(name, stage)}
-        files -= {*data, *templates.values(), run.seeds.path, *run.prompts.data}
+        coming = graph.links.coming(name, graph.place)  # made by another run before this one reads it
+        files -= {*data, *templates.values(), run.seeds.path, *run.prompts.data, *coming}
         for test in (
             lambda run=run: resolve("prompts", run.prompts.rules),
             lambda run=run: resolve("outputs", run.outputs.rules),
-            lambda run=run: _check_seeds(run),
+            lambda name=name: graph.links.check(name),
+            lambda this=(run, coming): _check_seeds(*this),
             lambda run=run: _check_style(run),
             *(lambda assessor=assessor: _check_assessor(assessor) for assessor in run.assess.assessors),
             *(lambda file=file: _check_text(file) for file in sorted(files)),
             *(lambda key=key, file=file: _check_template(key, file) for key, file in templates.items()),
-            *(lambda file=file: _check_there(file) for file in sorted(data - set(graph.datasets()))),
+            *(lambda file=file: _check_there(file) for file in sorted(data - coming - set(graph.datasets()))),
             *(
                 lambda file=file: _check_braces(file)
                 for file in sorted({*files, *data, *templates.values(), run.seeds.path, run.model.path or ""})
             ),
-            lambda run=run: _check_model(run),
-            lambda run=run: _check_judge(run),
+            lambda this=(run, coming): _check_model(*this),
+            lambda this=(run, coming): _check_judge(*this),
             lambda run=run: _check_pairs(run),
             lambda run=run: check_columns(graph.table, run),
             lambda name=name: _check_folder(Path("results", name)),
@@ -81,7 +83,9 @@ def _note(problems: Problems, place: str, test: Callable[[], object]) -> None:
         problems.add(place, str(error))
 
 
-def _check_seeds(run: Run) -> None:
+def _check_seeds(run: Run, coming: set[str]) -> None:
+    if coming & {run.seeds.path, *run.prompts.data}:
+        return
     seeds = read_seeds(run.seeds.path)
     run.prompts.check(seeds)
     if not run.model.chat:
@@ -144,8 +148,8 @@ def _check_there(file: str) -> None:
         )
 
 
-def _check_model(run: Run) -> None:
-    if run.engine.name == "fake":
+def _check_model(run: Run, coming: set[str]) -> None:
+    if run.engine.name == "fake" or run.model.path in coming:
         return
     folder = base_folder(run.model)
     if folder is None:
@@ -155,14 +159,14 @@ def _check_model(run: Run) -> None:
     _check_weights(run.model, folder, run.engine.context_length, run.train)
 
 
-def _check_judge(run: Run) -> None:
-    """Check the evaluation's own judge as the base model is, but for training."""
+def _check_judge(run: Run, coming: set[str]) -> None:
+    """Check the evaluation's own judge, when it is there, as the base model is, but for training."""
     judge = run.evaluation.own_judge if run.has_own_judge else None
     if run.engine.name == "fake" or judge is None or judge.model is None:
         return
     try:
         folder = base_folder(judge.model)
-        if folder is not None:
+        if folder is not None and folder not in coming:
             _check_weights(judge.model, folder, (judge.engine or run.engine).context_length)
     except UserError as error:
         raise UserError(f"evaluation.judge: {error}") from None

@@ -34,6 +34,7 @@ from isheep.runner.portable import shipped, shipped_in
 from isheep.serving.gguf import parts
 from isheep.stages.base import Read, Reads, Round
 from isheep.stages.table import Table, table
+from isheep.workflow.links import Links, within
 from isheep.workflow.remains import Remains
 
 GATHERING = Need(gpus=0, cpus=1, mem_gib=4, minutes=30)
@@ -58,12 +59,20 @@ class Graph:
 
     def __init__(self, config: Config, root: Path, place: str = "", forced: Callable[[], bool] = bool,
                  name: str = "config") -> None:  # fmt: skip
-        self.config = config
         self.root = root
         self.place = Path(place)
         self.forced = forced
         self.name = name
         self.table: Table = table()
+        self._follow(within(config, self.table, self.place))
+        real = self.links.real(self.file)  # what a link leads to may lie in the folder of a third run, which owns it
+        if real is not self.config:
+            self._follow(real)
+
+    def _follow(self, config: Config) -> None:
+        """Find out what is linked, and who owns what."""
+        self.config = config
+        self.links = Links(config, self.table)
         self.settings = cache(self._settings)
         self.digest = cache(self._digest)
         self.code = cache(self._code)
@@ -74,9 +83,10 @@ class Graph:
         self.remains = Remains(self)
         self.content = cache(_content)
         # In the order of the graph, so that a stage finds what it reads known: a hundred rounds need no deep recursion.
-        for run in config.runs:
-            for stage, i in self.stages(run):
-                self.owner(run, stage, i)
+        for of in (self.digest, self.owner):
+            for run in self.links.order:
+                for stage, i in self.stages(run):
+                    of(run, stage, i)
 
     # What decides a stage ------------------------------------------------------------------------------------------
 
@@ -94,15 +104,19 @@ class Graph:
         return shipped_in(decides)
 
     def files(self, run: str, stage: str) -> list[str]:
-        """Return the user's files (templates, rubrics, seeds) that a stage reads."""
-        return list(dict.fromkeys(self.table[stage].files(self.config.runs[run])))
+        """Return the user's files (templates, rubrics, seeds) that a stage reads, results of other runs among them."""
+        settings, declared = self.config.runs[run], self.table[stage]
+        model = declared.weights(settings) if declared.weights else None
+        known_by = self.links.of_model(run, base_folder(model)) if model else []
+        return list(dict.fromkeys([*declared.files(settings), *known_by]))
 
     def contents(self, run: str, stage: str) -> dict[str, str | None]:
         """Return the sha256 of the user's files that a stage reads; None for one that is not there.
 
-        Those that the workflow fetches itself are left out: settings tell from where.
+        Those that the workflow makes itself are left out: settings tell from where, or which stage of which run.
         """
-        return {file: self.content(file) for file in self.files(run, stage) if not file.startswith(FETCHED)}
+        files = [file for file in self.files(run, stage) if not self.links.of(run, file)]
+        return {file: self.content(file) for file in files if not file.startswith(FETCHED)}
 
     def user_files(self, run: str) -> list[str]:
         """Return every file of the user's that a stage of the run reads."""
@@ -131,7 +145,7 @@ class Graph:
     def _awaited(self, run: str, stage: str, i: int, wanted: Read | Sequence[Read]) -> list[Read]:
         """Return, of what a stage reads, that for which it has to wait: nothing that is lost, when it stands itself."""
         reads = [wanted] if isinstance(wanted, Read) else list(wanted)
-        owners = {read: self.owner(run, read.stage, read.i) for read in reads}
+        owners = {read: self.owner(read.run or run, read.stage, read.i) for read in reads}
         lost = [read for read in reads if self.remains.lost(owners[read], read.stage, read.i)]
         stands = bool(lost) and not self.forced() and self.remains.stands(run, stage, i)
         return [read for read in reads if read not in lost] if stands else reads
@@ -141,11 +155,18 @@ class Graph:
 
     def upstream(self, run: str, stage: str, i: int) -> list[Read]:
         """Return all that a stage of round `i` reads of others, the model that it runs included."""
-        return list(self.table[stage].upstream(self._at(run, i)))
+        links = self.links.among(run, self.files(run, stage))
+        return [*self.table[stage].upstream(self._at(run, i)), *links]
+
+    def linked(self, run: str, stage: str, i: int) -> list[str]:
+        """Return the results of other runs that a stage reads in the place of files of the user's."""
+        links = self.links.among(run, self.files(run, stage))
+        return [self.file(run, read) for read in self._awaited(run, stage, i, links)]
 
     def refers(self, run: str, stage: str, i: int) -> list[str]:
         """Return what a stage reads, whoever owns it: stages with their rounds, the user's files with their content."""
-        stages = [f"{read.stage} {read.i}" for read in self.upstream(run, stage, i)]
+        reads = self.upstream(run, stage, i)
+        stages = [" ".join(filter(None, [read.stage, str(read.i), read.run and f"of {read.run}"])) for read in reads]
         files = [f"{shipped(file)} {(sha256 or '')[:16]}" for file, sha256 in self.contents(run, stage).items()]
         return [*stages, *files]
 
@@ -168,20 +189,22 @@ class Graph:
 
     def file(self, run: str, read: Read) -> str:
         """Return the path of a file that a stage has made, in the folder of the run that owns it."""
-        result = Path(self.result(run, read.stage, read.i))
+        result = Path(self.result(read.run or run, read.stage, read.i))
         return str(result.with_name(read.file) if read.file else result)
 
     # Which run owns a result ---------------------------------------------------------------------------------------
 
     def _digest(self, run: str, stage: str, i: int) -> str:
         """Return a digest of everything that decides a result: equal in two runs means equal results."""
+        reads = self.upstream(run, stage, i)
         decides = {
             "stage": stage,
             "round": i,
             "settings": self.settings(run, stage),
             "decides": self.table[stage].decides(self.config.runs[run]),
             "files": self.contents(run, stage),
-            "upstream": [self.digest(run, read.stage, read.i) for read in self.upstream(run, stage, i)],
+            "upstream": [self.digest(read.run or run, read.stage, read.i) for read in reads],
+            "links": [read.file for read in reads if read.run],
         }
         return digest(decides)
 
@@ -234,7 +257,9 @@ class Graph:
     def awaits_model(self, run: str, stage: str, i: int) -> bool:
         """Return whether a stage has to wait for the model that it runs."""
         number = self.table[stage].runs(self.config.runs[run], i)
-        return number is None or bool(self.identity(run, stage, i))
+        link = self.links.of(run, self.weights(run, stage, i))
+        made_here = number is None or bool(self.identity(run, stage, i))
+        return made_here and (link is None or bool(self._awaited(run, stage, i, link)))
 
     def weights(self, run: str, stage: str, i: int) -> str | None:
         """Return the folder of the model that a stage runs; None where it needs none (a fake, an endpoint)."""

@@ -9,15 +9,21 @@ same, and whoever has read it and stands needs neither to wait for it nor to run
 
 from __future__ import annotations
 
+import logging
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isheep.data.files import read_json
+from isheep.data.files import read_json, write_json
 from isheep.errors import UserError
 from isheep.runner.portable import in_run, portable, portable_places, renamed
+from isheep.serving import models
 
 if TYPE_CHECKING:
     from isheep.workflow.graph import Graph
+
+
+logger = logging.getLogger(__name__)
 
 
 class Remains:
@@ -49,6 +55,54 @@ class Remains:
         """Return whether a stage, unchanged with all before it, has all that it made."""
         return not self.missing(run, stage, i) and self._all_unchanged(run, stage, i)
 
+    def weights(self, run: str, stage: str) -> str | None:
+        """Return the state of a model that a stage hashes; that with which it was asked, where the bytes are the same.
+
+        A model of another run of the config has none: its identity file tells when it changes.
+        """
+        folder = self._weights_folder(run, stage)
+        if folder is None:
+            return None
+        noted = (self._record(run, stage, 0) or {}).get("observed", {}).get("weights")
+        return noted["asked"] if noted and self._same_weights(run, stage, folder, noted) else models.state(folder)
+
+    def _weights_folder(self, run: str, stage: str) -> Path | None:
+        folder = self.graph.weights(run, stage, 0)
+        if folder is None or self.graph.links.of(run, folder) or not (self.graph.place / folder).is_dir():
+            return None
+        return self.graph.place / folder
+
+    def _same_weights(self, run: str, stage: str, folder: Path, noted: dict[str, str]) -> bool:
+        """Return whether a model has the bytes that a stage hashed; read again when its state is another, and noted."""
+        now, graph = models.state(folder), self.graph
+        if now == noted["state"]:
+            return True
+        seen = graph.place / graph.own(run, stage, 0, f".work/{stage}/seen.json")
+        try:
+            identity = read_json(graph.place / graph.own(run, stage, 0))["sha256"]
+            known = read_json(seen) if seen.is_file() else {}
+            if now not in known:
+                logger.warning("%s: looks changed since %s hashed it; its files are read again", folder, stage)
+                known = {**known, now: models.identity(folder)["sha256"]}
+                write_json(seen, known)
+        except (OSError, UserError, KeyError, TypeError):
+            return False
+        return bool(known[now] == identity)
+
+    def _knows_weights(self, run: str, stage: str, record: dict[str, Any]) -> bool:
+        """Return whether a stage that hashes a model has seen the weights that are there now."""
+        noted = record.get("observed", {}).get("weights")
+        folder = self._weights_folder(run, stage) if noted else None
+        return folder is None or self._same_weights(run, stage, folder, noted)
+
+    def _record(self, run: str, stage: str, i: int) -> dict[str, Any] | None:
+        """Return the record of a stage in a run's own folder; None where there is none that can be read."""
+        try:
+            record = read_json(self.graph.place / self.graph.own(run, stage, i, f"records/{stage}.json"))
+        except (OSError, UserError):
+            return None
+        return record if isinstance(record, dict) and isinstance(record.get("made"), dict) else None
+
     def _missing(self, run: str, stage: str, i: int) -> list[str]:
         """Return what a stage once made, by its record, and what is no more in a run's own folder."""
         place, graph = self.graph.place, self.graph
@@ -63,12 +117,10 @@ class Remains:
         Its settings and the user's files are those of now, and each file that it read is the one that the stage before
         it, settled in the same sense, has made. What it made may be gone.
         """
-        graph = self.graph
-        try:
-            record = read_json(graph.place / graph.own(run, stage, i, f"records/{stage}.json"))
-            made, inputs = record["made"], {in_run(name): sha256 for name, sha256 in record["made"]["inputs"].items()}
-        except (OSError, UserError, KeyError, TypeError):
+        graph, record = self.graph, self._record(run, stage, i)
+        if record is None:
             return None
+        made, inputs = record["made"], {in_run(name): sha256 for name, sha256 in record["made"]["inputs"].items()}
         wanted = graph.contents(run, stage)
         names = {file: portable(file, sha256 or "") for file, sha256 in wanted.items()}
         if renamed(graph.settings(run, stage), names | self._places(run)) != made["settings"]:
@@ -76,12 +128,13 @@ class Remains:
         if not set(wanted.values()) <= set(inputs.values()):
             return None
         for read in graph.upstream(run, stage, i):
-            before = self.settled(graph.owner(run, read.stage, read.i), read.stage, read.i)
+            before = self.settled(graph.owner(read.run or run, read.stage, read.i), read.stage, read.i)
             made_before = before["made"]["outputs"] if before else {}
             path = graph.file(run, read)
-            if path not in made_before or made_before[path] != inputs.get(in_run(path)):
+            was_read = inputs.values() if read.run else [inputs.get(in_run(path))]
+            if path not in made_before or made_before[path] not in was_read:
                 return None
-        return record
+        return record if self._knows_weights(run, stage, record) else None
 
     def _all_unchanged(self, run: str, stage: str, i: int) -> bool:
         """Look at the stages in the order of the graph: a hundred rounds need no deep recursion."""
@@ -99,7 +152,7 @@ class Remains:
             record is not None
             and record["made"].get("code") == graph.code(run, stage)
             and all(
-                self._is_unchanged(graph.owner(run, read.stage, read.i), read.stage, read.i)
+                self._is_unchanged(graph.owner(read.run or run, read.stage, read.i), read.stage, read.i)
                 for read in graph.upstream(run, stage, i)
             )
         )

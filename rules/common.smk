@@ -24,6 +24,9 @@ from isheep.workflow.study import lay_out
 stand_first()  # for the scripts of jobs, too
 screen.begin(workflow, logger, lambda: plan_text())
 
+# Snakemake follows files back to their makers by recursion, some forty calls for each round of a run.
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
+
 # Where results lie when a workflow that imports this one gives its files a prefix.
 PLACE = workflow.modifier.path_modifier.prefix or ""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,15 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from no_flock import preload
 
 from isheep.data import locks
 from isheep.data.locks import Holder, hold, lives, make_file, read_holder, remove_file
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-NO_FLOCK = """
-#include <errno.h>
-int flock(int descriptor, int operation) { errno = %s; return -1; }
-"""
 # Appends its number, waits, and takes it away again: two in the block at once would see each other's.
 TURNS = """
 import sys, time
@@ -62,12 +58,7 @@ with Journal(folder / "work", "f" * 64, "stage") as journal:
 @pytest.fixture(params=["ENOSYS", "EOPNOTSUPP", "ENOLCK"])
 def no_flock(request, tmp_path) -> dict[str, str]:
     """An environment in which every flock fails as on such a file system."""
-    if shutil.which("cc") is None:
-        pytest.skip("needs a C compiler")
-    source, library = tmp_path / "flock.c", tmp_path / "flock.so"
-    source.write_text(NO_FLOCK % request.param)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
-    return {"LD_PRELOAD": str(library)}
+    return preload(tmp_path, request.param)
 
 
 @pytest.fixture
@@ -111,7 +102,7 @@ def test_processes_take_turns_with_flock(folder):
 def test_what_a_killed_holder_leaves_is_taken_over(folder, kernel, monkeypatch):
     if not kernel:
         monkeypatch.setattr(locks.fcntl, "flock", refuse)
-    environment = {} if kernel else {"LD_PRELOAD": preload(folder.parent)}
+    environment = {} if kernel else preload(folder.parent)
     holder = python(FOREVER, folder, **environment)
     wait_until(folder / "held")
     holder.send_signal(signal.SIGKILL)
@@ -126,14 +117,6 @@ def refuse(*_: object) -> None:
     raise OSError(locks.errno.ENOSYS, "Function not implemented")
 
 
-def preload(folder: Path) -> str:
-    if shutil.which("cc") is None:
-        pytest.skip("needs a C compiler")
-    (folder / "flock.c").write_text(NO_FLOCK % "ENOSYS")
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / "flock.so", folder / "flock.c"], check=True)
-    return str(folder / "flock.so")
-
-
 def test_files_and_journals_work_without_flock_and_say_so_once(folder, no_flock):
     process = python(WORK, folder, **no_flock)
     _, said = process.communicate(timeout=60)
@@ -146,7 +129,7 @@ def test_files_and_journals_work_without_flock_and_say_so_once(folder, no_flock)
 
 def test_whoever_waits_is_told_once(folder, monkeypatch):
     monkeypatch.setattr(locks.fcntl, "flock", refuse)
-    other = python(FOREVER, folder, LD_PRELOAD=preload(folder.parent))
+    other = python(FOREVER, folder, **preload(folder.parent))
     wait_until(folder / "held")
     told = []
 

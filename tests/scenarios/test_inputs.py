@@ -66,6 +66,8 @@ def test_weights_overwritten_in_place_are_seen_and_copied_ones_cost_nothing(empt
     again = place.start(IDENTITY)
     assert not again.jobs and "base: looks changed since identify_model hashed it" in again.said
     assert "looks changed" not in place.start(IDENTITY).said, "read again once"
+    assert place.start(IDENTITY, "--forcerun", "identify_model").jobs == {"identify_model": 1}
+    assert not place.start(IDENTITY).jobs, "forced once, though the weights lie elsewhere on the disk"
     times = (base / "model.safetensors").stat()
     with open(base / "model.safetensors", "r+b") as weights:
         weights.write(b"THE")

@@ -10,6 +10,7 @@ same, and whoever has read it and stands needs neither to wait for it nor to run
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
+SEEN = ".work/{}/seen.json"  # undeclared: deleting it costs reading weights again
 
 
 class Remains:
@@ -63,8 +65,12 @@ class Remains:
         folder = self._weights_folder(run, stage)
         if folder is None:
             return None
-        noted = (self._record(run, stage, 0) or {}).get("observed", {}).get("weights")
-        return noted["asked"] if noted and self._same_weights(run, stage, folder, noted) else models.state(folder)
+        noted, now = self._noted_weights(run, stage), models.state(folder)
+        if noted is None or not self._same_weights(run, stage, folder, noted):
+            return now
+        if noted["asked"] != now:  # Snakemake deletes the record before its job, which must be asked the same
+            self._note_weights(run, stage, {"noted": noted})
+        return noted["asked"]
 
     def _weights_folder(self, run: str, stage: str) -> Path | None:
         folder = self.graph.weights(run, stage, 0)
@@ -72,28 +78,46 @@ class Remains:
             return None
         return self.graph.place / folder
 
-    def _same_weights(self, run: str, stage: str, folder: Path, noted: dict[str, str]) -> bool:
+    def _noted_weights(self, run: str, stage: str) -> dict[str, Any] | None:
+        """Return the state of the weights that a stage hashed, with what it was asked for, and their identity."""
+        graph = self.graph
+        noted = (self._record(run, stage, 0) or {}).get("observed", {}).get("weights")
+        try:
+            return {**noted, "identity": read_json(graph.place / graph.own(run, stage, 0))["sha256"]}
+        except (OSError, UserError, KeyError, TypeError):
+            return self._seen_weights(run, stage).get("noted")
+
+    def _seen_weights(self, run: str, stage: str) -> dict[str, Any]:
+        """Return what was noted of weights beside the work of the stage that hashes them; nothing where it is gone."""
+        try:
+            seen = read_json(self.graph.place / self.graph.own(run, stage, 0, SEEN.format(stage)))
+        except (OSError, UserError):
+            return {}
+        return seen if isinstance(seen, dict) else {}
+
+    def _note_weights(self, run: str, stage: str, more: dict[str, Any]) -> None:
+        seen = self._seen_weights(run, stage)
+        if seen | more != seen:
+            with suppress(OSError, UserError):  # a folder that cannot be written costs reading again
+                write_json(self.graph.place / self.graph.own(run, stage, 0, SEEN.format(stage)), seen | more)
+
+    def _same_weights(self, run: str, stage: str, folder: Path, noted: dict[str, Any]) -> bool:
         """Return whether a model has the bytes that a stage hashed; read again when its state is another, and noted."""
-        now, graph = models.state(folder), self.graph
+        now = models.state(folder)
         if now == noted["state"]:
             return True
-        seen = graph.place / graph.own(run, stage, 0, f".work/{stage}/seen.json")
-        try:
-            identity = read_json(graph.place / graph.own(run, stage, 0))["sha256"]
-            known = read_json(seen) if seen.is_file() else {}
-            if now not in known:
-                logger.warning("%s: looks changed since %s hashed it; its files are read again", folder, stage)
-                known = {**known, now: models.identity(folder)["sha256"]}
-                write_json(seen, known)
-        except (OSError, UserError, KeyError, TypeError):
-            return False
-        return bool(known[now] == identity)
+        known = self._seen_weights(run, stage)
+        if now not in known:
+            logger.warning("%s: looks changed since %s hashed it; its files are read again", folder, stage)
+            known = {now: models.identity(folder)["sha256"]}
+            self._note_weights(run, stage, known)
+        return bool(known[now] == noted["identity"])
 
     def _knows_weights(self, run: str, stage: str, record: dict[str, Any]) -> bool:
         """Return whether a stage that hashes a model has seen the weights that are there now."""
-        noted = record.get("observed", {}).get("weights")
-        folder = self._weights_folder(run, stage) if noted else None
-        return folder is None or self._same_weights(run, stage, folder, noted)
+        folder = self._weights_folder(run, stage) if record.get("observed", {}).get("weights") else None
+        noted = self._noted_weights(run, stage) if folder else None
+        return folder is None or noted is None or self._same_weights(run, stage, folder, noted)
 
     def _record(self, run: str, stage: str, i: int) -> dict[str, Any] | None:
         """Return the record of a stage in a run's own folder; None where there is none that can be read."""

@@ -33,7 +33,7 @@ def place(tmp_path, monkeypatch):
     (folder / "config.yaml").write_text(yaml.safe_dump(config.runs["a"].model_dump(mode="json")))
     observed = {
         "hardware": {"machine": "x86_64", "cpu": "x", "features": [], "gpus": 0, "threads": 1},
-        "started": "now",
+        "started": "2026-01-01T08:00:00+00:00",
         "seconds": 2.0,
     }
     made = {

@@ -290,7 +290,8 @@ def end_driving(finished):
         frozen.thaw(Path.cwd())
     lock.release(driver, finished)
     if driver:
-        pages.end(finished)
+        for page in pages.end(finished):
+            logger.info(f"Page of the run so far: {page}")
 
 
 def print_summaries():

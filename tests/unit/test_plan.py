@@ -105,7 +105,7 @@ def test_disk_for_all_models_is_told_and_refused_only_where_not_one_fits(tmp_pat
 
 def test_a_run_that_cannot_fit_is_refused_with_the_numbers():
     small = {key: {"gpus": 0, "mem_gib": 16} for key in ("generate", "assess", "train", "merge")}
-    with pytest.raises(UserError, match=r"merge_model: 30\.3 of 16\.0 GiB \(weights in float32 28\.8\); DOES NOT FIT"):
+    with pytest.raises(UserError, match=r"generate_outputs: 31\.3 of 16\.0 GiB \(weights 28\.8; .*\); DOES NOT FIT"):
         plan("a", seven(resources=small)).refuse_if_it_cannot_fit()
 
 

@@ -33,7 +33,7 @@ def place(tmp_path, monkeypatch):
     (folder / "config.yaml").write_text(yaml.safe_dump(config.runs["a"].model_dump(mode="json")))
     observed = {
         "hardware": {"machine": "x86_64", "cpu": "x", "features": [], "gpus": 0, "threads": 1},
-        "started": "now",
+        "started": "2026-01-01T08:00:00+00:00",
         "seconds": 2.0,
     }
     made = {
@@ -110,9 +110,11 @@ def test_the_page_is_made_anew_when_a_round_ends_and_when_the_run_fails(place, m
     run(2, "measure_data")  # the run is not evaluated, so this ends its rounds
     run(3, "measure_data")  # while the first is being written
     assert [each.run for each in written] == ["a"]
-    pages.end(finished=False)
-    assert len(written) == 2 and all(each.ended for each in written)
     Path("results/a", status.PAGE).write_text("x")
+    assert pages.end(finished=False) == [Path("results/a", status.PAGE)]
+    assert len(written) == 2 and all(each.ended for each in written)
+    assert pages.end(finished=True) == [] and Path("results/a", status.PAGE).exists()  # not all was asked for
+    Path("results/a/report.html").write_text("x")
     pages.end(finished=True)
     assert not Path("results/a", status.PAGE).exists() and len(written) == 2
 

@@ -97,7 +97,7 @@ def test_verify_finds_nothing_wrong_and_makes_nothing_again(proven):
     done = proven.snakemake("verify")
     assert re.search(r"^a: verified: \d+ artifacts", done.stdout, flags=re.MULTILINE)
     assert json.loads((proven.folder / "results/a/verification.json").read_text())["ok"] is True
-    assert " 1 jobs to do" in done.stderr
+    assert " 1 job to do" in done.stderr
     after = proven.snakemake()
     assert "Nothing to be done" in after.stdout + after.stderr
 

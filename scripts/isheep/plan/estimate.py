@@ -119,7 +119,7 @@ def plan(
         What jobs have where nobody holds them to what they ask for: all of this machine's.
     """
     learned = learned or Learned()
-    shape = None if run.engine.name == "fake" else shape_of(run.model)
+    shape = None if run.engine.name in ("fake", "endpoint") else shape_of(run.model)
     needs = [run.resources.at(key, 1) for key in ("generate", "assess", "train", "evaluate", "judge")]
     on = rates.machine(gpu, any(need.gpus for need in needs))
     todo = [(stage.name, i) for stage, i in table().of_run(run) if not finished(stage.name, i)]
@@ -213,7 +213,7 @@ def learn(folder: Path, gpu: bool) -> Learned:
     ratios: dict[str, list[float]] = {}
     for file in sorted(folder.glob("*/config.yaml")):
         run = _settings(file)
-        shape = None if run is None or run.engine.name == "fake" else shape_of(run.model)
+        shape = None if run is None or run.engine.name in ("fake", "endpoint") else shape_of(run.model)
         if run is not None and shape is not None:
             for stage, ratio in _ratios(file.parent, run, shape, gpu):
                 ratios.setdefault(stage, []).append(ratio)

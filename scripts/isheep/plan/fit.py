@@ -12,7 +12,9 @@ from isheep.plan.shape import BYTES, GIB, Shape
 from isheep.training.checks import existing
 
 OVERHEAD_GIB = 1.5  # Python, the libraries, CUDA's context and kernels, of one process
+MERGE_COPIES = 3  # of the largest tensor: as read, as summed, as written
 OPTIMIZER_BYTES = 16  # an adapter's weight: itself, its gradient, two moments of Adam, in float32
+NF4_BYTES = 0.57  # of a weight in 4 bits with its scales (Dettmers et al. 2023, 3)
 TEXT_BYTES = 12  # of a token, in rows and journals together
 
 
@@ -78,6 +80,7 @@ def engine(what: str, key: str, shape: Shape, run: Run, need: Need, gpu_gib: flo
     asked = f"{count} texts of {length:,} tokens take {one * count:,.1f}"
     if need.gpus:
         parallel = need.gpus if settings.tensor_parallel == "gpus" else settings.tensor_parallel
+        parallel = min(need.gpus, parallel * settings.pipeline_parallel)
         has = None if gpu_gib is None else gpu_gib * settings.gpu_memory_utilization * parallel
         needs = weights + OVERHEAD_GIB * parallel + one
         room = max(0.0, (has or 0) - needs + one)
@@ -95,7 +98,8 @@ def training(shape: Shape, run: Run, need: Need, gpu_gib: float | None) -> Fit:
     settings = run.train
     processes = max(1, need.gpus) if settings.processes == "gpus" else settings.processes
     shared = processes if settings.zero_stage else 1
-    weights = shape.weights_gib(settings.dtype) / (shared if settings.zero_stage == 3 else 1)
+    held = shape.parameters * NF4_BYTES / GIB if settings.quantize == "nf4" else shape.weights_gib(settings.dtype)
+    weights = held / (shared if settings.zero_stage == 3 else 1)
     optimizer = shape.adapter_parameters(settings.lora.rank) * OPTIMIZER_BYTES / GIB / shared
     tokens = settings.micro_batch_size * settings.max_length * (2 if settings.objective == "dpo" else 1)
     activations = shape.activation_bytes(tokens, settings.dtype, settings.gradient_checkpointing) / GIB
@@ -109,10 +113,11 @@ def training(shape: Shape, run: Run, need: Need, gpu_gib: float | None) -> Fit:
 
 
 def merging(shape: Shape, run: Run, need: Need) -> Fit:
-    """Return the memory of merging: all weights in float32 on the CPU, as made and then as read back."""
-    weights = shape.weights_gib("float32")
+    """Return the memory of merging, tensor by tensor (`training.fold`): some copies of the largest in float32."""
+    tensor = MERGE_COPIES * shape.largest_tensor * BYTES["float32"] / GIB
     remedy = "raise resources.merge.mem_gib, on a machine that has it"
-    return Fit("merge_model", weights + OVERHEAD_GIB, need.mem_gib, f"weights in float32 {weights:,.1f}", remedy)
+    parts = f"the largest tensor in float32, {MERGE_COPIES} times {tensor / MERGE_COPIES:,.1f}"
+    return Fit("merge_model", tensor + OVERHEAD_GIB, need.mem_gib, parts, remedy)
 
 
 def disk(shape: Shape, run: Run, models: int, tokens: int, folder: Path) -> Fit:

@@ -57,6 +57,11 @@ class Shape:
         layer = attention + 3 * self.hidden * self.feed_forward * experts + 2 * self.hidden
         return self.layers * layer + self.vocabulary * self.hidden * (1 if self.tied else 2)
 
+    @property
+    def largest_tensor(self) -> int:
+        """Weights of the largest tensor: an embedding, or a layer's feed-forward part."""
+        return self.hidden * max(self.vocabulary, self.feed_forward)
+
     def weights_gib(self, dtype: str) -> float:
         """Memory of the weights, GiB."""
         return self.parameters * BYTES[dtype] / GIB

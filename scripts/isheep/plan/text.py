@@ -58,7 +58,7 @@ def _total(plan: Plan) -> list[str]:
         if plan.model == "fake":
             return ["  No model runs (the fake engine): neither time nor memory to tell."]
         return [
-            "  The size of the model is not known yet, so neither time nor memory is; fetch it first: "
+            "  The size of the model is not known here, so neither time nor memory is. One that is not fetched yet: "
             "snakemake --until fetch_model"
         ]
     gpu_hours = f", {plan.gpu_hours:,.1f} GPU-hours" if plan.gpu_hours else ""

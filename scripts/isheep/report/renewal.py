@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import isheep
@@ -43,15 +44,18 @@ class Renewal(logging.Handler):
         if at_work is None or at_work.poll() is not None:
             self._started[run] = write(run)
 
-    def end(self, finished: bool) -> None:
-        """Write the pages of runs that have failed, and wait for them; take away those of runs that have finished."""
-        for process in self._started.values():
-            process.wait()
-        for run in self._last:
-            if finished:
-                Path("results", run, PAGE).unlink(missing_ok=True)
-            elif Path("results", run).is_dir():
-                write(run).wait()
+    def end(self, finished: bool) -> list[Path]:
+        """Write the pages of runs that have failed, and return them; take away those of runs that have finished."""
+        with suppress(KeyboardInterrupt):  # who stops a run twice has no use for a page
+            for process in self._started.values():
+                process.wait()
+            begun = [run for run in self._last if Path("results", run).is_dir()]
+            for run in begun:
+                if not finished:
+                    write(run).wait()
+                elif Path("results", run, "report.html").exists():
+                    Path("results", run, PAGE).unlink(missing_ok=True)
+        return [] if finished else [page for run in self._last if (page := Path("results", run, PAGE)).exists()]
 
 
 def write(run: str) -> subprocess.Popen[bytes]:

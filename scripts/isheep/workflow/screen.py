@@ -81,7 +81,7 @@ class Screen(logging.Handler):
 
     def _run_info(self, said: Mapping[str, Any]) -> list[str]:
         self._total = said["stats"].get("total", 0)
-        return [_now(f"{self._total} jobs to do")]
+        return [_now(f"{self._total} job{'s' if self._total != 1 else ''} to do")]
 
     def _job_info(self, said: Mapping[str, Any]) -> list[str]:
         about = title(said["rule_name"], said["wildcards"])

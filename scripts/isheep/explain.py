@@ -115,9 +115,9 @@ def _asked(run: Run, i: int, trail: list[tuple[int, str, Row, bool]]) -> Lines:
     except UserError as error:
         yield f"  what it was shown cannot be made anew: {error}"
         return
-    knows = settings.model.chat or model > 0
-    plain = None if knows else settings.outputs.format(settings.seeds.path, settings.seed)
-    wanted = {**prompts[-1], "id": answered.get("id", "").partition("/")[0]}
+    plain = settings.plain_for(model)
+    # What stages between the two found of the prompt stands in the answer's row.
+    wanted = {**answered, **prompts[-1], "id": answered.get("id", "").partition("/")[0]}
     (request,) = requests([wanted], settings.outputs, template, plain, settings.seed, i)
     prompt: Any = request.prompt
     yield f"  seed of the draw: {request.seed}, of the run: {settings.seed}"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from isheep.config import load
+from isheep.data.files import write_json
+from isheep.data.rows import write_rows
 from isheep.filters.registry import resolve
 from isheep.outputs.answers import affordable, filter_rows
 from isheep.prompts.maker import PromptMaker
+from isheep.stages import filter_outputs
+from isheep.stages.table import table
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,3 +62,25 @@ def test_prompts_are_forgotten_after_so_many_but_seeds_and_earlier_rounds_are_no
         kept[forget] = [each["id"] for each in collected.rows]
         assert "8" not in kept[forget] and "9" not in kept[forget]
     assert kept == {None: ["0", "1", "2", "3"], 2: ["0", "1", "2", "3", "4", "5", "6", "7"]}
+
+
+def test_the_stage_charges_what_the_prompts_cost(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    run = load({"runs": {"a": {"preset": "fake", "outputs": {"budget": 45, "rules": ["none"]}}}}, ROOT).runs["a"]
+    at = table().at(run, 0)
+    (costs,) = table()["filter_outputs"].reads(at)["costs"]
+    assert (costs.stage, costs.file) == ("generate_prompts", "prompts.funnel.json")
+    assert table()["filter_outputs"].present(run) and not table()["filter_outputs"].reads(at)["rows"].file
+    write_rows(tmp_path / "rows.jsonl", [row(f"d0-{number}", 10) for number in range(3)])
+    funnel = {"stage": "generate_prompts", "round": 0, "rows_in": 3, "rows_out": 3, "rejected": {}}
+    for tokens, kept in ((15, 3), (30, 2)):
+        write_json(tmp_path / "funnel.json", {**funnel, "requests": 1, "completion_tokens": tokens})
+        given = Given(rows=tmp_path / "rows.jsonl", costs=[tmp_path / "funnel.json"])
+        made = filter_outputs.make(SimpleNamespace(run=run, input=given, round=0))
+        assert len(made["rows"]) == kept and len(made["rejected"]) == 3 - kept
+
+
+class Given(dict):
+    """A rule's inputs by their names."""
+
+    __getattr__ = dict.__getitem__

@@ -226,6 +226,8 @@ def test_triples_that_cannot_be_used_are_refused(tmp_path):
     file.write_text(json.dumps({"kind": "Today", "topic": "Rain", "question": "Will it?"}) + "\n")
     with pytest.raises(UserError, match=r"prompts\.triples_shown: 5, but .* has 1"):
         PromptMaker.of(run_of(prompts={"topics": str(file)}), 0)
+    with pytest.raises(UserError, match=r"nowhere\.jsonl: no such file; set prompts\.topics to one"):
+        PromptMaker.of(run_of(prompts={"topics": str(tmp_path / "nowhere.jsonl")}), 0)
     file.write_text('{"kind": "Today"}\n')
     with pytest.raises(UserError, match=r"topics\.jsonl:1: write \{kind, topic, question\}, each a text"):
         PromptMaker.of(run_of(prompts={"topics": str(file)}), 0)

@@ -105,6 +105,16 @@ def test_an_interrupted_training_keeps_the_same_step(folder, stopped, tmp_path, 
     assert digests(tmp_path / "adapter") == digests(adapter)
 
 
+def test_a_training_that_died_once_it_was_published_is_resumed(folder, stopped, tmp_path):
+    adapter, report = stopped
+    settings = {"early_stop": EarlyStop(every=1, patience=3), "checkpoint_steps": 1}
+    for _ in range(2):
+        again = train(folder, tmp_path, **settings)
+    assert again["timing"]["resumed_from_step"] > report["early_stop"]["step"]
+    assert without_timing(again) == without_timing(report)
+    assert digests(tmp_path / "adapter") == digests(adapter)
+
+
 def test_pairs_keep_the_step_with_the_best_margin(folder, tmp_path):
     settings = {"objective": "dpo", "early_stop": EarlyStop(metric="margin", every=2, patience=2), "epochs": 3.0}
     report = train(folder, tmp_path, PAIRS, **settings)

@@ -81,8 +81,8 @@ class Work(stage.Work):
         funnel = Funnel(STAGE.name, self.job.round)
         rows = []
         for row, likeness in zip(self.prompts, prompts @ tasks.T, strict=True):
-            funnel.count(None)
             others = (self.tasks[place] for place in (-likeness).argsort(kind="stable"))
             near = [task["id"].removeprefix("task/") for task in others if task["instruction"] != row["instruction"]]
             rows.append({**row, "nearest": near[: self.count]})
+        funnel.keep(len(rows))
         return {"funnel": funnel, "rows": rows}

@@ -118,6 +118,8 @@ def train(
             trainer.save_model(str(saved))
         if first:
             save_adapter(saved, out, tokenizer, model.hub or settings.start_from)
+            if not settings.early_stop:  # the step that is kept is not made again by who resumes from a later one
+                shutil.rmtree(saved)
     trainer.accelerator.wait_for_everyone()
     history = trainer.state.log_history
     kept = _kept(settings, objective, history)
@@ -250,7 +252,6 @@ def save_adapter(saved: Path, out: Path, tokenizer: Any, base: str) -> None:
         write_both_layouts(temporary)
         shutil.copyfile(saved / ADAPTER_WEIGHTS, temporary / ADAPTER_WEIGHTS)
         write_json(temporary / ADAPTER_CONFIG, config)
-    shutil.rmtree(saved)
 
 
 def _kept(settings: Train, objective: Objective, history: list[dict[str, Any]]) -> KeptStep | None:

@@ -140,8 +140,10 @@ def read_triples(path: str | Path) -> Iterator[Triple]:
     Raises
     ------
     UserError
-        A line is no {kind, topic, question}.
+        There is no such file, or a line is no {kind, topic, question}.
     """
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such file; set prompts.topics to one")
     for number, row in enumerate(read_rows(path), start=1):
         texts = [text for key in KEYS if isinstance(text := row.get(key), str) and text.strip()]
         if len(texts) < len(KEYS):

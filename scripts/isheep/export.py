@@ -104,7 +104,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--project", default="isheep", help="experiment of MLflow, project of Weights & Biases")
     given = parser.parse_args(arguments)
     try:
-        TRACKERS[given.tracker](Run(given.folder), given.project)
+        run = Run(given.folder)
+        try:
+            TRACKERS[given.tracker](run, given.project)
+        except UserError:
+            raise
+        except Exception as error:  # trackers and their servers raise whatever they like
+            raise UserError(f"{given.tracker}: {str(error).splitlines()[0] if str(error) else error!r}") from None
     except UserError as error:
         print(error, file=sys.stderr)
         return 1

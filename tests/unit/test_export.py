@@ -56,6 +56,15 @@ def test_mlflow_gets_parameters_metrics_by_round_and_files(folder, monkeypatch):
     assert [file.rpartition("/")[2] for file in told["files"]] == ["summary.txt"]
 
 
+def test_what_a_tracker_complains_of_is_one_line(folder, monkeypatch, capsys):
+    def refuse(name):
+        raise RuntimeError("no server at the address\nand much more")
+
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(set_experiment=refuse))
+    assert main(["mlflow", str(folder)]) == 1
+    assert capsys.readouterr().err == "mlflow: no server at the address\n"
+
+
 @pytest.mark.parametrize("name", ["mlflow", "wandb"])
 def test_library_that_is_missing_is_one_line(folder, monkeypatch, capsys, name):
     monkeypatch.setitem(sys.modules, name, None)

@@ -29,12 +29,12 @@ def series(run: Run) -> Iterator[tuple[int, str, float]]:
             name = f"scores/{row['benchmark']}/{row['metric']}"
             yield row["round"], name, row["value"]
             if row["minus_base"] is not None:
-                yield row["round"], f"{name}/minus_base", row["minus_base"]
+                yield row["round"], f"{name}.minus_base", row["minus_base"]
     for row in rows_of(run.funnel):
         yield row["round"], f"rows/{row['stage']}", row["rows_out"]
     for row in rows_of(run.health):
         if row["value"] is not None:
-            yield row["round"], f"health/{row['measure']}", row["value"]
+            yield row["round"], f"health/{row['measure'].replace('/', '.')}", row["value"]
     for row in rows_of(run.training):
         if row["after"] is not None:
             yield row["round"], "training/heldout_loss", row["after"]

@@ -24,9 +24,9 @@ def folder(tmp_path_factory):
 def test_every_number_has_its_round_and_scores_that_do_not_count_are_left_out(folder):
     told = {(i, name): value for i, name, value in series(Run(folder))}
     assert told[1, "scores/constraints/prompt_strict"] == pytest.approx(0.25)
-    assert told[1, "scores/constraints/prompt_strict/minus_base"] == 0.04
+    assert told[1, "scores/constraints/prompt_strict.minus_base"] == 0.04
     assert told[0, "rows/generate_prompts"] > told[0, "rows/select_data"] > 0
-    assert told[1, "costs/train_adapter/seconds"] == 630 and told[0, "health/diversity/output/distinct_1"] > 0
+    assert told[1, "costs/train_adapter/seconds"] == 630 and told[0, "health/diversity.output.distinct_1"] > 0
     assert not any("local_judge" in name for _, name in told)
 
 

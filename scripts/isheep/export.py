@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
         except UserError:
             raise
         except Exception as error:  # trackers and their servers raise whatever they like
-            raise UserError(f"{given.tracker}: {str(error).splitlines()[0] if str(error) else error!r}") from None
+            raise UserError(f"{given.tracker}: {(str(error) or repr(error)).splitlines()[0]}") from None
     except UserError as error:
         print(error, file=sys.stderr)
         return 1

@@ -100,12 +100,13 @@ def _asked(run: Run, i: int, trail: list[tuple[int, str, Row, bool]]) -> Lines:
     from isheep.stages.generate_outputs import writer
     from isheep.workflow.graph import base_folder
 
-    prompts = [row for _, stage, row, rejected in trail if stage == "generate_prompts" and not rejected]
-    answered = next((row for _, stage, row, _ in trail if stage == "generate_outputs"), None)
-    if not prompts or answered is None:
-        return
+    stages = [stage for _, stage, _, _ in trail]
     settings = Settings.model_validate(run.settings)
-    model = writer(settings, i) or 0
+    model = writer(settings, i)
+    if "generate_outputs" not in stages[1:] or model is None:
+        return
+    at = stages.index("generate_outputs")
+    prompt_row, answered = trail[at - 1][2], trail[at][2]
     identity = run.report.models[model].identity
     yield from ("", f"Answered by iter_{model}" + (f", sha256 {identity}" if identity else ""))
     own, base = run.folder / f"iter_{model}" / "model", base_folder(settings.model)
@@ -116,8 +117,7 @@ def _asked(run: Run, i: int, trail: list[tuple[int, str, Row, bool]]) -> Lines:
         yield f"  what it was shown cannot be made anew: {error}"
         return
     plain = settings.plain_for(model)
-    # What stages between the two found of the prompt stands in the answer's row.
-    wanted = {**answered, **prompts[-1], "id": answered.get("id", "").partition("/")[0]}
+    wanted = {**prompt_row, "id": answered.get("id", "").partition("/")[0]}
     (request,) = requests([wanted], settings.outputs, template, plain, settings.seed, i)
     prompt: Any = request.prompt
     yield f"  seed of the draw: {request.seed}, of the run: {settings.seed}"

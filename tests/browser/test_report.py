@@ -246,13 +246,65 @@ def test_says_how_many_of_how_many_are_shown(tmp_path):
         )
 
 
-def test_comparison_opens_without_a_complaint(tmp_path, monkeypatch):
-    made = [Made(tmp_path, name, 1, 20) for name in ("one", "two")]
-    monkeypatch.chdir(tmp_path)
+PAPER = ROOT / "config/report/paper.yaml"
+ANSWER = "return document.getElementById('answer').innerText"
+
+
+def compared(folder: Path, made: list[Made], monkeypatch) -> Path:
+    monkeypatch.chdir(folder)
     reports = [gather(one.run, one.settings, one.records, with_rows=False) for one in made]
-    page = tmp_path / "comparison.html"
-    paper = yaml.safe_load((ROOT / "config/report/paper.yaml").read_text())
-    page.write_text(compare.render(reports, paper), encoding="utf-8")
+    page = folder / "comparison.html"
+    page.write_text(compare.render(reports, yaml.safe_load(PAPER.read_text()), "sweep"), encoding="utf-8")
+    return page
+
+
+def test_answer_stands_on_top_and_needs_no_colour(browser):
+    top = browser.run(ANSWER)
+    assert "Yes." in top and "Take iter_" in top and "the one to take" in top and "better" in top
+    place = "return document.getElementById(arguments[0]).getBoundingClientRect().top + scrollY"
+    assert browser.run(place, "answer") < browser.run(place, "verdict")
+    shapes = """const points = (one) => [...one.querySelectorAll("[aria-roledescription='point']")];
+    return [...document.querySelectorAll('#health .chart svg')].map((one) =>
+      new Set(points(one).map((mark) => mark.getAttribute('d'))).size)"""
+    assert max(browser.run(shapes)) > 1  # series differ in shape, too
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, True), (400, False)])
+def test_page_of_a_failed_run_shows_what_there_is(tmp_path, monkeypatch, width, dark):
+    made = Made(tmp_path, rows=20, rounds=2, hostile=False)
+    reached = [
+        record for record in made.records if not record.startswith(("results/study/iter_2", "results/study/d_1"))
+    ]
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "report.html"
+    page.write_text(render(gather(made.run, made.settings, reached)), encoding="utf-8")
+    with Browser(width, 800, dark) as browser:
+        browser.open(page)
+        assert browser.console() == []
+        assert browser.run("return document.documentElement.scrollWidth") <= width
+        assert "iter_1" in browser.run(ANSWER) and "iter_2" not in browser.run(ANSWER)
+        boxes = browser.run("return [...document.querySelectorAll('.lineage .box')].map((one) => one.textContent)")
+        assert "d_1not made" in boxes and "iter_2not made" in boxes
+        assert browser.run(STATUS) == "20 of 20 rows match"
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, True), (400, False)])
+def test_page_of_a_study_shows_seeds_settings_and_differences(tmp_path, monkeypatch, width, dark):
+    made = [Made(tmp_path, f"sweep-{seed}", 1, 12, hostile=False, seed=seed) for seed in (0, 1)]
+    made.append(Made(tmp_path, "sweep-x", 1, 12, hostile=False, train={"trainer": "fake", "start_from": "previous"}))
+    page = compared(tmp_path, made, monkeypatch)
+    with Browser(width, 800, dark) as browser:
+        browser.open(page)
+        assert browser.console() == []
+        assert browser.run("return document.documentElement.scrollWidth") <= width
+        text = browser.run("return document.body.innerText")
+        parts = ["Differences from sweep-0, item by item", "Runs that differ by seed alone", "Setting against score"]
+        for part in (*parts, "sweep-0, sweep-1 (seeds 0, 1)", "by train.start_from"):
+            assert part in text, part
+
+
+def test_comparison_opens_without_a_complaint(tmp_path, monkeypatch):
+    page = compared(tmp_path, [Made(tmp_path, name, 1, 20) for name in ("one", "two")], monkeypatch)
     with Browser() as browser:
         browser.open(page)
         assert browser.console() == [] and browser.requests() == [page.resolve().as_uri()]

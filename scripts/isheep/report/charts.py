@@ -12,6 +12,8 @@ from typing import Any
 from isheep.report.histograms import Bar
 
 # Okabe and Ito's colours (jfly.uni-koeln.de/color), told apart with any kind of colour vision; black is left to text.
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442", "#999999")
 # Odd values, so that page.css finds them and gives them the colours of the theme.
 INK, MUTED, GRID, FAINT = "#101112", "#505152", "#d0d1d2", "#b0b1b2"
@@ -92,7 +94,7 @@ def _colour(series: Sequence[str]) -> Any:
 
     names = list(dict.fromkeys(series))
     palette = [COLOURS[place % len(COLOURS)] for place in range(len(names))]
-    legend = alt.Legend(symbolType="stroke", symbolStrokeWidth=3, symbolOpacity=1) if len(names) > 1 else None
+    legend = alt.Legend(symbolOpacity=1) if len(names) > 1 else None
     return alt.Color("series:N", scale=alt.Scale(domain=names, range=palette), legend=legend)
 
 
@@ -127,10 +129,27 @@ def curves(rows: Sequence[Row], unit: str, floors: Sequence[Row] = (), prefix: s
         chart.mark_rule(strokeWidth=2, opacity=0.55, aria=False)
         .encode(y=_value_axis(unit, domain, field="low"), y2="high:Q")
         .transform_filter("isValid(datum.low) && isValid(datum.high)"),
-        chart.mark_line(strokeWidth=2, aria=False).encode(y=y),
-        chart.mark_circle(size=60, opacity=1).encode(y=y, description="label:N"),
+        *_lines(chart, y, names),
     ]
     return _svg(alt.layer(*layers).properties(width=WIDTH - (LABELS if floors else 0), height=HEIGHT))
+
+
+def _lines(chart: Any, y: Any, names: Sequence[str]) -> list[Any]:
+    """Return lines and points; of several, each has a dash and a shape besides its colour."""
+    alt = _altair()
+
+    line, field = chart.mark_line(strokeWidth=2, aria=False).encode(y=y), "series:N"
+    if len(names) == 1:
+        return [line, chart.mark_circle(size=60, opacity=1).encode(y=y, description="label:N")]
+    dashes, shapes = (
+        alt.Scale(domain=list(names), range=[of[place % len(of)] for place in range(len(names))])
+        for of in (DASHES, SHAPES)
+    )
+    points = chart.mark_point(size=60, opacity=1, filled=True).encode(y=y, description="label:N")
+    return [
+        line.encode(strokeDash=alt.StrokeDash(field, scale=dashes, legend=None)),
+        points.encode(shape=alt.Shape(field, scale=shapes, legend=alt.Legend())),
+    ]
 
 
 def against(rows: Sequence[Row], unit: str, setting: str) -> str:

@@ -94,7 +94,11 @@ def _elsewhere(plain: str) -> list[str]:
     paths = every_path()
     same = [path for path in paths if path.rpartition(".")[2] == plain]
     joined = [path for path in paths if f"_{path.replace('.', '_')}".endswith(f"_{plain}") and path.count(".")]
-    return [path for path in same or joined if NAME not in path][: SHOWN + 1] or (same or joined)[:SHOWN]
+    nearest: dict[str, str] = {}  # one of each section: its own sampling is meant, not that of a part of it
+    for path in same or joined:
+        if NAME not in path:
+            nearest.setdefault(path.partition(".")[0], path)
+    return list(nearest.values())[: SHOWN + 1] or (same or joined)[:SHOWN]
 
 
 @cache

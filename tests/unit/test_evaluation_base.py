@@ -11,7 +11,9 @@ from isheep.config.kinds import kinds
 from isheep.config.plain import Plain
 from isheep.errors import UserError
 from isheep.evaluation import files
-from isheep.evaluation.base import FLOORS, Ask, Floor, Item, answered, mean, ratio, said
+from isheep.evaluation import stage as asking
+from isheep.evaluation.base import FLOORS, Ask, Asked, Floor, Item, answered, mean, ratio, said
+from isheep.evaluation.kinds.heldout import Heldout
 from isheep.serving.engines.base import Completion, Prompt, Request, Sampling, ScoreRequest
 
 TURNS = (
@@ -52,6 +54,17 @@ class TwoTurns:
 def test_a_conversation_goes_through_the_template():
     prompt = Ask("a", TURNS).prompt(Brackets(), Plain())
     assert prompt == Prompt("[user]Name a bird {prompt}.[assistant]A wren.[user]Another.", add_special_tokens=False)
+
+
+@pytest.mark.parametrize(
+    ("plain", "shown"), [(None, ["template", "template", None]), (Plain(), [None, "template", None])]
+)
+def test_a_benchmark_is_asked_in_each_models_own_format_or_in_one(plain, shown):
+    formats = [Heldout(kind="heldout", path="x", format=format) for format in ("own", "template", "plain")]
+    loaded = {benchmark.format: asking.Loaded(benchmark, []) for benchmark in formats}
+    template_of = asking.templates(loaded, "template", plain)
+    asked = [Asked(f"{name}/item/key", Ask("key", TURNS)) for name in loaded]
+    assert [template_of(question) for question in asked] == shown
 
 
 def test_without_a_template_a_conversation_is_a_row_of_plain_blocks():

@@ -92,11 +92,11 @@ def test_nothing_is_clear_of_few_items_or_of_two_formats(told, mixed, words):
 # The answer on top ---------------------------------------------------------------------------------------------------
 
 
-def answered(*models: dict, chat: bool = True) -> Outcome:
+def answered(*models: dict, chat: bool = True, benchmarks: dict | None = None) -> Outcome:
     """Return the answer of a base with 0.2 and of models with these entries by benchmark."""
     base = {name: entry(0.2, 0.1, 0.3, kind="ifeval") for model in models for name in model}
     scores = [{"round": i, "benchmarks": told} for i, told in enumerate([base, *models])]
-    return outcome({"model": {"chat": chat}}, scores)
+    return outcome({"model": {"chat": chat}, "evaluation": {"benchmarks": benchmarks or {}}}, scores)
 
 
 def model(**benchmarks: tuple) -> dict:
@@ -127,6 +127,8 @@ def test_answer_claims_nothing_of_two_formats_nor_of_what_lol_gets():
     told = answered(model(a=BETTER), chat=False)
     assert told.answer == "Not clear" and "clearly" not in told.text and "plain format" in told.text
     assert told.rows[1][1][0].word == "better, other format"
+    alike = answered(model(a=BETTER), chat=False, benchmarks={"a": {"format": "template"}})
+    assert alike.answer == "Yes" and "clearly" in alike.text
     low = {"a": entry(0.3, 0.22, 0.38, base=BETTER, floors={"lol": 0.25}, kind="ifeval")}
     assert answered(low).answer == "Not clear" and answered(low).rows[1][1][0].word == "better, not past its floor"
 

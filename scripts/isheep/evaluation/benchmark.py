@@ -45,6 +45,11 @@ class Benchmark(Section):
     split: str = Field("test", description="Split of the data set on the hub; `train+test` joins two.")
     revision: str = Field("main", description="Branch, tag or commit on the hub; a commit makes the run repeatable.")
     limit: int | None = Field(None, ge=1, description="Only the first so many items.")
+    format: Literal["own", "template", "plain"] = Field(
+        "own",
+        description="How models are asked: each in its own format (a base of `chat: false` in the plain one, what it "
+        "trains through the template), or all of them in one, which makes them comparable.",
+    )
 
     # Not settings of its own: its key in the run's benchmarks, and what the run's judge is.
     _name: str | None = PrivateAttr(None)

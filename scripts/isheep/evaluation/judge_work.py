@@ -96,7 +96,7 @@ class JudgeWork(stage.Work):
         if self.endpoint is not None:
             return to_endpoint(self.endpoint, self.failures)
         template = self.template if self.model.chat else None
-        return to_engine(send, template, self.run.outputs.plain, self.run.seed)
+        return to_engine(send, lambda _: template, self.run.outputs.plain, self.run.seed)
 
     @property
     def base_answers(self) -> dict[Place, Any]:

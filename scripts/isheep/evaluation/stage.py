@@ -147,16 +147,48 @@ def answers_in(rows: Iterable[Row]) -> dict[Place, dict[str, Completion | Score]
     return by_place
 
 
-def to_engine(ask_engine: Answer, template: Template | None, plain: PlainFormat, run_seed: int) -> Send:
+def templates(
+    benchmarks: Mapping[str, Loaded[Benchmark]], template: Template, plain: PlainFormat | None
+) -> Callable[[Asked], Template | None]:
+    """Return the template through which a question is asked, by the format of its benchmark; None for the plain format.
+
+    Parameters
+    ----------
+    benchmarks
+        By name.
+    template
+        The model's.
+    plain
+        Its own format when it knows no template.
+    """
+    of_format = {"own": None if plain else template, "template": template, "plain": None}
+    of_benchmark = {name: of_format[loaded.benchmark.format] for name, loaded in benchmarks.items()}
+    return lambda question: of_benchmark[question.id.partition("/")[0]]
+
+
+def to_engine(
+    ask_engine: Answer, template_of: Callable[[Asked], Template | None], plain: PlainFormat, run_seed: int
+) -> Send:
     """Return what sends a wave to an engine.
 
     What is drawn depends on the run's seed and the request alone, not on the round: two models that are compared are
     given the same draws.
+
+    Parameters
+    ----------
+    ask_engine
+        Answers requests, by id.
+    template_of
+        Through which template a question is asked; in the format `plain` where there is none.
+    plain, run_seed
+        The plain format; what draws follow from.
     """
 
     def send(wave: Sequence[Asked]) -> Mapping[str, Completion | Score]:
         requests = [
-            question.ask.request(question.id, template, plain, draw_seed(run_seed, "evaluate_model", 0, question.id))
+            question.ask.request(
+                question.id, template_of(question), plain, draw_seed(run_seed, "evaluate_model", 0, question.id)
+            )
             for question in wave
         ]
         return ask_engine(requests)

@@ -111,7 +111,7 @@ def _steps(settings: Settings, scored: ModelScores, base: ModelScores | None) ->
         row = entry["metrics"][metric]
         there = base["benchmarks"].get(name) if base else None
         of_base = there["metrics"].get(metric) if there else None
-        mixed = formats_differ(settings, entry["kind"])
+        mixed = formats_differ(settings, name, entry["kind"])
         yield Step(name, row, metric, _change(entry, metric), of_base, mixed)
 
 
@@ -172,10 +172,10 @@ def _columns(scores: Sequence[ModelScores]) -> list[tuple[str, str, str]]:
 
 
 def _cells(settings: Settings, scored: ModelScores, columns: Sequence[tuple[str, str, str]]) -> list[Cell | None]:
-    return [_cell(settings, scored["benchmarks"].get(benchmark), metric) for benchmark, metric, _ in columns]
+    return [_cell(settings, benchmark, scored["benchmarks"].get(benchmark), metric) for benchmark, metric, _ in columns]
 
 
-def _cell(settings: Settings, entry: BenchmarkScores | None, metric: str) -> Cell | None:
+def _cell(settings: Settings, benchmark: str, entry: BenchmarkScores | None, metric: str) -> Cell | None:
     row = entry["metrics"].get(metric) if entry else None
     if entry is None or row is None:
         return None
@@ -187,6 +187,6 @@ def _cell(settings: Settings, entry: BenchmarkScores | None, metric: str) -> Cel
     if not entry["counts"]:
         return Cell(sized(row), *figures, "does not count", counts=False)
     word = {"few": "too few items", "none": "no clear change", "floor": "better, not past its floor"}.get(kind, kind)
-    if formats_differ(settings, entry["kind"]) and kind in ("better", "worse"):
+    if formats_differ(settings, benchmark, entry["kind"]) and kind in ("better", "worse"):
         return Cell(sized(row), *figures, f"{word}, other format")
     return Cell(sized(row), *figures, word, MARKS.get(kind, ""))

@@ -70,7 +70,7 @@ def _verdicts(report: Report, answer: Outcome) -> list[verdicts.Verdict]:
         return []
     model = answer.about or list(scores)[-1]
     return [
-        verdicts.judge(name, entry, model, verdicts.formats_differ(report.settings, entry["kind"]))
+        verdicts.judge(name, entry, model, verdicts.formats_differ(report.settings, name, entry["kind"]))
         for name, entry in scores[model]["benchmarks"].items()
     ]
 

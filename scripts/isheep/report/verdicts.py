@@ -66,13 +66,14 @@ def colour(difference: Difference | None, better: str, counts: bool) -> str:
     return kind if counts and kind in ("better", "worse") else ""
 
 
-def formats_differ(settings: Settings, kind: str) -> bool:
+def formats_differ(settings: Settings, benchmark: str, kind: str) -> bool:
     """Return whether a benchmark shows the base another format than its children.
 
-    A base that knows no chat template is asked in the plain format, what it trains through the template. lm-eval asks
-    all of them alike.
+    A base that knows no chat template is asked in the plain format, what it trains through the template, unless the
+    benchmark's `format` says otherwise. lm-eval asks all of them alike.
     """
-    return not settings["model"]["chat"] and kind != HARNESS
+    asked = (settings["evaluation"]["benchmarks"].get(benchmark) or {}).get("format", "own")
+    return not settings["model"]["chat"] and kind != HARNESS and asked == "own"
 
 
 def judge(benchmark: str, entry: BenchmarkScores, model: str, mixed: bool = False) -> Verdict:

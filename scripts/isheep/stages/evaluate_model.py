@@ -34,8 +34,8 @@ class Work(stage.Work):
         """Send what the benchmarks ask, until no item has an open turn."""
         benchmarks, _ = asking.load(self.run.evaluation)
         plain = self.plain(self.job.round)
-        template = None if plain else self.template
-        to_engine = asking.to_engine(send, template, plain or self.run.outputs.plain, self.run.seed)
+        template_of = asking.templates(benchmarks, self.template, plain)
+        to_engine = asking.to_engine(send, template_of, plain or self.run.outputs.plain, self.run.seed)
         self.rows = asking.ask(benchmarks, "model", to_engine, shard=self.job.shard)
 
     def finish(self) -> stage.Made:

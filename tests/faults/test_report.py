@@ -27,7 +27,9 @@ def pages(tmp_path_factory):
 
 def test_hostile_html_in_generated_text(pages):
     hostile, harmless = pages
-    tags = [re.findall(r"<(?:/?[a-zA-Z]|!)[^\s>]*", page) for page in pages]
+    # Harmless rows have no input, which the cards without scripts leave out.
+    alike = [re.sub(r'<dt>input</dt><dd dir="auto">.*?</dd>', "", page, flags=re.DOTALL) for page in pages]
+    tags = [re.findall(r"<(?:/?[a-zA-Z]|!)[^\s>]*", page) for page in alike]
     assert tags[0] == tags[1]
     data = re.findall(r'<script type="application/json" data-browser="\w+">(.*?)</script>', hostile, re.DOTALL)
     assert len(data) == 2  # samples, and answers in benchmarks

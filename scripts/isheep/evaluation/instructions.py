@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from contextlib import redirect_stdout
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from io import StringIO
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from isheep.data.rows import Row
@@ -86,8 +90,11 @@ def checkers() -> dict[str, Any]:
     lm-eval asks nltk for Punkt when it is imported and would fetch it; here it finds what is installed or goes without.
     """
     try:
-        import nltk
+        with _in_place(scipy=None, sklearn=None):
+            import nltk
         from langdetect import DetectorFactory
+
+        tasks = _bare("lm_eval.tasks")
     except ImportError as error:
         raise UserError(f"IFEval needs the package {error.name}; install the environment from its lock") from None
 
@@ -97,11 +104,35 @@ def checkers() -> dict[str, Any]:
     DetectorFactory.seed = 0
     download, nltk.download = nltk.download, lambda *arguments, **options: False
     try:
-        with redirect_stdout(StringIO()):
+        with redirect_stdout(StringIO()), _in_place(**tasks):
             from lm_eval.tasks.ifeval import instructions_registry
     finally:
         nltk.download = download
     return instructions_registry.INSTRUCTION_DICT
+
+
+@contextmanager
+def _in_place(**modules: ModuleType | None) -> Iterator[None]:
+    """Put modules (None: not installed) in the place of some that are not imported yet, for the time of an import.
+
+    nltk imports scipy and scikit-learn where they are, lm_eval.tasks the whole of datasets. Checkers need neither, and
+    a stage that asks 200 questions spent four of its five seconds on them.
+    """
+    new = {name: module for name, module in modules.items() if name not in sys.modules}
+    sys.modules.update(new)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in new:
+            del sys.modules[name]
+
+
+def _bare(package: str) -> dict[str, ModuleType | None]:
+    """Return a package whose modules can be imported, but whose own code has not run."""
+    parent, _, name = package.rpartition(".")
+    module = ModuleType(package)
+    module.__path__ = [str(Path(folder) / name) for folder in import_module(parent).__path__]
+    return {package: module}
 
 
 def punkt_folder() -> Path | None:

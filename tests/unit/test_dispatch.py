@@ -82,7 +82,9 @@ def test_tokens_are_counted_whoever_answered(tmp_path):
 
 
 def test_progress_tells_what_is_done_how_fast_and_what_is_left():
-    progress = Progress(total=100, done=10)
+    progress = Progress(total=100, done=9)
+    progress.add(tokens=20)  # starts the clock: an engine was loaded before it
+    assert progress.line(0.0) == "10 of 100 requests"
     for _ in range(30):
         progress.add(tokens=20)
     assert progress.line(60.0) == "40 of 100 requests, 0.5 requests/s, 10 tokens/s, 2 min left"

@@ -18,6 +18,8 @@ LIVE = "live"
 class Progress:
     """Counts what is done of a piece of work and logs it.
 
+    The clock starts with the first unit that is done: before it an engine was started, or kernels were compiled.
+
     Parameters
     ----------
     total, done
@@ -31,13 +33,17 @@ class Progress:
         self.done = self._before = done
         self.unit = unit
         self.tokens = 0
-        self._start = self._last = self._shown = time.monotonic()
+        self._last = self._shown = time.monotonic()
+        self._start: float | None = None
 
     def add(self, tokens: int = 0, count: int = 1, note: str = "") -> None:
         """Count more units done, which took so many tokens; a note follows what is told of them."""
         self.done += count
-        self.tokens += tokens
         now = time.monotonic()
+        if self._start is None:
+            self._start, self._before = now, self.done
+        else:
+            self.tokens += tokens
         if self.done >= self.total:
             return
         if now - self._last >= SECONDS:
@@ -48,11 +54,14 @@ class Progress:
             logger.info("%s%s", self.line(now - self._start), note, extra={LIVE: True})
 
     def line(self, seconds: float) -> str:
-        """Return where the work stands after so many seconds of it."""
-        rate = (self.done - self._before) / seconds
+        """Return where the work stands so many seconds after its first unit."""
+        stands = f"{self.done:,} of {self.total:,} {self.unit}"
+        rate = (self.done - self._before) / seconds if seconds else 0.0
+        if not rate:
+            return stands
         left = (self.total - self.done) / rate
         speed = f"{rate:.2g} {self.unit}/s" + (f", {self.tokens / seconds:,.0f} tokens/s" if self.tokens else "")
-        return f"{self.done:,} of {self.total:,} {self.unit}, {speed}, {duration(left)} left"
+        return f"{stands}, {speed}, {duration(left)} left"
 
 
 class LiveHandler(logging.StreamHandler[TextIO]):

@@ -21,6 +21,22 @@ class Failed(Exception):
     """What the browser answered instead of a value."""
 
 
+def _start() -> tuple[subprocess.Popen[str], str]:
+    """Start chromedriver; again when it ends at once: the port it took for IPv4 may be another's for IPv6."""
+    said = ""
+    for _ in range(5):
+        process = subprocess.Popen(
+            ["chromedriver", "--port=0"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            said += line
+            if started := re.search(r"successfully on port (\d+)", line):
+                return process, started.group(1)
+        process.wait()
+    raise Failed(f"chromedriver does not start: {said}")
+
+
 class Browser:
     """One window.
 
@@ -33,12 +49,7 @@ class Browser:
     """
 
     def __init__(self, width: int = 1280, height: int = 900, dark: bool = False) -> None:
-        self._process = subprocess.Popen(
-            ["chromedriver", "--port=0"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        assert self._process.stdout is not None
-        found = (re.search(r"successfully on port (\d+)", line) for line in self._process.stdout)
-        port = next(match.group(1) for match in found if match)
+        self._process, port = _start()
         self._url = f"http://127.0.0.1:{port}"
         options = {
             "args": [*ARGUMENTS, f"--window-size={width},{height}"],

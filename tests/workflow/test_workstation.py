@@ -34,7 +34,8 @@ def test_eight_shards_run_on_eight_devices_at_once(workplace, tmp_path):
     place.configure({"a": run}, shards={"generate_prompts": SHARDS})
     done = snakemake(place, tmp_path, "--until", "generate_prompts_shard")
     assert done.returncode == 0, done.stderr
-    assert "Execute 8 jobs..." in done.stdout + done.stderr
+    shown = re.findall(r"generate_prompts shard \d of 8: (started|done)", done.stdout + done.stderr)
+    assert shown == ["started"] * SHARDS + ["done"] * SHARDS
     logs = [file.read_text() for file in sorted(place.folder.glob("logs/a/d_0/generate_prompts_shard/*-of-8.log"))]
     leased = [re.findall(r"GPU lease: (\d) of 0,1,2,3,4,5,6,7\n", log) for log in logs]
     assert len(leased) == SHARDS and all(len(devices) == 1 for devices in leased)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -256,3 +257,14 @@ def test_floor_of_a_loop_and_the_same_numbers_twice(prompts):
     }
     assert rows == [{"id": item.id, **made(Ifeval).score(item, {"answer": said("the " * 400)})} for item in prompts]
     assert len(made(Ifeval).groups(rows)) == 25
+
+
+def test_checkers_leave_no_half_imported_package_behind():
+    code = (
+        "from isheep.evaluation.instructions import checkers; known = checkers(); import sys;"
+        "assert not {'scipy', 'sklearn', 'datasets'} & set(sys.modules);"
+        "from lm_eval.tasks.ifeval import instructions_registry, utils; from lm_eval.tasks import TaskManager;"
+        "assert set(instructions_registry.INSTRUCTION_DICT) == set(known); import scipy.stats"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -123,7 +123,8 @@ def _in_place(**modules: ModuleType | None) -> Iterator[None]:
     try:
         yield
     finally:
-        for name in new:
+        # What was imported below them goes, too: whoever needs the whole package is to find none of it half there.
+        for name in [name for name in sys.modules if any(f"{name}.".startswith(f"{other}.") for other in new)]:
             del sys.modules[name]
 
 

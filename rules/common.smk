@@ -157,8 +157,8 @@ def decides(stage):
     if declared.model or declared.weights:
         params["model_folder"] = of_job(graph.weights, stage)
     if declared.weights:
-        params["weights"] = lambda wildcards: graph.remains.weights(
-            wildcards.run, stage
+        params["weights"] = known(
+            lambda wildcards: graph.remains.weights(wildcards.run, stage)
         )
     return params
 

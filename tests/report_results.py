@@ -34,6 +34,16 @@ HARDWARE = {"machine": "x86_64", "cpu": "a CPU", "features": [], "gpus": 1, "gpu
 WORDS = "river engine teacher window letter garden number answer winter signal bread bridge music market paper".split()
 
 
+def entry(value=0.35, low=0.26, high=0.44, base=None, better="higher", floors=None, **more) -> dict:
+    """Return the entry of a benchmark in scores.json, with one metric `x`."""
+    row = {"value": value, "n": 60, "low": low, "high": high, "unit": "share", "better": better}
+    if base is not None:
+        row["minus_base"] = dict(zip(("value", "low", "high", "n"), (*base, 60), strict=True)) if base else None
+    told = {name: {"x": {"value": floor}} for name, floor in (floors or {}).items()}
+    whole = {"error": None, "counts": True, "objections": [], "headline": []}
+    return {**whole, "metrics": {"x": row}, "floors": told, **more}
+
+
 class Made:
     """`results/RUN` in a folder, as if stages had written it.
 

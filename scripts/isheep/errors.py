@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+Arguments = ParamSpec("Arguments")
 SHOWN = 10
 
 
@@ -11,6 +17,20 @@ class UserError(Exception):
     The message is one paragraph: where (file and line, or key), what is wrong, what to type.
     Scripts print it without a traceback.
     """
+
+
+def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
+    """Have a command print a UserError to its stderr, without a traceback, and end with 1."""
+
+    @wraps(main)
+    def run(*arguments: Arguments.args, **options: Arguments.kwargs) -> int:
+        try:
+            return main(*arguments, **options)
+        except UserError as error:
+            print(error, file=sys.stderr)
+            return 1
+
+    return run
 
 
 class Problems:

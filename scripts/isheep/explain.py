@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from isheep.data.rows import Row, read_rows
-from isheep.errors import UserError
+from isheep.errors import UserError, command
 from isheep.report.page import UNPRINTABLE
 from isheep.results import Run
 from isheep.stages.table import table
@@ -133,18 +133,15 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Print a row's story; return 1, with a line that says what is wrong, when there is none."""
     parser = argparse.ArgumentParser(prog="python -m isheep.explain", description="Tell all of one row of a run.")
     parser.add_argument("folder", help="results/RUN")
     parser.add_argument("row", help="id of the row, as it stands on its card in report.html")
     given = parser.parse_args(arguments)
-    try:
-        for line in explain(Run(given.folder), given.row):
-            print(UNPRINTABLE.sub("\ufffd", line))  # generated text must not steer a terminal
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
+    for line in explain(Run(given.folder), given.row):
+        print(UNPRINTABLE.sub("\ufffd", line))  # generated text must not steer a terminal
     return 0
 
 

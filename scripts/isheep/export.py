@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from isheep.documents.tables import rows_of
-from isheep.errors import UserError
+from isheep.errors import UserError, command
 from isheep.results import Run
 
 ODD = re.compile(r"[^\w\-./ ]")  # what MLflow takes in no name
@@ -96,6 +96,7 @@ def _library(name: str) -> Any:
         ) from None
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Export a run; return 1, with a line that says what is wrong, when it cannot be."""
     parser = argparse.ArgumentParser(prog="python -m isheep.export", description="Hand a run's numbers to a tracker.")
@@ -103,17 +104,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", help="results/RUN")
     parser.add_argument("--project", default="isheep", help="experiment of MLflow, project of Weights & Biases")
     given = parser.parse_args(arguments)
+    run = Run(given.folder)
     try:
-        run = Run(given.folder)
-        try:
-            TRACKERS[given.tracker](run, given.project)
-        except UserError:
-            raise
-        except Exception as error:  # trackers and their servers raise whatever they like
-            raise UserError(f"{given.tracker}: {(str(error) or repr(error)).splitlines()[0]}") from None
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
+        TRACKERS[given.tracker](run, given.project)
+    except UserError:
+        raise
+    except Exception as error:  # trackers and their servers raise whatever they like
+        raise UserError(f"{given.tracker}: {(str(error) or repr(error)).splitlines()[0]}") from None
     return 0
 
 

@@ -20,7 +20,7 @@ from isheep.config.overlay import lay
 from isheep.config.places import Places
 from isheep.config.run import Run
 from isheep.data.rows import Row, read_rows, write_rows
-from isheep.errors import UserError
+from isheep.errors import UserError, command
 from isheep.filters.registry import resolve
 from isheep.health.stage import Files, measure
 from isheep.outputs.answers import filter_rows
@@ -146,21 +146,18 @@ def _health(run: Run, i: int, rounds: Rounds, kept: Kept, folder: Path, selected
     return words, ", ".join(alarm["name"] for alarm in health["alarms"]) or "none"
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Print the table of a grid over a finished run."""
     parser = argparse.ArgumentParser(prog="python -m isheep.whatif", description=__doc__.splitlines()[0])
     parser.add_argument("run", help="folder of a finished run, like results/demo")
     parser.add_argument("--grid", required=True, help="a YAML with `vary`, as a study has it")
     given = parser.parse_args(arguments)
-    try:
-        vary = read_study(Path(given.grid))["vary"]
-        settings: dict[str, dict[str, Any]] = {"as it ran": {}}
-        settings |= {"-".join(labels.values()): each for labels, each in grid(vary, given.grid)}
-        replayed = replay(Finished(given.run), settings)
-        rows = [HEADS, *(tuple("-" if cell is None else str(cell) for cell in row) for row in replayed)]
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
+    vary = read_study(Path(given.grid))["vary"]
+    settings: dict[str, dict[str, Any]] = {"as it ran": {}}
+    settings |= {"-".join(labels.values()): each for labels, each in grid(vary, given.grid)}
+    replayed = replay(Finished(given.run), settings)
+    rows = [HEADS, *(tuple("-" if cell is None else str(cell) for cell in row) for row in replayed)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -74,7 +74,8 @@ def test_what_a_failed_stage_said_stands_on_the_page_as_text(place):
     assert "a round 0 generate_prompts: 3 of 30 prompts &lt;b&gt;made&lt;/b&gt;; raise it" in page
 
 
-def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path, capsys):
+def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the command goes where the run is
     assert command.main([str(tmp_path / "results/none")]) == 1
     assert "not there: no run, or one that has not begun" in capsys.readouterr().err
     with pytest.raises(UserError, match="no folder of a run"):

@@ -12,6 +12,7 @@ from isheep.select.kinds.quantile import Quantile
 from isheep.select.kinds.threshold import Threshold
 from isheep.select.kinds.top_k import TopK
 from isheep.select.rows import select
+from isheep.serving import embedding
 
 ROWS = [{"id": str(n), "quality": q, "following": f, "pmi": p} for n, (q, f, p) in enumerate(
     [(9, 9, 0.1), (8, 10, 0.5), (10, 8.5, 0.5), (9, 8, -1.0), (8.01, 9, 0.5)]
@@ -94,10 +95,10 @@ def test_like_directions_make_a_cluster_whatever_their_length():
     import numpy as np
 
     found = [
-        clusters.Embedding(str(n), next(clusters.Vectors(_Fixed(vector)).vectors([_asked(n)])).vector)
+        embedding.Embedding(str(n), next(embedding.Vectors(_Fixed(vector)).vectors([_asked(n)])).vector)
         for n, vector in enumerate([(1, 0), (9, 0.1), (0, 2), (0.1, 7), (0, 0)])
     ]
-    vectors = clusters.matrix(found)
+    vectors = embedding.directions(found)
     assert np.allclose(np.linalg.norm(vectors[:4], axis=1), 1) and not vectors[4].any()
     first, second, third, fourth = clusters.clusters(vectors[:4], Cluster(count=2))
     assert first == second != third == fourth
@@ -118,7 +119,7 @@ class _Fixed:
 
 
 def _asked(number):
-    return clusters.EmbedRequest(str(number), "text")
+    return embedding.EmbedRequest(str(number), "text")
 
 
 @pytest.mark.parametrize(("descending", "expected"), [(False, "cabd"), (True, "dabc")])

@@ -6,11 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from isheep.errors import UserError
+from isheep.errors import command
 from isheep.filters import SETS
 from isheep.filters.measure import STAGES, dropped, measure, read, rule_table, table
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print what was asked for; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m isheep.filters", description=__doc__.partition(": ")[2])
@@ -20,11 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.file is None:
         print(rule_table())
         return 0
-    try:
-        rows = read(asked.file)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
+    rows = read(asked.file)
     if asked.rows:
         lines = [
             (stage, name, row["id"], _short(row["instruction"]), _short(row[shown]))

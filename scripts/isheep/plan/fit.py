@@ -8,8 +8,8 @@ from pathlib import Path
 
 from isheep.config.resources import Need
 from isheep.config.run import Run
-from isheep.plan.shape import BYTES, GIB, Shape
-from isheep.training.checks import existing
+from isheep.plan.shape import GIB, Shape
+from isheep.training.checks import BYTES, existing
 
 OVERHEAD_GIB = 1.5  # Python, the libraries, CUDA's context and kernels, of one process
 MERGE_COPIES = 3  # of the largest tensor: as read, as summed, as written

@@ -11,9 +11,10 @@ from typing import Any
 
 from isheep.config.resources import Need
 from isheep.config.run import Run
-from isheep.plan.shape import BYTES, Shape
+from isheep.plan.shape import Shape
 from isheep.plan.work import Work
 from isheep.runner.portable import ROOT
+from isheep.training.checks import BYTES
 
 DEVICES = "config/plan/devices.yaml"
 ASSUMED = "H100"

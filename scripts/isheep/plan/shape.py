@@ -9,9 +9,9 @@ from typing import Any
 from isheep.config.model import Model
 from isheep.data.files import read_json
 from isheep.runner.portable import ROOT
+from isheep.training.checks import BYTES
 from isheep.workflow.graph import base_folder
 
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 GIB = 2**30
 PUBLISHED = "config/plan/models.yaml"
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from isheep.data.files import publish
-from isheep.errors import UserError
+from isheep.errors import UserError, command
 from isheep.report import status
 from isheep.report.gather import gather
 from isheep.report.page import render
@@ -16,16 +16,13 @@ from isheep.runner.portable import ROOT, portable_places, renamed, shipped_in
 from isheep.workflow.graph import Graph
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Write the page of a run; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m isheep.report", description=__doc__)
     parser.add_argument("run", type=Path, help="folder of the run, like results/demo")
     folder: Path = parser.parse_args(arguments).run.absolute()
-    try:
-        page, where = write(folder)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
+    page, where = write(folder)
     print(f"{os.path.relpath(page)}: {where}")
     return 0
 

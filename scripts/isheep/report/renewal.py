@@ -11,8 +11,8 @@ from pathlib import Path
 import isheep
 from isheep.config import Config
 from isheep.report.status import PAGE
-
-LAST = ("score_model", "measure_data")  # of a round; the first of them that a run has
+from isheep.stages.table import table
+from isheep.workflow.graph import MEASURES
 
 
 class Renewal(logging.Handler):
@@ -69,5 +69,6 @@ def write(run: str) -> subprocess.Popen[bytes]:
 
 def of(config: Config) -> Renewal:
     """Return what listens for a config's runs."""
-    evaluated = {name: run.evaluation.on or run.evaluation.harness for name, run in config.runs.items()}
-    return Renewal({name: LAST[0] if scored else LAST[1] for name, scored in evaluated.items()})
+    stages = [table()[name] for name in MEASURES]
+    last = {name: next((stage.name for stage in stages if stage.present(run)), "") for name, run in config.runs.items()}
+    return Renewal(last)

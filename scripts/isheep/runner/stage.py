@@ -125,10 +125,6 @@ class Work:
         """How the model is addressed; read without opening the engine."""
         return engines.load_template(self.engine, self.model, self.job.model_folder)
 
-    def knows_template(self, i: int) -> bool:
-        """Whether iter_i was trained on the chat template; a plain base model was not."""
-        return self.run.model.chat or i > 0
-
     def plain(self, i: int | None) -> PlainFormat | None:
         """Return how iter_i (None: the own judge) is shown tasks as a base model; None where it knows its template."""
         return self.run.plain_for(i)

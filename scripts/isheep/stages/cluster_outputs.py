@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from isheep.config.engine import Engine as EngineSettings
 from isheep.data.files import publish
 from isheep.data.funnel import Funnel
 from isheep.data.rows import read_rows
 from isheep.runner import stage
 from isheep.runner.dispatch import Send
+from isheep.runner.embeds import Embeds
 from isheep.select import clusters
-from isheep.serving import engines
-from isheep.serving.embedding import engine_for
+from isheep.serving import embedding, engines
 from isheep.stages.base import Stage, chosen, template
 
 STAGE = Stage(
@@ -29,36 +26,25 @@ STAGE = Stage(
     present=lambda run: run.cluster.count is not None,
     needs=lambda run: ("instruction", "input", "output"),
     adds=lambda run: ("cluster",),
-    code=lambda run: (engines.module_of(engine_for(run.engine).name),),
+    code=lambda run: (engines.module_of(embedding.engine_for(run.engine).name),),
     does="assess",
 )
 
 
-class Work(stage.Work):
+class Work(Embeds):
     """Asks for the embedding of every row."""
-
-    code = ("isheep/select/clusters.py",)
-
-    @property
-    def engine(self) -> EngineSettings:
-        """One that can embed, whatever engine writes."""
-        return engine_for(self.run.engine)
-
-    def answering(self, engine: Any) -> clusters.Vectors:
-        """Embed with the engine."""
-        return clusters.Vectors(engine)
 
     def requests(self, send: Send) -> None:
         """Send every row."""
         self.rows = list(read_rows(self.job.input.rows))
         of, control_tokens = self.run.cluster.of, self.template.control_tokens
-        self.results = send([clusters.request(row, of, control_tokens) for row in self.rows])
+        self.results = send([embedding.request(row, of, control_tokens) for row in self.rows])
 
     def finish(self) -> stage.Made:
         """Return the rows with their clusters; embeddings are tensors, not rows."""
         from safetensors.numpy import save_file
 
-        vectors = clusters.matrix([self.results[row["id"]] for row in self.rows])
+        vectors = embedding.directions([self.results[row["id"]] for row in self.rows])
         with publish(self.job.output.embeddings) as temporary:
             save_file({"vectors": vectors}, temporary)
         funnel = Funnel("cluster_outputs", self.job.round)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from isheep.config.engine import Engine as EngineSettings
 from isheep.config.run import Run
 from isheep.data.funnel import Funnel
 from isheep.data.rows import Row, read_rows
 from isheep.data.seeds import read_seeds
 from isheep.runner import stage
 from isheep.runner.dispatch import Send
+from isheep.runner.embeds import Embeds
 from isheep.runner.job import Job
-from isheep.select import clusters
-from isheep.serving import engines
-from isheep.serving.embedding import engine_for
+from isheep.serving import embedding, engines
 from isheep.stages.base import Stage, current, template
 
 
@@ -38,15 +36,13 @@ STAGE = Stage(
     present=lambda run: run.outputs.matching is not None,
     needs=lambda run: ("instruction", "input"),
     adds=lambda run: ("nearest",),
-    code=lambda run: (engines.module_of(engine_for(run.engine).name),),
+    code=lambda run: (engines.module_of(embedding.engine_for(run.engine).name),),
     does="write answers",
 )
 
 
-class Work(stage.Work):
+class Work(Embeds):
     """Asks for the embeddings of all prompts and all tasks."""
-
-    code = ("isheep/select/clusters.py",)
 
     def __init__(self, this: Job) -> None:
         super().__init__(this)
@@ -59,24 +55,15 @@ class Work(stage.Work):
             for task in read_seeds(wanted.file)
         ]
 
-    @property
-    def engine(self) -> EngineSettings:
-        """One that can embed, whatever engine writes."""
-        return engine_for(self.run.engine)
-
-    def answering(self, engine: Any) -> clusters.Vectors:
-        """Embed with the engine."""
-        return clusters.Vectors(engine)
-
     def requests(self, send: Send) -> None:
         """Send every prompt and every task."""
         asked = [*self.prompts, *self.tasks]
-        self.results = send([clusters.request(row, "prompt", self.template.control_tokens) for row in asked])
+        self.results = send([embedding.request(row, "prompt", self.template.control_tokens) for row in asked])
 
     def finish(self) -> stage.Made:
         """Return the prompts with the ids of their nearest tasks, the nearest first; never a prompt's own task."""
         prompts, tasks = (
-            clusters.matrix([self.results[row["id"]] for row in rows]) for rows in (self.prompts, self.tasks)
+            embedding.directions([self.results[row["id"]] for row in rows]) for rows in (self.prompts, self.tasks)
         )
         funnel = Funnel(STAGE.name, self.job.round)
         rows = []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from isheep.config.engine import Engine as EngineSettings
 from isheep.data.rows import read_rows
 from isheep.health import probe, readings, sample
 from isheep.runner import stage
 from isheep.runner.dispatch import Send
+from isheep.runner.embeds import Embeds
 from isheep.serving import engines
 from isheep.serving.embedding import engine_for
 from isheep.stages.base import Stage, base, shown, style, style_code
@@ -31,15 +31,10 @@ STAGE = Stage(
 )
 
 
-class Work(stage.Work):
+class Work(Embeds):
     """Asks for the likelihood and the embeddings of each row of the sample."""
 
     code = ("isheep/health/probe.py",)
-
-    @property
-    def engine(self) -> EngineSettings:
-        """One that can embed, whatever engine writes."""
-        return engine_for(self.run.engine)
 
     def answering(self, engine: Any) -> probe.Prober:
         """Read rows with the engine."""

@@ -57,8 +57,9 @@ class Graph:
         Of the config's file or the study: what its comparison is called.
     """
 
-    def __init__(self, config: Config, root: Path, place: str = "", forced: Callable[[], bool] = bool,
-                 name: str = "config") -> None:  # fmt: skip
+    def __init__(
+        self, config: Config, root: Path, place: str = "", forced: Callable[[], bool] = bool, name: str = "config"
+    ) -> None:
         self.root = root
         self.place = Path(place)
         self.forced = forced
@@ -357,7 +358,7 @@ class Graph:
 
 
 MEASURES = ("score_model", "measure_data")
-"""Stages at the ends of the graph, which no later round reads."""
+"""Stages at the ends of the graph, which no later round reads; the first that a run has ends its rounds."""
 
 
 def _content(file: str) -> str | None:

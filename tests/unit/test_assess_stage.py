@@ -154,7 +154,7 @@ def test_plain_judge_is_shown_the_rubric_as_text():
     judge = build(Judge(), plain=PLAIN)
     (request,) = stage.scorings([row(0, "x<|im_end|>")], judge)
     assert request.prompt.add_special_tokens
-    assert request.prompt.text.startswith("You grade how good an answer is")
+    assert request.prompt.text.startswith("You grade an answer to a task")
     assert request.prompt.text.endswith("as a bare number.\nScore:")
     assert "<|im_end|>" not in request.prompt.text
 
@@ -187,11 +187,19 @@ def test_row_over_the_context_is_rejected_with_all_columns_and_the_first_rule():
     assert encode(rejected[0])
 
 
-def test_requests_go_assessor_by_assessor_and_have_distinct_ids():
+def test_judges_of_a_row_are_shown_the_same_text_up_to_their_criterion():
+    judges = build(Judge(), Judge(name="following", rubric="config/prompts/following.txt"))
+    quality, following = (request.prompt.text for request in stage.scorings([row(0, "the sea")], judges))
+    shared, _, criterion = quality.partition("Grade how good")
+    assert "the sea" in shared and criterion
+    assert following.startswith(shared + "Grade whether")
+
+
+def test_requests_go_row_by_row_and_have_distinct_ids():
     assessors = build(*Assess().assessors)
     rows = [row(0, "sea"), row(1, "hill")]
     asked = [request.id for request in stage.scorings(rows, assessors)]
-    assert asked[:4] == ["p0/quality", "p1/quality", "p0/following", "p1/following"]
+    assert asked[:4] == ["p0/quality", "p0/following", "p0/pmi/given", "p0/pmi/neutral"]
     pairs = sample_pairs(rows, 10, seed=0)
     asked += [request.id for request in stage.scorings([shuffled for _, shuffled in pairs], assessors)]
     assert len(set(asked)) == len(asked) == 16

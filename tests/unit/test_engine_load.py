@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -95,43 +94,6 @@ def test_float32_is_not_rounded_to_tf32_unless_asked_for(
     assert os.environ.get("TRITON_F32_DEFAULT") == expected
 
 
-def test_the_trie_holds_every_inner_node_by_depth() -> None:
-    assert vllm.trie_levels([[7, 1], [7, 2], [7, 1, 0], [], [9]]) == [{(): {7, 9}}, {(7,): {1, 2}}, {(7, 1): {0}}]
-    assert vllm.trie_levels([[], []]) == []
-
-
-def answer(calls: list[tuple[list[int], dict[str, Any]]]) -> list[Any]:
-    """Outputs of an engine to which token t after any prefix has the log-probability -t / 10."""
-    looks = []
-    for ids, settings in calls:
-        assert (settings["temperature"], settings["max_tokens"]) == (0.0, 1)
-        row = {token: SimpleNamespace(logprob=-token / 10) for token in settings["logprob_token_ids"]}
-        read = [None, *({token: SimpleNamespace(logprob=-token / 10)} for token in ids[1:])]
-        looks.append(SimpleNamespace(outputs=[SimpleNamespace(logprobs=[row])], prompt_logprobs=read))
-    return looks
-
-
-def drive(job: Any) -> tuple[list[int], tuple[float, ...]]:
-    """Run a job against `answer`; return how many calls each of its steps made, and its result."""
-    steps, outputs = [], None
-    while True:
-        try:
-            calls = job.send(outputs)
-        except StopIteration as end:
-            return steps, end.value
-        steps.append(len(calls))
-        outputs = answer(calls)
-
-
-def test_a_walk_over_the_trie_and_a_full_reading_give_the_same_sums() -> None:
-    prompt, continuations = [5, 6], [[7, 1], [7, 2], [7, 1, 3], [], [9]]
-    expected = [-0.8, -0.9, -1.1, 0.0, -0.9]
-    steps, sums = drive(vllm.VllmEngine._walk(prompt, continuations, vllm.trie_levels(continuations)))
-    assert (steps, sums) == ([1, 1, 1], pytest.approx(expected))
-    steps, sums = drive(vllm.VllmEngine._read_through(prompt, continuations))
-    assert (steps, sums) == ([4], pytest.approx(expected))
-
-
 def test_a_dead_engine_is_never_used_again() -> None:
     engine = vllm.VllmEngine.__new__(vllm.VllmEngine)
     steps = []
@@ -211,9 +173,3 @@ def test_a_stream_holds_back_a_character_that_is_not_whole() -> None:
     stream = TextStream(Words(), [0], ())
     assert list(push(stream, [2, 5])) == [None, None]
     assert stream.text.strip() == "one"
-
-
-def test_no_log_probability_is_lost_in_the_sum_of_many() -> None:
-    continuation = [[1] * 10_000]
-    _, sums = drive(vllm.VllmEngine._read_through([0], continuation))
-    assert math.isclose(sums[0], -1000.0, rel_tol=1e-12)

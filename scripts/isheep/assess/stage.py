@@ -62,15 +62,13 @@ def _check_columns(assessors: Sequence[Assessor], fields: Iterable[str]) -> None
 
 
 def completions(rows: Iterable[Row], panel: Panel) -> list[Request]:
-    """Return the texts to generate for all rows, one assessor after the other, so that a rubric's cache is shared."""
-    rows = list(rows)
-    return [request for assessor in panel for row in rows for request in assessor.completions(row, panel.model)]
+    """Return the texts to generate, row by row: the judges of a row are shown the same text up to their criterion."""
+    return [request for row in rows for assessor in panel for request in assessor.completions(row, panel.model)]
 
 
 def scorings(rows: Iterable[Row], panel: Panel) -> list[ScoreRequest]:
-    """Return the continuations to score for all rows, one assessor after the other."""
-    rows = list(rows)
-    return [request for assessor in panel for row in rows for request in assessor.scorings(row, panel.model)]
+    """Return the continuations to score, row by row."""
+    return [request for row in rows for assessor in panel for request in assessor.scorings(row, panel.model)]
 
 
 def assess_rows(

@@ -56,7 +56,7 @@ class Work(ByOwnJudge):
         self.plan = plan(this.run, self.template, judge(this.run, this.round), this.round, rows)
 
     def requests(self, send: Send) -> None:
-        """Send one assessor's requests after the other's, so that a rubric's cache is shared."""
+        """Send what the assessors ask about every row."""
         part = self.job.part(self.plan.asked)
         completions = assessing.completions(part, self.plan.assessors)
         self.results = send([*completions, *assessing.scorings(part, self.plan.assessors)])

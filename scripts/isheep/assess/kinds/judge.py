@@ -78,7 +78,7 @@ class Judge(Assessor):
         return score, significant(believed.mass)
 
     def prompt(self, row: Row, model: Addressee) -> Prompt:
-        """Return what the judge is shown: rubric first, so that all rows share its cache, then the pair, then the cue.
+        """Return what the judge is shown: the rubric with the pair in it, then the cue.
 
         The cue opens the judge's own turn; only what follows it is ever read as a score.
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import re
 from collections.abc import Generator, Iterable, Iterator
@@ -17,7 +16,7 @@ from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
 from isheep.errors import UserError
 from isheep.serving.chat import load_template
-from isheep.serving.engines import nucleus
+from isheep.serving.engines import nucleus, path, scoring
 from isheep.serving.engines.base import Completion, Request, Sampling, Score, ScoreRequest
 from isheep.serving.engines.tokens import encode_continuation, encode_prompt, end_tokens
 from isheep.serving.reasoning import handle
@@ -26,14 +25,11 @@ logger = logging.getLogger(__name__)
 
 MEMORY = re.compile(r"memory|KV cache|cache blocks|larger than the maximum number of tokens", re.IGNORECASE)
 MAX_CAUSE = 400  # characters
-# vLLM's own bound on `logprob_token_ids`.
-MAX_CHILDREN = 128
 # Prompts are read whole (no chunks), so a step must take the longest one; more tokens a step cost memory.
 MIN_BATCHED_TOKENS = 4096
 
 Result = TypeVar("Result", Completion, Score)
-Call = tuple[list[int], dict[str, Any]]  # token ids of a prompt, keywords of SamplingParams
-Job = Generator[list[Call], list[Any], Result]  # yields calls, is sent their outputs, returns a result
+Job = Generator[list[scoring.Call], list[Any], Result]  # yields calls, is sent their outputs, returns a result
 
 
 @dataclass
@@ -112,44 +108,8 @@ class VllmEngine(AbstractContextManager):
         ]
         if len(prompt) + max(map(len, continuations), default=0) > self.context_length:
             return Score(request.id, (), ())
-        levels = trie_levels(continuations)
-        nodes = [node for level in levels for node in level.items()]
-        if len(nodes) <= len(continuations) and all(len(children) <= MAX_CHILDREN for _, children in nodes):
-            sums = yield from self._walk(prompt, continuations, levels)
-        else:
-            sums = yield from self._read_through(prompt, continuations)
+        sums = yield from scoring.ask(prompt, continuations, self._ends if self._on_cpu else None)
         return Score(request.id, sums, tuple(map(len, continuations)))
-
-    @staticmethod
-    def _walk(prompt: list[int], continuations: list[list[int]], levels: list[Level]) -> Job:
-        """Score by one short call for each inner node of the continuations' trie, level by level.
-
-        The first call puts the prompt into the prefix cache, where those of the deeper levels find it.
-        """
-        known: dict[tuple[int, ...], float] = {}
-        for level in levels:
-            outputs = yield [
-                (prompt + list(node), _look(logprob_token_ids=sorted(children))) for node, children in level.items()
-            ]
-            for (node, children), output in zip(level.items(), outputs, strict=True):
-                seen = output.outputs[0].logprobs[0]
-                known.update({(*node, child): seen[child].logprob for child in children})
-        return tuple(math.fsum(known[tuple(ids[: n + 1])] for n in range(len(ids))) for ids in continuations)
-
-    @staticmethod
-    def _read_through(prompt: list[int], continuations: list[list[int]]) -> Job:
-        """Score by one call for each continuation that reads prompt and continuation, all but the last token.
-
-        The last token's log-probability is that of a token to generate, so that no room is needed for one more.
-        """
-        read = [ids for ids in continuations if ids]
-        outputs = yield [(prompt + ids[:-1], _look(prompt_logprobs=0, logprob_token_ids=ids[-1:])) for ids in read]
-        sums = []
-        for ids, output in zip(read, outputs, strict=True):
-            rows = [*output.prompt_logprobs[len(prompt) :], output.outputs[0].logprobs[0]]
-            sums.append(math.fsum(row[token].logprob for row, token in zip(rows, ids, strict=True)))
-        remaining = iter(sums)
-        return tuple(next(remaining) if ids else 0.0 for ids in continuations)
 
     def _run(self, jobs: Iterator[Job[Result]]) -> Iterator[Result]:
         """Drive jobs through the engine: draw one whenever there is room, step when there is none."""
@@ -216,25 +176,6 @@ def drawn(sampling: Sampling, on_cpu: bool) -> dict[str, Any]:
     return {"temperature": sampling.temperature, "extra_args": {nucleus.KEY: sampling.top_p}}
 
 
-Level = dict[tuple[int, ...], set[int]]
-
-
-def trie_levels(continuations: Iterable[list[int]]) -> list[Level]:
-    """Return the inner nodes of the continuations' trie, by depth: prefix (token ids) to the tokens that follow it."""
-    levels: list[Level] = []
-    for ids in continuations:
-        for depth, token in enumerate(ids):
-            if depth == len(levels):
-                levels.append({})
-            levels[depth].setdefault(tuple(ids[:depth]), set()).add(token)
-    return levels
-
-
-def _look(**wanted: Any) -> dict[str, Any]:
-    """Return the settings of a call that generates one token only to see log-probabilities."""
-    return {"temperature": 0.0, "max_tokens": 1, **wanted}
-
-
 def prepare(settings: Settings, model: Model, threads: int, gpus: int) -> dict[str, Any]:
     """Set what vLLM reads from the environment when it is imported, and return its arguments, all but the model's."""
     _check(settings, gpus)
@@ -256,7 +197,7 @@ def prepare(settings: Settings, model: Model, threads: int, gpus: int) -> dict[s
         # The run's settings decide how to draw, not the model's generation_config.json.
         "generation_config": "vllm",
         "logprobs_mode": "raw_logprobs",
-        "max_logprobs": MAX_CHILDREN,
+        "max_logprobs": scoring.MAX_CHILDREN,
         "seed": 0,
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
@@ -339,7 +280,7 @@ def _start(settings: Settings, folder: Path, arguments: dict[str, Any], gpus: in
         built = "a CPU" if current_platform.is_cpu() else "GPUs"
         raise UserError(f"engine.name: this vllm was built for {built}, but the job has {gpus} GPUs; see envs/")
     try:
-        on_cpu = {} if gpus else {"logits_processors": [nucleus.processor()]}
+        on_cpu = {} if gpus else {"logits_processors": [nucleus.processor(), path.processor()]}
         return LLMEngine.from_engine_args(EngineArgs(model=str(folder), **arguments, **on_cpu))
     except (ValueError, RuntimeError, OSError) as error:
         memory = "gpu_memory_utilization" if gpus else "cpu_cache_gib"

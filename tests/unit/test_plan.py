@@ -32,15 +32,11 @@ def seven(**settings):
     return run(model={"hub": "Qwen/Qwen1.5-7B", "path": None, "chat_template": "config/prompts/chat.jinja"}, **settings)
 
 
-# What is published of each: billions of weights, as counted from the weights' files.
+# What is published of each: billions of weights, as counted from the weights' files. Of presets: test_presets.py.
 @pytest.mark.parametrize(
     ("name", "billions"),
     [
         ("Qwen/Qwen1.5-0.5B", 0.464),
-        ("Qwen/Qwen1.5-1.8B", 1.837),
-        ("Qwen/Qwen1.5-7B", 7.721),
-        ("Qwen/Qwen1.5-72B", 72.29),
-        ("meta-llama/Meta-Llama-3-70B", 70.55),
         ("SmolLM2-135M-Instruct.Q4_1", 0.1345),
         ("gemma-3-270m-q4_k_m", 0.268),
     ],
@@ -185,3 +181,24 @@ def test_ten_thousand_prompts_on_cpus_are_warned_of():
     cpus = {key: {"gpus": 0, "mem_gib": 64} for key in ("generate", "assess", "train", "merge")}
     assert "NO GPU IS ASKED FOR" in render(plan("a", seven(resources=cpus)))
     assert "NO GPU IS ASKED FOR" not in render(plan("a", seven(), gpu="H100"))
+
+
+def test_a_plan_says_how_many_rounds_a_budget_pays_for_and_refuses_one_that_pays_for_none():
+    free = plan("a", seven(), gpu="H100")
+    assert free.forecast is None and "Budget" not in render(free)
+    whole = free.gpu_hours
+
+    def under(hours: float, spent: float = 0.0):
+        return plan("a", seven(budget={"gpu_hours": hours}), gpu="H100", spent={"gpu_hours": spent, "hours": spent})
+
+    assert sum(each["gpu_hours"] for each in under(1).forecast.rounds.values()) == pytest.approx(whole)
+    assert under(whole * 1.01).forecast.ends_before("gpu_hours") is None and "enough." in render(under(whole * 1.01))
+    assert under(whole * 0.99).forecast.ends_before("gpu_hours") == 2
+    assert "likely stops with iter_2" in render(under(whole * 0.99))
+    assert under(whole * 1.01, spent=whole * 0.5).forecast.ends_before("gpu_hours") in (0, 1)
+    first = under(1).forecast.rounds[0]["gpu_hours"]
+    under(first / free.error * 1.01).refuse_if_it_cannot_fit()
+    with pytest.raises(UserError, match=r"^runs\.a\.budget\.gpu_hours: .* raise it$"):
+        under(first / free.error * 0.99).refuse_if_it_cannot_fit()
+    with pytest.raises(UserError, match="no job asks for a GPU"):
+        load({"runs": {"a": {"preset": "fake", "budget": {"gpu_hours": 1}}}}, ROOT)

@@ -16,7 +16,7 @@ from isheep.proof.reproduce import prepare
 from isheep.report import renewal
 from isheep.runner.code import code_digest
 from isheep.runner.portable import ROOT, shipped_in, stand_first
-from isheep.workflow import budget, frozen, judges, lock, screen, targets
+from isheep.workflow import budget, endpoints, frozen, lock, screen, targets
 from isheep.workflow.check import check
 from isheep.workflow.graph import Graph, base_folder
 from isheep.workflow.study import lay_out
@@ -308,7 +308,7 @@ def begin_driving():
             for each in plans():
                 each.refuse_if_it_cannot_fit()
         asked = ((job.rule.name, job.wildcards_dict.get("run", "")) for job in jobs)
-        for line in judges.silent(graph.config, asked):
+        for line in endpoints.silent(graph.config, asked):
             logger.warning(line)
         driver = lock.begin(workflow, logger.info)
         if driver:

@@ -158,7 +158,7 @@ def decides(stage):
         params["model_folder"] = of_job(graph.weights, stage)
     if declared.weights:
         params["weights"] = known(
-            lambda wildcards: graph.remains.weights(wildcards.run, stage)
+            lambda wildcards: graph.remains.weights.asked(wildcards.run, stage)
         )
     return params
 

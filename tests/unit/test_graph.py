@@ -105,7 +105,7 @@ def test_a_file_of_the_user_s_with_other_content_unfinishes_what_read_it():
 
 
 def weights() -> str | None:
-    return graph(a={"model": {"path": "base"}}).remains.weights("a", "identify_model")
+    return graph(a={"model": {"path": "base"}}).remains.weights.asked("a", "identify_model")
 
 
 def test_weights_of_other_bytes_are_seen_whatever_their_time_and_those_of_the_same_bytes_are_not():

@@ -13,7 +13,7 @@ from isheep.config.resources import Need
 from isheep.errors import UserError
 from isheep.plan import fit, rates
 from isheep.plan.estimate import learn, plan
-from isheep.plan.rates import Learned, Machine
+from isheep.plan.rates import Learned, Machine, Taken
 from isheep.plan.shape import GIB, PUBLISHED, Shape, of_config
 from isheep.plan.text import render
 from isheep.plan.work import Work, of_stage
@@ -126,11 +126,18 @@ def test_time_grows_with_tokens_and_falls_with_devices():
 
 
 def test_finished_runs_correct_the_time_and_tell_its_error():
-    learned = Learned({"assess_outputs": [0.5, 0.5, 0.5], "generate_outputs": [2.0]})
+    taken = [Taken(name, "assess_outputs", 100, 50) for name in "abc"]
+    learned = Learned([*taken, Taken("a", "generate_outputs", 10, 20)])
     assert learned.correction("assess_outputs") == pytest.approx(0.5)
     assert learned.correction("train_adapter") == pytest.approx((0.5**3 * 2) ** 0.25)
     assert learned.error(2.5) == 1.2 and Learned().error(2.5) == 2.5
-    assert Learned({"x": [1.0, 4.0], "y": [1.0, 4.0]}).error(9.0) == pytest.approx(2.0)
+    scattered = Learned(
+        [Taken(run, stage, 10, took) for run, took in (("a", 10), ("b", 20), ("c", 40)) for stage in "xy"]
+    )
+    assert scattered.correction("x") == pytest.approx(2.0) and scattered.correction("x", "c") == pytest.approx(4.0)
+    assert scattered.error(9.0) == pytest.approx(2 ** (2 / 3) ** 0.5)
+    few = Learned([each for each in scattered.taken if each.run != "c"])
+    assert few.error(9.0) == 9.0  # however many stages two runs have
 
 
 def test_records_of_a_run_teach(tmp_path):
@@ -148,7 +155,8 @@ def test_records_of_a_run_teach(tmp_path):
     record("filter_outputs", 3.0, 0)
     (folder / "d_0/records/broken.json").write_text("{")
     learned = learn(tmp_path, gpu=False)
-    assert list(learned.ratios) == ["generate_outputs"] and learn(tmp_path, gpu=True).ratios == {}
+    assert [each[:2] for each in learned.taken] == [("mine", "generate_outputs")]
+    assert not learn(tmp_path, gpu=True).taken
     (line,) = [each for each in plan("b", settings, learned=learned).lines if each.stage == "generate_outputs"]
     assert line.seconds == pytest.approx(600.0)
 

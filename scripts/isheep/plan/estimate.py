@@ -17,7 +17,7 @@ from isheep.errors import UserError
 from isheep.plan import fit, rates
 from isheep.plan.budget import Forecast, Hours
 from isheep.plan.fit import Fit
-from isheep.plan.rates import Learned, Machine
+from isheep.plan.rates import Learned, Machine, Taken
 from isheep.plan.shape import GIB, Shape, shape_of
 from isheep.plan.work import STAGES, Work, of_stage
 from isheep.runner.portable import ROOT
@@ -149,7 +149,7 @@ def plan(
     needs = [run.resources.at(key, 1) for key in ("generate", "assess", "train", "evaluate", "judge")]
     on = rates.machine(gpu, any(need.gpus for need in needs))
     todo = [(stage.name, i) for stage, i in table().of_run(run) if not finished(stage.name, i)]
-    lines = list(_lines(todo, run, shape, on, learned, shards))
+    lines = list(_lines(name, todo, run, shape, on, learned, shards))
     fits = list(_fits(todo, lines, run, shape, on, memory_gib)) if shape else []
     model = str(run.model.hub or run.model.path or (run.model.gguf.folder if run.model.gguf else "fake"))
     took = spent or dict.fromkeys(UNITS, 0.0)
@@ -157,6 +157,7 @@ def plan(
 
 
 def _lines(
+    name: str,
     todo: list[tuple[str, int]],
     run: Run,
     shape: Shape | None,
@@ -164,10 +165,10 @@ def _lines(
     learned: Learned,
     shards: Callable[[str], int],
 ) -> Iterator[Line]:
-    for stage in dict.fromkeys(name for name, _ in todo if name in STAGES):
+    for stage in dict.fromkeys(stage for stage, _ in todo if stage in STAGES):
         declared = table()[stage]
         need = run.resources.at(declared.machine or "generate", 1)
-        rounds = [i for name, i in todo if name == stage]
+        rounds = [i for each, i in todo if each == stage]
         works = [of_stage(stage, run, i) for i in rounds]
         if not any(work.requests or work.trained for work in works):
             continue
@@ -176,7 +177,7 @@ def _lines(
         if shape is not None:
             start = rates.devices()["start_s"]["gpu" if need.gpus else "cpu"]
             each = [rates.seconds(stage, work, shape, run, need, on) + (count - 1) * start for work in works]
-            at = {i: seconds * learned.correction(stage) for i, seconds in zip(rounds, each, strict=True)}
+            at = {i: seconds * learned.correction(stage, name) for i, seconds in zip(rounds, each, strict=True)}
             took = sum(at.values())
         yield Line(stage, len(rounds), len(rounds) * count, sum(works, Work()), need, took, at)
 
@@ -239,14 +240,13 @@ def learn(folder: Path, gpu: bool) -> Learned:
 
     A run tells its settings in config.yaml, its stages theirs in their records; what cannot be read teaches nothing.
     """
-    ratios: dict[str, list[float]] = {}
+    taken: list[Taken] = []
     for file in sorted(folder.glob("*/config.yaml")):
         run = _settings(file)
         shape = None if run is None or run.engine.name in ("fake", "endpoint") else shape_of(run.model)
         if run is not None and shape is not None:
-            for stage, ratio in _ratios(file.parent, run, shape, gpu):
-                ratios.setdefault(stage, []).append(ratio)
-    return Learned(ratios)
+            taken += _taken(file.parent, run, shape, gpu)
+    return Learned(taken)
 
 
 def _settings(file: Path) -> Run | None:
@@ -259,7 +259,7 @@ def _settings(file: Path) -> Run | None:
         return None
 
 
-def _ratios(folder: Path, run: Run, shape: Shape, gpu: bool) -> Iterator[tuple[str, float]]:
+def _taken(folder: Path, run: Run, shape: Shape, gpu: bool) -> Iterator[Taken]:
     for file in sorted(folder.rglob("records/*.json")):
         try:
             record: dict[str, Any] = read_json(file)
@@ -277,4 +277,4 @@ def _ratios(folder: Path, run: Run, shape: Shape, gpu: bool) -> Iterator[tuple[s
         on = rates.machine(hardware.get("gpu"), gpu)
         work = of_stage(stage, run, made["round"] or 0)
         if took and (planned := rates.seconds(stage, work, shape, run, need, on)):
-            yield stage, took / planned
+            yield Taken(folder.name, stage, planned, took)

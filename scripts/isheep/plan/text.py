@@ -70,7 +70,7 @@ def _total(plan: Plan) -> list[str]:
         ]
     gpu_hours = f", {plan.gpu_hours:,.1f} GPU-hours" if plan.gpu_hours else ""
     low, high = plan.seconds / plan.error, plan.seconds * plan.error
-    learned = len(plan.learned.every)
+    learned = len(plan.learned.taken)
     source = f"as {learned} stages of finished runs in results/ took" if learned else "calculated, no finished run yet"
     return [
         f"  Time of all jobs, one after the other: {duration(plan.seconds)}{gpu_hours}; likely {duration(low)} to "

@@ -208,5 +208,6 @@ def test_a_plan_says_how_many_rounds_a_budget_pays_for_and_refuses_one_that_pays
     under(first / free.error * 1.01).refuse_if_it_cannot_fit()
     with pytest.raises(UserError, match=r"^runs\.a\.budget\.gpu_hours: .* raise it$"):
         under(first / free.error * 0.99).refuse_if_it_cannot_fit()
+    under(first / free.error * 0.99, spent=first).refuse_if_it_cannot_fit()  # begun: it ends, whatever it takes
     with pytest.raises(UserError, match="no job asks for a GPU"):
         load({"runs": {"a": {"preset": "fake", "budget": {"gpu_hours": 1}}}}, ROOT)

@@ -42,10 +42,14 @@ class Forecast:
         return None
 
     def refuse_if_useless(self, run: str) -> None:
-        """Raise UserError where not even the first round would end within the budget, however well the plan goes."""
-        for unit, limit in self.limits.items():
-            least = self.spent[unit] + self.rounds.get(0, self.spent)[unit] / self.error
-            if 0 in self.rounds and least > limit:
+        """Raise UserError where not even the first round would end within the budget, however well the plan goes.
+
+        One that has begun is ended whatever it takes: a kill and a new start change nothing.
+        """
+        begun = 0 not in self.rounds or any(self.spent.values())
+        for unit, limit in [] if begun else self.limits.items():
+            least = self.rounds[0][unit] / self.error
+            if least > limit:
                 raise UserError(
                     f"runs.{run}.budget.{unit}: {limit:g} is less than the {figures(least)} {UNITS[unit]} that the "
                     "first round takes at the least by its plan (snakemake plan); raise it"

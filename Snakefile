@@ -18,6 +18,7 @@ include: "rules/pairs.smk"  # pair_answers
 include: "rules/health.smk"  # probe_data, measure_data, check_data
 include: "rules/train.smk"  # train_adapter, merge_model
 include: "rules/evaluation.smk"  # fetch_data, evaluate_model, run_harness, calibrate_judge, judge_answers, score_model
+include: "rules/budget.smk"  # check_budget
 include: "rules/summary.smk"  # freeze_config, summarise_run
 include: "rules/plan.smk"  # plan
 include: "rules/report.smk"  # write_report, write_comparison, study, write_study
@@ -40,7 +41,8 @@ wildcard_constraints:
 rule all:
     default_target: True
     input:
-        graph.targets(),
+        [made_of(run) for run in graph.config.runs],
+        targets.comparison(graph),
 
 
 onstart:

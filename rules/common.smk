@@ -16,7 +16,7 @@ from isheep.proof.reproduce import prepare
 from isheep.report import renewal
 from isheep.runner.code import code_digest
 from isheep.runner.portable import ROOT, shipped_in, stand_first
-from isheep.workflow import frozen, judges, lock, screen
+from isheep.workflow import budget, endpoints, frozen, lock, screen, targets
 from isheep.workflow.check import check
 from isheep.workflow.graph import Graph, base_folder
 from isheep.workflow.study import lay_out
@@ -158,7 +158,7 @@ def decides(stage):
         params["model_folder"] = of_job(graph.weights, stage)
     if declared.weights:
         params["weights"] = known(
-            lambda wildcards: graph.remains.weights(wildcards.run, stage)
+            lambda wildcards: graph.remains.weights.asked(wildcards.run, stage)
         )
     return params
 
@@ -198,7 +198,7 @@ def reproduced():
 
 def beside(stage, file):
     """Input function: a file that a stage makes, in every round; none when the run does not have the stage."""
-    return lambda wildcards: graph.beside(wildcards.run, stage, file)
+    return of_whole(lambda run: graph.beside(run, stage, file))
 
 
 def checked(wildcards):
@@ -208,9 +208,40 @@ def checked(wildcards):
     return []
 
 
-def resolved(wildcards):
-    """Params function: all settings of a run."""
+def whole(run):
+    """Wait for every decision on another round of a run that has a budget: before them, nobody knows its rounds."""
+    settings = graph.config.runs[run]
+    if not (
+        settings.budget.limits and workflow.is_main_process
+    ):  # jobs start when all is decided
+        return run
+    for i in range(1, settings.rounds):
+        checkpoints.check_budget.get(run=run, i=i)
+        if graph.run(run).rounds == i:
+            break
+    return run
+
+
+def of_whole(function):
+    """Input function: what a function gives of a run, once its rounds are known."""
+    return lambda wildcards: function(whole(wildcards.run))
+
+
+def of_every_run(function):
+    """Input function: what a function gives of every run of the config, each once, when all their rounds are known."""
+    return lambda wildcards: sorted(
+        {file for run in graph.config.runs for file in function(whole(run))}
+    )
+
+
+def asked(wildcards):
+    """Params function: all settings of a run, as asked for."""
     return shipped_in(graph.config.runs[wildcards.run].model_dump(mode="json"))
+
+
+def resolved(wildcards):
+    """Params function: all settings of a run, with the rounds that it has."""
+    return shipped_in(graph.run(wildcards.run).model_dump(mode="json"))
 
 
 def section(name):
@@ -229,27 +260,30 @@ def compared_runs(wildcards):
     """Params function: the settings and records of every run of the config."""
     return {
         run: {
-            "settings": shipped_in(settings.model_dump(mode="json")),
+            "settings": shipped_in(graph.run(run).model_dump(mode="json")),
             "records": graph.records(run),
         }
-        for run, settings in graph.config.runs.items()
+        for run in graph.config.runs
     }
 
 
+def made_of(run):
+    """Input function: what `snakemake` makes of a run by default."""
+    return lambda wildcards: targets.of_run(graph, whole(run))
+
+
 def studied():
-    """What `snakemake study` makes: all of its runs, their table, plot and page."""
+    """What `snakemake study` makes beside all of its runs: their table and plot."""
     if study is None:
         raise WorkflowError("study: say which, with --config study=FILE")
-    own = [f"results/studies/{study.name}.{end}" for end in ("csv", "svg")]
-    return [*graph.targets(), *own]
+    return [f"results/studies/{study.name}.{end}" for end in ("csv", "svg")]
 
 
-def published():
-    """A data set of every d_i and a model of every iter_i after the base, of every run."""
+def published(run):
+    """A data set of every d_i and a model of every iter_i after the base."""
     return [
         f"results/{run}/published/{name}"
-        for run, settings in graph.config.runs.items()
-        for i in range(settings.rounds)
+        for i in range(graph.run(run).rounds)
         for name in (f"d_{i}", f"iter_{i + 1}")
     ]
 
@@ -274,7 +308,7 @@ def begin_driving():
             for each in plans():
                 each.refuse_if_it_cannot_fit()
         asked = ((job.rule.name, job.wildcards_dict.get("run", "")) for job in jobs)
-        for line in judges.silent(graph.config, asked):
+        for line in endpoints.silent(graph.config, asked):
             logger.warning(line)
         driver = lock.begin(workflow, logger.info)
         if driver:
@@ -302,6 +336,8 @@ def print_summaries():
         summary = PLACE / Path("results") / run / "summary.txt"
         if summary.exists():
             print(summary.read_text())
-    for page in graph.pages():
+        if stop := budget.stopped(graph, run):
+            print(f"{run}: {stop}")
+    for page in targets.pages(graph):
         if (PLACE / Path(page)).exists():
             print(f"Report: {PLACE}{page} (open it in a browser)")

@@ -11,7 +11,7 @@ localrules:
 
 rule gather_manifest:
     input:
-        records=lambda wildcards: graph.records(wildcards.run),
+        records=of_whole(graph.records),
         summary="results/{run}/records/summarise_run.json",
         files=lambda wildcards: graph.user_files(wildcards.run),
         # What it vouches for, though two equal runs may differ in it.
@@ -65,7 +65,7 @@ rule reproduce:
 
 rule publish:
     input:
-        published(),
+        of_every_run(published),
 
 
 rule publish_data:

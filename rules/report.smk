@@ -10,7 +10,7 @@ localrules:
 
 rule write_report:
     input:
-        records=lambda wildcards: graph.records(wildcards.run),
+        records=of_whole(graph.records),
     output:
         page=report(
             "results/{run}/report.html",
@@ -37,9 +37,7 @@ rule write_report:
 
 rule write_comparison:
     input:
-        records=lambda wildcards: sorted(
-            {record for run in graph.config.runs for record in graph.records(run)}
-        ),
+        records=of_every_run(graph.records),
         paper=ROOT / "config/report/paper.yaml",
     output:
         page=report(
@@ -63,14 +61,14 @@ rule write_comparison:
 
 rule study:
     input:
+        [made_of(run) for run in graph.config.runs],
+        targets.comparison(graph),
         lambda wildcards: studied(),
 
 
 rule write_study:
     input:
-        records=lambda wildcards: sorted(
-            {record for run in graph.config.runs for record in graph.records(run)}
-        ),
+        records=of_every_run(graph.records),
     output:
         table="results/studies/{study}.csv",
         plot="results/studies/{study}.svg",

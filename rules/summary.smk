@@ -7,7 +7,7 @@ rule freeze_config:
     log:
         "logs/{run}/freeze_config.log",
     params:
-        settings=resolved,
+        settings=asked,
         code=code_digest("freeze_config.py"),
     script:
         "../scripts/freeze_config.py"
@@ -15,7 +15,7 @@ rule freeze_config:
 
 rule summarise_run:
     input:
-        funnels=lambda wildcards: graph.funnels(wildcards.run),
+        funnels=of_whole(graph.funnels),
         discriminations=beside("assess_outputs", "discrimination.json"),
         pair_checks=beside("pair_answers", "pairs.discrimination.json"),
         trainings=beside("train_adapter", "training.json"),
@@ -33,7 +33,7 @@ rule summarise_run:
     log:
         "logs/{run}/summarise_run.log",
     params:
-        rounds=lambda wildcards: graph.config.runs[wildcards.run].rounds,
+        rounds=lambda wildcards: graph.run(wildcards.run).rounds,
         code=code_digest("summarise_run.py"),
     script:
         "../scripts/summarise_run.py"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from http_endpoint import HttpEndpoint
 
-class ModelEndpoint:
-    """A server, inside a `with` block.
+
+class ModelEndpoint(HttpEndpoint):
+    """A server of one model.
 
     Parameters
     ----------
@@ -23,43 +22,19 @@ class ModelEndpoint:
     def __init__(
         self, answer: Callable[[dict[str, Any]], tuple[dict[str, Any], int] | int], model: str, room: int
     ) -> None:
+        super().__init__()
         self.asked: list[dict[str, Any]] = []
-        endpoint = self
+        self._answer, self._model, self._room = answer, model, room
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self._send(200, {"object": "list", "data": [{"id": model, "object": "model", "max_model_len": room}]})
+    def get(self) -> tuple[int, Any]:
+        return 200, {"object": "list", "data": [{"id": self._model, "object": "model", "max_model_len": self._room}]}
 
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                endpoint.asked.append(body)
-                answered = answer(body)
-                if isinstance(answered, int):
-                    self._send(answered, {"error": {"message": "not now"}})
-                    return
-                choice, written = answered
-                usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": written, "total_tokens": 0}
-                whole = {"index": 0, "logprobs": None, **choice}
-                self._send(200, {"id": "1", "object": "text_completion", "choices": [whole], "usage": usage})
-
-            def _send(self, status: int, value: Any) -> None:
-                content = json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-
-    def __enter__(self) -> ModelEndpoint:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def post(self, body: dict[str, Any]) -> tuple[int, Any]:
+        self.asked.append(body)
+        answered = self._answer(body)
+        if isinstance(answered, int):
+            return answered, {"error": {"message": "not now"}}
+        choice, written = answered
+        usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": written, "total_tokens": 0}
+        whole = {"index": 0, "logprobs": None, **choice}
+        return 200, {"id": "1", "object": "text_completion", "choices": [whole], "usage": usage}

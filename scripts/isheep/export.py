@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,11 @@ from isheep.results import Run
 ODD = re.compile(r"[^\w\-./ ]")  # what MLflow takes in no name
 FILES = ("report.html", "summary.txt", "manifest.json", "scores.csv", "funnel.csv", "costs.csv")
 
+Number = tuple[int, str, float]
+"""Round, name, value."""
 
-def series(run: Run) -> Iterator[tuple[int, str, float]]:
+
+def series(run: Run) -> Iterator[Number]:
     """Yield every number of a run as round, name and value: scores of iter_i, rows, health and costs of round i."""
     for row in rows_of(run.scores):
         if row["error"] is None and row["counts"] and row["value"] is not None:
@@ -52,24 +55,24 @@ def flat(settings: Any, place: str = "") -> Iterator[tuple[str, str]]:
         yield place, str(settings)
 
 
-def to_mlflow(run: Run, project: str) -> None:
+def to_mlflow(run: Run, project: str, numbers: Sequence[Number]) -> None:
     """Write a run into MLflow, where its own settings (MLFLOW_TRACKING_URI) say."""
     mlflow = _library("mlflow")
     mlflow.set_experiment(project)
     with mlflow.start_run(run_name=run.name):
         mlflow.log_params({ODD.sub("_", place): value[:500] for place, value in flat(run.settings)})
-        for i, name, value in series(run):
+        for i, name, value in numbers:
             mlflow.log_metric(ODD.sub("_", name), float(value), step=i)
         for file in _files(run):
             mlflow.log_artifact(str(file))
 
 
-def to_wandb(run: Run, project: str) -> None:
+def to_wandb(run: Run, project: str, numbers: Sequence[Number]) -> None:
     """Write a run into Weights & Biases, where its own settings (WANDB_MODE, WANDB_API_KEY) say."""
     wandb = _library("wandb")
     with wandb.init(project=project, name=run.name, config=run.settings) as tracked:
         steps: dict[int, dict[str, float]] = {}
-        for i, name, value in series(run):
+        for i, name, value in numbers:
             steps.setdefault(i, {})[name] = float(value)
         for i, values in sorted(steps.items()):
             tracked.log(values, step=i)
@@ -106,7 +109,11 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     run = Run(given.folder)
     try:
-        TRACKERS[given.tracker](run, given.project)
+        numbers = list(series(run))  # before anything is told a tracker, which keeps what was begun
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}; type `snakemake`, which makes it again") from None
+    try:
+        TRACKERS[given.tracker](run, given.project, numbers)
     except UserError:
         raise
     except Exception as error:  # trackers and their servers raise whatever they like

@@ -17,6 +17,7 @@ from isheep.documents import tables
 from isheep.documents.choice import Choice, choose
 from isheep.documents.records import Settings
 from isheep.errors import UserError
+from isheep.proof.manifest import OBSERVED
 from isheep.proof.results import SETTINGS, Results
 from isheep.report.gather import Report, gather
 from isheep.stages.table import table as stage_table
@@ -68,8 +69,7 @@ class Run:
         """The resolved settings."""
         manifest = self._results.manifest
         if manifest:
-            observed = manifest["observed"]
-            aside = {"resources": observed["resources"], "report": observed["report"], "publish": observed["publish"]}
+            aside = {key: value for key, value in manifest["observed"].items() if key in OBSERVED}
             return {**manifest["made"]["settings"], **aside}
         file = self._results.folder / SETTINGS
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from report_results import Made
 
+from isheep import export
 from isheep.export import flat, main, series
 from isheep.results import Run
 
@@ -54,6 +56,54 @@ def test_mlflow_gets_parameters_metrics_by_round_and_files(folder, monkeypatch):
     assert (told["run"], told["experiment"], told["params"]["rounds"]) == ("study", "mine", "1")
     assert ("rows/generate_prompts", float, 0) in [(name, type(value), step) for name, value, step in told["metrics"]]
     assert [file.rpartition("/")[2] for file in told["files"]] == ["summary.txt"]
+
+
+def test_wandb_gets_settings_one_step_a_round_and_the_files_as_an_artifact(folder, monkeypatch):
+    told = {"logged": {}, "files": []}
+
+    class Tracked:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            told["ended"] = True
+
+        def log(self, values, step):
+            told["logged"][step] = values
+
+        def log_artifact(self, artifact):
+            told["artifact"] = artifact.name
+
+    class Artifact:
+        def __init__(self, name, type):
+            self.name = f"{type} {name}"
+
+        def add_file(self, file):
+            told["files"].append(file.rpartition("/")[2])
+
+    def init(project, name, config):
+        told.update(run=(project, name), settings=config)
+        return Tracked()
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init, Artifact=Artifact))
+    assert main(["wandb", str(folder), "--project", "mine"]) == 0
+    assert told["run"] == ("mine", "study") and told["settings"]["rounds"] == 1 and told["ended"]
+    assert {i: len(values) for i, values in told["logged"].items()} == {
+        i: len({name for at, name, _ in series(Run(folder)) if at == i}) for i in (0, 1)
+    }
+    assert (told["artifact"], told["files"]) == ("report study-report", ["summary.txt"])
+
+
+def test_a_run_that_lost_a_record_is_told_before_a_tracker_is(folder, monkeypatch, capsys):
+    record = folder / "d_0/records/generate_prompts.json"
+
+    def lost(run):
+        yield 0, "rows", float(len((record.parent / "gone" / record.name).read_text()))
+
+    monkeypatch.setattr(export, "series", lost)
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=lambda **_: pytest.fail("begun")))
+    assert main(["wandb", str(folder)]) == 1
+    assert re.match(r".*generate_prompts\.json: .*; type `snakemake`, which makes it again\n$", capsys.readouterr().err)
 
 
 def test_what_a_tracker_complains_of_is_one_line(folder, monkeypatch, capsys):

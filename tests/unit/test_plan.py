@@ -13,7 +13,7 @@ from isheep.config.resources import Need
 from isheep.errors import UserError
 from isheep.plan import fit, rates
 from isheep.plan.estimate import learn, plan
-from isheep.plan.rates import Learned, Machine
+from isheep.plan.rates import Learned, Machine, Taken
 from isheep.plan.shape import GIB, PUBLISHED, Shape, of_config
 from isheep.plan.text import render
 from isheep.plan.work import Work, of_stage
@@ -32,15 +32,11 @@ def seven(**settings):
     return run(model={"hub": "Qwen/Qwen1.5-7B", "path": None, "chat_template": "config/prompts/chat.jinja"}, **settings)
 
 
-# What is published of each: billions of weights, as counted from the weights' files.
+# What is published of each: billions of weights, as counted from the weights' files. Of presets: test_presets.py.
 @pytest.mark.parametrize(
     ("name", "billions"),
     [
         ("Qwen/Qwen1.5-0.5B", 0.464),
-        ("Qwen/Qwen1.5-1.8B", 1.837),
-        ("Qwen/Qwen1.5-7B", 7.721),
-        ("Qwen/Qwen1.5-72B", 72.29),
-        ("meta-llama/Meta-Llama-3-70B", 70.55),
         ("SmolLM2-135M-Instruct.Q4_1", 0.1345),
         ("gemma-3-270m-q4_k_m", 0.268),
     ],
@@ -130,11 +126,18 @@ def test_time_grows_with_tokens_and_falls_with_devices():
 
 
 def test_finished_runs_correct_the_time_and_tell_its_error():
-    learned = Learned({"assess_outputs": [0.5, 0.5, 0.5], "generate_outputs": [2.0]})
+    taken = [Taken(name, "assess_outputs", 100, 50) for name in "abc"]
+    learned = Learned([*taken, Taken("a", "generate_outputs", 10, 20)])
     assert learned.correction("assess_outputs") == pytest.approx(0.5)
     assert learned.correction("train_adapter") == pytest.approx((0.5**3 * 2) ** 0.25)
     assert learned.error(2.5) == 1.2 and Learned().error(2.5) == 2.5
-    assert Learned({"x": [1.0, 4.0], "y": [1.0, 4.0]}).error(9.0) == pytest.approx(2.0)
+    scattered = Learned(
+        [Taken(run, stage, 10, took) for run, took in (("a", 10), ("b", 20), ("c", 40)) for stage in "xy"]
+    )
+    assert scattered.correction("x") == pytest.approx(2.0) and scattered.correction("x", "c") == pytest.approx(4.0)
+    assert scattered.error(9.0) == pytest.approx(2 ** (2 / 3) ** 0.5)
+    few = Learned([each for each in scattered.taken if each.run != "c"])
+    assert few.error(9.0) == 9.0  # however many stages two runs have
 
 
 def test_records_of_a_run_teach(tmp_path):
@@ -152,7 +155,8 @@ def test_records_of_a_run_teach(tmp_path):
     record("filter_outputs", 3.0, 0)
     (folder / "d_0/records/broken.json").write_text("{")
     learned = learn(tmp_path, gpu=False)
-    assert list(learned.ratios) == ["generate_outputs"] and learn(tmp_path, gpu=True).ratios == {}
+    assert [each[:2] for each in learned.taken] == [("mine", "generate_outputs")]
+    assert not learn(tmp_path, gpu=True).taken
     (line,) = [each for each in plan("b", settings, learned=learned).lines if each.stage == "generate_outputs"]
     assert line.seconds == pytest.approx(600.0)
 
@@ -185,3 +189,25 @@ def test_ten_thousand_prompts_on_cpus_are_warned_of():
     cpus = {key: {"gpus": 0, "mem_gib": 64} for key in ("generate", "assess", "train", "merge")}
     assert "NO GPU IS ASKED FOR" in render(plan("a", seven(resources=cpus)))
     assert "NO GPU IS ASKED FOR" not in render(plan("a", seven(), gpu="H100"))
+
+
+def test_a_plan_says_how_many_rounds_a_budget_pays_for_and_refuses_one_that_pays_for_none():
+    free = plan("a", seven(), gpu="H100")
+    assert free.forecast is None and "Budget" not in render(free)
+    whole = free.gpu_hours
+
+    def under(hours: float, spent: float = 0.0):
+        return plan("a", seven(budget={"gpu_hours": hours}), gpu="H100", spent={"gpu_hours": spent, "hours": spent})
+
+    assert sum(each["gpu_hours"] for each in under(1).forecast.rounds.values()) == pytest.approx(whole)
+    assert under(whole * 1.01).forecast.ends_before("gpu_hours") is None and "enough." in render(under(whole * 1.01))
+    assert under(whole * 0.99).forecast.ends_before("gpu_hours") == 2
+    assert "likely stops with iter_2" in render(under(whole * 0.99))
+    assert under(whole * 1.01, spent=whole * 0.5).forecast.ends_before("gpu_hours") in (0, 1)
+    first = under(1).forecast.rounds[0]["gpu_hours"]
+    under(first / free.error * 1.01).refuse_if_it_cannot_fit()
+    with pytest.raises(UserError, match=r"^runs\.a\.budget\.gpu_hours: .* raise it$"):
+        under(first / free.error * 0.99).refuse_if_it_cannot_fit()
+    under(first / free.error * 0.99, spent=first).refuse_if_it_cannot_fit()  # begun: it ends, whatever it takes
+    with pytest.raises(UserError, match="no job asks for a GPU"):
+        load({"runs": {"a": {"preset": "fake", "budget": {"gpu_hours": 1}}}}, ROOT)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -37,6 +38,10 @@ class Served(Section):
     timeout_s: float = Field(600.0, gt=0, description="Seconds for one reply.")
     attempts: int = Field(5, ge=1, description="How often a request is sent in all when the server fails.")
     concurrency: int = Field(64, ge=1, description="Requests at a time.")
+
+    def served(self, folder: str | Path | None) -> dict[str, Any]:
+        """Return the settings for the model in a folder."""
+        return self.model_dump() | {"model": self.model.replace("{folder}", str(folder))}
 
 
 class Engine(Section):

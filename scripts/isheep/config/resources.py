@@ -31,6 +31,11 @@ class Resources(Section):
     evaluate: Need | None = Field(None, description="evaluate_model and run_harness; as `generate` when not given.")
     judge: Need | None = Field(None, description="judge_answers and calibrate_judge; as `assess` when not given.")
 
+    @property
+    def gpus(self) -> int:
+        """The most GPUs that a job asks for."""
+        return max(need.gpus for _, need in self if need is not None)
+
     def at(self, kind: str, attempt: int) -> Need:
         """Return what a job of a kind of stage asks for at its `attempt`-th try (from 1)."""
         need: Need = getattr(self, kind) or getattr(self, FALLBACK[kind])

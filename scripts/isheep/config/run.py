@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pydantic import Field, model_validator
 
 from isheep.config.assess import Assess
+from isheep.config.budget import Budget
 from isheep.config.engine import Engine
 from isheep.config.evaluation import Evaluation
 from isheep.config.health import Health
@@ -52,6 +53,7 @@ class Run(Section):
     merge: Merge = Field(Merge(), description="Stage merge_model.")
     evaluation: Evaluation = Field(Evaluation(), description="What every iter_i and the base are measured by.")
     health: Health = Field(Health(), description="Stages probe_data and measure_data.")
+    budget: Budget = Field(Budget(), description="What the run may take; it stops at the end of a round before that.")
     resources: Resources = Field(Resources(), description="What jobs ask for; decides no result.")
     report: Report = Field(Report(), description="The page of the run; decides no result.")
     publish: Publish = Field(Publish(), description="Cards, published folders, archives; decides no result.")
@@ -120,6 +122,8 @@ class Run(Section):
         if best and best.benchmark not in self.evaluation.on:
             known = ", ".join(self.evaluation.on) or "none"
             yield f"publish.best.benchmark {best.benchmark} is not measured: set one of evaluation.benchmarks ({known})"
+        if self.budget.gpu_hours is not None and not self.resources.gpus:
+            yield "budget.gpu_hours: no job asks for a GPU (resources.*.gpus are 0); set budget.hours"
         if (self.train.trainer == "fake") != (self.engine.name == "fake"):
             yield "train.trainer and engine.name: the fake engine and the fake trainer go together"
         if self.train.quantize != "none" and self.train.zero_stage == 3:

@@ -122,6 +122,7 @@ class ManifestObserved(TypedDict):
     seals: dict[str, str]
     stages: dict[str, Observed]
     exports: NotRequired[dict[str, str]]
+    budget: NotRequired[Settings]
     resources: Settings
     report: Settings
     publish: Settings

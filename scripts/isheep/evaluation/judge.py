@@ -11,7 +11,6 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
-from dataclasses import replace
 from math import exp
 from typing import Any, Literal
 
@@ -28,7 +27,6 @@ Method = Literal["text", "likelihood"]
 SIDES = ("A", "B")
 JUDGE_TOKENS = 2048
 GREETING = Ask("greeting", tuple(user("Say yes.")), sampling=Sampling(0.0, 1.0, 1), to="judge")
-PATIENCE_S = 30.0  # of that question: a server that is there may be loading a model
 
 RATE = (
     "You grade the answer of an assistant. Consider whether it does what was asked, is correct, complete and clear, "
@@ -178,14 +176,9 @@ class Endpoint(Server):
         if failed:
             raise failed
 
-    def silence(self) -> str | None:
-        """Ask one short question, once; return in a line why no answer came, None where one did."""
-        once = replace(self, attempts=1, timeout_s=min(self.timeout_s, PATIENCE_S))
-        try:
-            once._reply(once.client(), "greeting", GREETING)
-        except UserError as error:
-            return str(error)
-        return None
+    def greet(self) -> None:
+        """Ask one short question."""
+        self._reply(self.client(), "greeting", GREETING)
 
     def score(self, asked: Iterable[Asked]) -> Iterator[Score]:
         """Refuse: an endpoint writes text."""

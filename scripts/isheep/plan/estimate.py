@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from isheep.config import load
+from isheep.config.budget import UNITS
 from isheep.config.resources import Need
 from isheep.config.run import Run
 from isheep.data.files import read_json
 from isheep.errors import UserError
 from isheep.plan import fit, rates
+from isheep.plan.budget import Forecast, Hours
 from isheep.plan.fit import Fit
-from isheep.plan.rates import Learned, Machine
+from isheep.plan.rates import Learned, Machine, Taken
 from isheep.plan.shape import GIB, Shape, shape_of
 from isheep.plan.work import STAGES, Work, of_stage
 from isheep.runner.portable import ROOT
 from isheep.stages.table import table
+from isheep.workflow import budget
 from isheep.workflow.graph import Graph
 
 ENGINES = {"generate": "generate_prompts, generate_outputs", "assess": "assess_outputs, probe_data"}
@@ -27,7 +30,7 @@ ENGINES = {"generate": "generate_prompts, generate_outputs", "assess": "assess_o
 
 @dataclass(frozen=True)
 class Line:
-    """A stage of a run over all rounds that are still to do; `seconds` are those of its jobs together."""
+    """A stage of a run over all rounds to come; `seconds` are those of its jobs together, `at` those of each round."""
 
     stage: str
     rounds: int
@@ -35,6 +38,7 @@ class Line:
     work: Work
     need: Need
     seconds: float | None
+    at: Mapping[int, float]
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Plan:
         Memory and disk.
     learned
         Finished runs that the time was corrected by.
+    limits, spent
+        The run's budget, by its units; what the run took so far.
     """
 
     run: str
@@ -67,6 +73,8 @@ class Plan:
     lines: list[Line]
     fits: list[Fit]
     learned: Learned
+    limits: Hours
+    spent: Hours
 
     @property
     def seconds(self) -> float | None:
@@ -85,8 +93,23 @@ class Plan:
         kind = "cpu" if self.machine.gpu is None else "gpu"
         return self.learned.error(rates.devices()["error"][kind])
 
+    @property
+    def forecast(self) -> Forecast | None:
+        """The plan against the budget; None where there is none, or the time is not known."""
+        if not self.limits or self.seconds is None:
+            return None
+        rounds: dict[int, dict[str, float]] = {}
+        for line in self.lines:
+            for i, seconds in line.at.items():
+                hours = rounds.setdefault(budget.block(line.stage, i), dict.fromkeys(UNITS, 0.0))
+                hours["hours"] += seconds / 3600
+                hours["gpu_hours"] += seconds * line.need.gpus / 3600
+        return Forecast(self.limits, self.spent, rounds, self.error)
+
     def refuse_if_it_cannot_fit(self) -> None:
-        """Raise UserError with the numbers where what is asked for is not enough."""
+        """Raise UserError with the numbers where what is asked for is not enough, or the budget for no round."""
+        if self.forecast:
+            self.forecast.refuse_if_useless(self.run)
         wrong = [each.line for each in self.fits if each.refused]
         if wrong:
             raise UserError("\n  ".join([f"{self.run}: cannot fit what it asks for", *wrong]))
@@ -100,6 +123,7 @@ def plan(
     finished: Callable[[str, int], bool] = lambda stage, i: False,
     shards: Callable[[str], int] = lambda stage: 1,
     memory_gib: float | None = None,
+    spent: Hours | None = None,
 ) -> Plan:
     """Return the plan of a run.
 
@@ -117,19 +141,23 @@ def plan(
         Jobs that share a stage's requests.
     memory_gib
         What jobs have where nobody holds them to what they ask for: all of this machine's.
+    spent
+        What the run took so far, by the units of its budget.
     """
     learned = learned or Learned()
     shape = None if run.engine.name in ("fake", "endpoint") else shape_of(run.model)
     needs = [run.resources.at(key, 1) for key in ("generate", "assess", "train", "evaluate", "judge")]
     on = rates.machine(gpu, any(need.gpus for need in needs))
     todo = [(stage.name, i) for stage, i in table().of_run(run) if not finished(stage.name, i)]
-    lines = list(_lines(todo, run, shape, on, learned, shards))
+    lines = list(_lines(name, todo, run, shape, on, learned, shards))
     fits = list(_fits(todo, lines, run, shape, on, memory_gib)) if shape else []
     model = str(run.model.hub or run.model.path or (run.model.gguf.folder if run.model.gguf else "fake"))
-    return Plan(name, model, shape, on, run.engine.dtype, lines, fits, learned)
+    took = spent or dict.fromkeys(UNITS, 0.0)
+    return Plan(name, model, shape, on, run.engine.dtype, lines, fits, learned, run.budget.limits, took)
 
 
 def _lines(
+    name: str,
     todo: list[tuple[str, int]],
     run: Run,
     shape: Shape | None,
@@ -137,20 +165,21 @@ def _lines(
     learned: Learned,
     shards: Callable[[str], int],
 ) -> Iterator[Line]:
-    for stage in dict.fromkeys(name for name, _ in todo if name in STAGES):
+    for stage in dict.fromkeys(stage for stage, _ in todo if stage in STAGES):
         declared = table()[stage]
         need = run.resources.at(declared.machine or "generate", 1)
-        rounds = [i for name, i in todo if name == stage]
+        rounds = [i for each, i in todo if each == stage]
         works = [of_stage(stage, run, i) for i in rounds]
         if not any(work.requests or work.trained for work in works):
             continue
         count = shards(stage)
-        took = None
+        took, at = None, {}
         if shape is not None:
             start = rates.devices()["start_s"]["gpu" if need.gpus else "cpu"]
             each = [rates.seconds(stage, work, shape, run, need, on) + (count - 1) * start for work in works]
-            took = sum(each) * learned.correction(stage)
-        yield Line(stage, len(rounds), len(rounds) * count, sum(works, Work()), need, took)
+            at = {i: seconds * learned.correction(stage, name) for i, seconds in zip(rounds, each, strict=True)}
+            took = sum(at.values())
+        yield Line(stage, len(rounds), len(rounds) * count, sum(works, Work()), need, took, at)
 
 
 def of_graph(graph: Graph, gpu: str | None, local: bool) -> list[Plan]:
@@ -178,7 +207,8 @@ def of_graph(graph: Graph, gpu: str | None, local: bool) -> list[Plan]:
             return graph.config.shards.of(stage) if table()[stage].shards else 1
 
         asks_gpus = any(run.resources.at(key, 1).gpus for key in ("generate", "assess", "train"))
-        plans.append(plan(name, run, gpu, taught[asks_gpus], is_made, shards, memory))
+        spent = budget.hours(budget.recorded(graph, name, graph.stages(name)))
+        plans.append(plan(name, run, gpu, taught[asks_gpus], is_made, shards, memory, spent))
     return plans
 
 
@@ -210,14 +240,13 @@ def learn(folder: Path, gpu: bool) -> Learned:
 
     A run tells its settings in config.yaml, its stages theirs in their records; what cannot be read teaches nothing.
     """
-    ratios: dict[str, list[float]] = {}
+    taken: list[Taken] = []
     for file in sorted(folder.glob("*/config.yaml")):
         run = _settings(file)
         shape = None if run is None or run.engine.name in ("fake", "endpoint") else shape_of(run.model)
         if run is not None and shape is not None:
-            for stage, ratio in _ratios(file.parent, run, shape, gpu):
-                ratios.setdefault(stage, []).append(ratio)
-    return Learned(ratios)
+            taken += _taken(file.parent, run, shape, gpu)
+    return Learned(taken)
 
 
 def _settings(file: Path) -> Run | None:
@@ -230,7 +259,7 @@ def _settings(file: Path) -> Run | None:
         return None
 
 
-def _ratios(folder: Path, run: Run, shape: Shape, gpu: bool) -> Iterator[tuple[str, float]]:
+def _taken(folder: Path, run: Run, shape: Shape, gpu: bool) -> Iterator[Taken]:
     for file in sorted(folder.rglob("records/*.json")):
         try:
             record: dict[str, Any] = read_json(file)
@@ -240,11 +269,12 @@ def _ratios(folder: Path, run: Run, shape: Shape, gpu: bool) -> Iterator[tuple[s
             continue
         stage, tokens = made["stage"], made["tokens"]
         need = run.resources.at(table()[stage].machine or "generate", 1) if stage in STAGES else None
-        # A stage that found its answers in the journal took no time for them.
-        if need is None or not any(tokens.values()) or observed.get("shards") or bool(hardware["gpus"]) != gpu:
+        # A stage that found its answers in the journal took no time for them; merging counts no tokens.
+        from_journal = bool(tokens) and not any(tokens.values())
+        if need is None or from_journal or observed.get("shards") or bool(hardware["gpus"]) != gpu:
             continue
         need = need.model_copy(update={"cpus": hardware.get("threads") or need.cpus, "gpus": hardware["gpus"]})
         on = rates.machine(hardware.get("gpu"), gpu)
         work = of_stage(stage, run, made["round"] or 0)
         if took and (planned := rates.seconds(stage, work, shape, run, need, on)):
-            yield stage, took / planned
+            yield Taken(folder.name, stage, planned, took)

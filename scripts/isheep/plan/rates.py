@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from isheep.config.resources import Need
 from isheep.config.run import Run
@@ -18,7 +18,7 @@ from isheep.training.checks import BYTES
 
 DEVICES = "config/plan/devices.yaml"
 ASSUMED = "H100"
-FEWEST = 3  # stages of finished runs of which an error can be told
+FEWEST = 3  # finished runs of which an error can be told
 SMALLEST_ERROR = 1.2
 MERGE_PASSES = 4  # read, sum, write, read back: each moves all weights once
 DISK_BYTES = 5e8  # a second
@@ -52,39 +52,61 @@ class Machine:
         return self.gpu if self.known else f"{self.gpu}, assumed (name yours: --config gpu=A100)"
 
 
+class Taken(NamedTuple):
+    """What a stage of a finished run took against its plan, in seconds."""
+
+    run: str
+    stage: str
+    planned: float
+    took: float
+
+    @property
+    def ratio(self) -> float:
+        """Seconds taken divided by seconds planned."""
+        return self.took / self.planned
+
+
 @dataclass(frozen=True)
 class Learned:
-    """What finished runs took against their plans: by stage, seconds taken divided by seconds planned."""
+    """What stages of finished runs took against their plans."""
 
-    ratios: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    taken: Sequence[Taken] = ()
 
-    def correction(self, stage: str) -> float:
-        """Return the factor by which a stage's plan is corrected: the geometric mean of its ratios, or of all."""
-        ratios = self.ratios.get(stage) or self.every
+    def correction(self, stage: str, run: str | None = None) -> float:
+        """Return the factor by which a stage's plan is corrected: the geometric mean of its ratios, or of all.
+
+        Parameters
+        ----------
+        stage
+            The stage.
+        run
+            Whose plan it is: its own rounds, where there are some, had its machine and that machine's load.
+        """
+        ratios = [each.ratio for each in self.taken if (each.stage, each.run) == (stage, run)]
+        ratios = ratios or [each.ratio for each in self.taken if each.stage == stage]
+        ratios = ratios or [each.ratio for each in self.taken]
         return math.exp(_mean([math.log(ratio) for ratio in ratios])) if ratios else 1.0
 
     def error(self, without: float) -> float:
-        """Return the factor within which a total likely is: a standard deviation of ratios within stages.
+        """Return the factor within which a total likely is: a standard deviation of whole runs' corrected plans.
+
+        Stages of one run share its machine and that machine's load, so they tell nothing of another run.
 
         Parameters
         ----------
         without
-            What it is before there are runs to learn from.
+            What it is where there are too few runs to learn from.
         """
-        within = [
-            math.log(ratio / self.correction(stage))
-            for stage, ratios in self.ratios.items()
-            for ratio in ratios
-            if len(ratios) > 1
-        ]
-        if len(within) < FEWEST:
-            return math.sqrt(without) if self.every else without
-        return max(SMALLEST_ERROR, math.exp(math.sqrt(_mean([each * each for each in within]))))
+        runs = dict.fromkeys(each.run for each in self.taken)
+        if len(runs) < FEWEST:
+            return without
+        off = [math.log(self._off(run)) for run in runs]
+        return max(SMALLEST_ERROR, math.exp(math.sqrt(_mean([each * each for each in off]))))
 
-    @property
-    def every(self) -> list[float]:
-        """All ratios."""
-        return [ratio for ratios in self.ratios.values() for ratio in ratios]
+    def _off(self, run: str) -> float:
+        """Return what a run took divided by its corrected plan."""
+        own = [each for each in self.taken if each.run == run]
+        return sum(each.took for each in own) / sum(each.planned * self.correction(each.stage) for each in own)
 
 
 @cache

@@ -17,7 +17,8 @@ def render(plan: Plan) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     table = ["  " + "  ".join(map(_pad, row, widths, HEADER)) for row in rows]
     fits = [f"  {each.line}" for each in plan.fits]
-    return "\n".join([f"Plan of {plan.run}: {_model(plan)}", "", *table, "", *fits, *_warnings(plan), *_total(plan)])
+    ends = [*_warnings(plan), *_total(plan), *_budget(plan)]
+    return "\n".join([f"Plan of {plan.run}: {_model(plan)}", "", *table, "", *fits, *ends])
 
 
 def _warnings(plan: Plan) -> list[str]:
@@ -27,6 +28,12 @@ def _warnings(plan: Plan) -> list[str]:
         "  NO GPU IS ASKED FOR: set resources.generate.gpus, assess.gpus and train.gpus to 1 or more (preset own-model "
         "asks for them)"
     ]
+
+
+def _budget(plan: Plan) -> list[str]:
+    if plan.forecast:
+        return [f"  {line}" for line in plan.forecast.lines()]
+    return ["  Budget: what the rounds will take shows when the first is done."] if plan.limits else []
 
 
 def _row(line: Line) -> tuple[str, ...]:
@@ -63,7 +70,7 @@ def _total(plan: Plan) -> list[str]:
         ]
     gpu_hours = f", {plan.gpu_hours:,.1f} GPU-hours" if plan.gpu_hours else ""
     low, high = plan.seconds / plan.error, plan.seconds * plan.error
-    learned = len(plan.learned.every)
+    learned = len(plan.learned.taken)
     source = f"as {learned} stages of finished runs in results/ took" if learned else "calculated, no finished run yet"
     return [
         f"  Time of all jobs, one after the other: {duration(plan.seconds)}{gpu_hours}; likely {duration(low)} to "

@@ -19,7 +19,7 @@ from isheep.runner.code import code_files
 from isheep.runner.portable import portable, portable_places, renamed
 
 # Sections that may differ between two runs whose results are equal.
-OBSERVED = ("resources", "report", "publish")
+OBSERVED = ("budget", "resources", "report", "publish")
 
 
 class Gathered(TypedDict):
@@ -73,6 +73,7 @@ def gather(run: str, settings: Settings, records: Iterable[str], files: Iterable
         "commit": commit(root),
         "seals": {path: each["seal"] for path, each in by_path.items()},
         "stages": {stage_key(path): each["observed"] for path, each in by_path.items()},
+        "budget": settings["budget"],
         "resources": settings["resources"],
         "report": settings["report"],
         "publish": settings["publish"],

@@ -31,7 +31,7 @@ def stale(graph: Graph, run: str, stages: Stages, code: dict[str, str] | None) -
         Files of the code by the manifest (path: sha256), to name those that changed.
     """
     findings = []
-    for stage, i in graph.stages(run):
+    for stage, i in graph.made(run):
         record = graph.record(run, stage, i)
         key = stage_key(record)
         recorded = stages.get(key)

@@ -49,7 +49,7 @@ def write(folder: Path) -> tuple[Path, str]:
     if stands is None and finished.is_file():
         unfinished.unlink(missing_ok=True)
         return finished, "finished"
-    settings = shipped_in(graph.config.runs[folder.name].model_dump(mode="json"))
+    settings = shipped_in(graph.run(folder.name).model_dump(mode="json"))
     report = gather(folder.name, renamed(settings, portable_places(settings)), there)
     report.status = stands
     with publish(unfinished) as temporary:

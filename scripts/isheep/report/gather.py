@@ -10,6 +10,7 @@ from typing import TypeVar
 from isheep.assess.base import Scale
 from isheep.config.kinds import kinds
 from isheep.data.rows import Row, read_rows
+from isheep.documents.budget import Decision, read_decision
 from isheep.documents.models import (
     MergeReport,
     ModelScores,
@@ -77,6 +78,7 @@ class Report:
     samples: Samples
     answers: Answers
     status: Status | None = None  # of a run that is not finished
+    stop: Decision | None = None  # of one that its budget stopped
 
 
 def gather(run: str, settings: Settings, records: Iterable[str], with_rows: bool = True, find: Find = Path) -> Report:
@@ -122,7 +124,15 @@ def gather(run: str, settings: Settings, records: Iterable[str], with_rows: bool
     for model in models if with_rows else ():
         of_model = {stage.name: stage for stage in stages if stage.key.startswith(f"iter_{model.i}/")}
         made.read_answers(model, of_model, answers)
-    return Report(run, base_name(settings), settings, rounds, models, stages, scores, samples, answers)
+    stop = _stop(settings, find(f"results/{run}/iter_{count}/budget.json"))
+    return Report(run, base_name(settings), settings, rounds, models, stages, scores, samples, answers, stop=stop)
+
+
+def _stop(settings: Settings, file: Path) -> Decision | None:
+    """Return the decision by which a run ended where it did; None where it made all its rounds."""
+    limits = {unit: limit for unit, limit in settings.get("budget", {}).items() if limit}
+    decided = read_decision(file) if limits and file.is_file() else None
+    return decided if decided and decided["budget"] == limits and not decided["goes_on"] else None
 
 
 def _scale(kind: str) -> Scale | None:

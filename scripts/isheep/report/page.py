@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from isheep import __version__
 from isheep.data.numbers import shown
+from isheep.documents.budget import words
+from isheep.documents.choice import choose
+from isheep.documents.models import ModelScores
 from isheep.documents.tables import alarms_table, rows_of
 from isheep.report import costs, sections, verdicts
 from isheep.report.browser import embed
@@ -48,6 +52,7 @@ def render(report: Report, assets: Path = HERE) -> str:
         settings=yaml.safe_dump(without_places(report.settings), sort_keys=False, allow_unicode=True),
         facts=facts(report.base, report.settings, trained, report.stages),
         outcome=answer,
+        stopped=_stopped(report, scores, answer),
         verdicts=_verdicts(report, answer),
         alarms=rows_of(alarms_table(healths)),
         checked=sum(health["checked"] for health in healths),
@@ -60,6 +65,20 @@ def render(report: Report, assets: Path = HERE) -> str:
         lineage=draw(report),
         samples=embed(report.samples.packed()),
         answers=embed(report.answers.packed()),
+    )
+
+
+def _stopped(report: Report, scores: Sequence[ModelScores], answer: Outcome) -> str:
+    """Return how a run's budget stopped it, and which model is its best so far; nothing where it made all rounds."""
+    if report.stop is None:
+        return ""
+    best = report.settings["publish"].get("best")
+    chosen = choose(scores, best["benchmark"], best["metric"]) if best else None
+    if chosen:
+        of = f"of {chosen['of']} by {chosen['metric']} of {chosen['benchmark']}"
+        return f"{words(report.stop)} Its chosen model is iter_{chosen['round']}, the best {of}."
+    return f"{words(report.stop)} " + (
+        f"The model to take so far is {answer.take}." if answer.take else "No benchmark speaks for one of its models."
     )
 
 

@@ -12,7 +12,7 @@ import isheep
 from isheep.config import Config
 from isheep.report.status import PAGE
 from isheep.stages.table import table
-from isheep.workflow.graph import MEASURES
+from isheep.workflow.targets import MEASURES
 
 
 class Renewal(logging.Handler):

@@ -81,7 +81,7 @@ def records(graph: Graph, run: str) -> tuple[list[str], Status | None]:
     run
         Its name.
     """
-    stages = graph.stages(run)
+    stages = graph.made(run)
     paths = {stage: graph.record(run, *stage) for stage in stages}
     there = [path for path in paths.values() if Path(path).is_file()]
     missing = [stage for stage in stages if paths[stage] not in there]

@@ -67,6 +67,18 @@ class Server:
         except openai.OpenAIError as error:
             raise UserError(self._explain(error)) from None
 
+    def greet(self) -> None:
+        """Ask one short question: which models it serves."""
+        self.ask(self.client().models.list)
+
+    def silence(self) -> str | None:
+        """Return in a line why it does not answer one short question; None where it does."""
+        try:
+            self.greet()
+        except UserError as error:
+            return str(error)
+        return None
+
     def _explain(self, error: Exception) -> str:
         import openai
 

@@ -45,10 +45,7 @@ STAGE = Stage(
 class Work(ByOwnJudge):
     """Asks every assessor about every row, and about shuffled copies of some."""
 
-    @property
-    def is_own_judge(self) -> bool:
-        """Whether the evaluation's own judge assesses."""
-        return self.run.assess.model == "judge"
+    declared = STAGE
 
     def __init__(self, this: Job) -> None:
         super().__init__(this)

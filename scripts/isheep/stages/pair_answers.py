@@ -50,6 +50,8 @@ STAGE = Stage(
 class Work(ByOwnJudge):
     """Asks the judge, where the source has one, about every candidate and about pairs whose order is known."""
 
+    declared = STAGE
+
     def __init__(self, this: Job) -> None:
         super().__init__(this)
         rows = list(read_rows(this.input.rows))
@@ -58,11 +60,6 @@ class Work(ByOwnJudge):
         self.known = self.source.known(rows, self._seed("discrimination"))
         self.judge = Addressee(self.template, self.plain(judge(this.run, this.round)), self._seed)
         self.results: Mapping[str, Any] = {}
-
-    @property
-    def is_own_judge(self) -> bool:
-        """Whether the evaluation's own judge compares."""
-        return self.run.pairs.asks == "judge"
 
     def _seed(self, request: str) -> int:
         return draw_seed(self.run.seed, NAME, self.job.round, request)

@@ -60,6 +60,7 @@ def check(graph: Graph, problems: Problems | None = None) -> None:
             lambda run=run: _check_pairs(run),
             lambda run=run: check_columns(graph.table, run),
             lambda name=name: _check_folder(Path("results", name)),
+            lambda name=name: graph.run(name),
         ):
             _note(problems, f"runs.{name}", test)
     _note(problems, "results", lambda: _check_folder(Path("results")))

@@ -34,6 +34,7 @@ from isheep.runner.portable import shipped, shipped_in
 from isheep.serving.gguf import parts
 from isheep.stages.base import Read, Reads, Round
 from isheep.stages.table import Table, table
+from isheep.workflow import budget
 from isheep.workflow.links import Links, within
 from isheep.workflow.remains import Remains
 
@@ -133,6 +134,14 @@ class Graph:
         """Return every stage of a run with its round, in an order in which they can run."""
         return [(stage.name, i) for stage, i in self.table.of_run(self.config.runs[run])]
 
+    def run(self, run: str) -> Run:
+        """Return the settings of a run with the rounds that it has: fewer than asked for after a stop by its budget."""
+        return budget.within(self.config.runs[run], self.place / "results" / run)
+
+    def made(self, run: str) -> list[tuple[str, int]]:
+        """Return every stage of the rounds that a run has, as `stages` does of those asked for."""
+        return [(stage.name, i) for stage, i in self.table.of_run(self.run(run))]
+
     def has(self, run: str, stage: str) -> bool:
         """Return whether a run has a stage."""
         return self.table[stage].present(self.config.runs[run])
@@ -176,8 +185,8 @@ class Graph:
         return self.file(run, self._at(run, i).data(i))
 
     def beside(self, run: str, stage: str, file: str) -> list[str]:
-        """Return a file that a stage makes, in every round; none when the run does not have the stage."""
-        rounds = self.table[stage].rounds(self.config.runs[run]) if self.has(run, stage) else ()
+        """Return a file that a stage makes, in every round of `made`; none when the run does not have the stage."""
+        rounds = self.table[stage].rounds(self.run(run)) if self.has(run, stage) else ()
         return [self.file(run, Read(stage, i, file)) for i in rounds]
 
     def funnels(self, run: str) -> list[str]:
@@ -242,8 +251,12 @@ class Graph:
         return str(Path(self.result(run, stage, i)).parent / "records" / f"{stage}.json")
 
     def records(self, run: str) -> list[str]:
-        """Return the records of every stage of every round."""
-        return [self.record(run, stage, i) for stage, i in self.stages(run)]
+        """Return the records of every stage of `made`."""
+        return [self.record(run, stage, i) for stage, i in self.made(run)]
+
+    def records_before(self, run: str, i: int) -> list[str]:
+        """Return the records of all that a run makes before d_i, the measures of iter_i included."""
+        return [self.record(run, *each) for each in budget.before(self.config.runs[run], i)]
 
     # Models --------------------------------------------------------------------------------------------------------
 
@@ -324,41 +337,6 @@ class Graph:
         if not declared.asks(self.config.runs[run]) or (gathers and attempt == 1):
             return GATHERING
         return self.config.runs[run].resources.at(declared.machine, attempt)
-
-    # What is made by default ---------------------------------------------------------------------------------------
-
-    def targets(self) -> list[str]:
-        """Return what `snakemake` makes by default: for every run its last model, summary, settings, manifest."""
-        runs = self.config.runs
-        measured = [self.beside(run, stage, self.table[stage].makes[0]) for run in runs for stage in MEASURES]
-        last = [Read("merge_model", settings.rounds) for settings in runs.values()]
-        folders = [self.file(run, read._replace(file="model")) for run, read in zip(runs, last, strict=True)]
-        return [
-            *(self.file(run, read) for run, read in zip(runs, last, strict=True)),
-            *(folder for folder in folders if not (self.place / folder).exists()),
-            *(file for files in measured for file in files),
-            *(file for run in runs for file in self._lost_files(run)),
-            *(f"results/{run}/{name}" for run in runs for name in ("summary.txt", "config.yaml")),
-            *self.pages(),
-            *(f"results/{run}/{name}" for run in runs for name in ("manifest.json", "ro-crate-metadata.json")),
-        ]
-
-    def _lost_files(self, run: str) -> list[str]:
-        """Return the files that a run's own stages made and that are gone: nobody else may ask for them.
-
-        Not the folders: a model in between is deleted to save space, and made again when something needs it.
-        """
-        gone = [file for stage, i in self.stages(run) for file in self.remains.missing(run, stage, i)]
-        return [file for file in gone if Path(file).suffix]
-
-    def pages(self) -> list[str]:
-        """Return the pages that people read: one a run, and one that compares several."""
-        pages = [f"results/{run}/report.html" for run in self.config.runs]
-        return [*pages, f"results/comparisons/{self.name}.html"] if len(pages) > 1 else pages
-
-
-MEASURES = ("score_model", "measure_data")
-"""Stages at the ends of the graph, which no later round reads; the first that a run has ends its rounds."""
 
 
 def _content(file: str) -> str | None:

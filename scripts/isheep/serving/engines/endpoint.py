@@ -47,9 +47,7 @@ class EndpointEngine(AbstractContextManager):
                 f"engine.name: endpoint runs no model itself, but the job asked for {gpus} GPUs; set gpus: 0 in "
                 "`resources` of the run"
             )
-        served = settings.endpoint.model_dump()
-        served["model"] = served["model"].replace("{folder}", str(folder))
-        self._server = ModelServer(**served)
+        self._server = ModelServer(**settings.endpoint.served(folder))
         self._client = self._server.client()
         self.context_length = settings.context_length
         self.template = load_template(folder, model)

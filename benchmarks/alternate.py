@@ -95,6 +95,7 @@ def in_turn(workers: Mapping[str, Worker], repeats: int, warm: int = 1) -> dict[
     for turn in range(warm + repeats):
         for name in list(workers) if turn % 2 == 0 else reversed(list(workers)):
             said = workers[name].work() | {"load": os.getloadavg()[0]}
+            print(f"turn {turn}, {name}: {said['seconds']:.1f} s, load {said['load']:.1f}", file=sys.stderr, flush=True)
             if turn >= warm:
                 told[name].append(said)
     return told

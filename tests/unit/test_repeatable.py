@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
+from workplace import REPOSITORY
 
+from isheep.runner import job
 from isheep.serving.repeatable import make_repeatable
 
 
@@ -24,3 +27,19 @@ def test_deterministic_kernels_are_asked_for_where_there_is_a_gpu(monkeypatch: p
     make_repeatable(3)
     assert asked == [("threads", 3), ("deterministic", (True, True))][: 1 + gpu]
     assert os.environ == {"MKL_CBWR": "AVX2,STRICT"} | ({"CUBLAS_WORKSPACE_CONFIG": ":4096:8"} if gpu else {})
+
+
+LOAD = """
+import os
+from isheep.runner import job, stage
+os.environ.update(job.WAITING)
+import torch
+"""
+
+
+def test_the_bound_of_spinning_is_set_before_the_runtime_of_threads_is_loaded() -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in job.WAITING}
+    environment |= {"OMP_DISPLAY_ENV": "verbose", "PYTHONPATH": str(REPOSITORY / "scripts")}
+    done = subprocess.run([sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True, check=True)
+    for name, value in job.WAITING.items():
+        assert f"{name} = '{value}'" in done.stderr

@@ -35,6 +35,9 @@ QUIET = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
 }
+# Threads that wait for each other spin; libgomp's 3 ms take a busy machine's cores from those who are waited for.
+# Read when the runtime is loaded, with torch. docs/performance.md has the figures.
+WAITING = {"GOMP_SPINCOUNT": "1000"}
 
 
 class Files(dict[str, Any]):
@@ -216,7 +219,7 @@ def _place(output: Any) -> str:
 @contextmanager
 def of(snakemake: Any, stage: str) -> Iterator[Job]:
     """Run a rule's script: log to its file and the terminal; end a user's mistake in one message, no traceback."""
-    for name, value in QUIET.items():
+    for name, value in (QUIET | WAITING).items():
         os.environ.setdefault(name, value)
     if not snakemake.resources.get("gpu", 0):
         os.environ.setdefault("DS_ACCELERATOR", "cpu")

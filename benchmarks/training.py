@@ -3,7 +3,8 @@
 python benchmarks/training.py models/SmolLM2-135M-Instruct.Q4_1
 
 Every way has a process of its own that has imported its libraries, asked in turn: each turn loads the model, trains
-some steps and saves the adapter. Plain TRL is SFTTrainer with SFTConfig and the same rows as prompt and completion.
+some steps and saves the adapter. The steps alone are timed as well. Plain TRL is SFTTrainer with SFTConfig and the same
+rows as prompt and completion.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,11 +126,26 @@ def plain(folder: Path, settings: Train, rows: list[dict[str, Any]], threads: in
 def load(folder: Path, way: str, rows: int, batch: int, threads: int) -> Callable[[], dict[str, Any]]:
     """Import what a way needs; return what trains."""
     import trl  # noqa: F401
+    from transformers import Trainer
 
     import isheep.training.lora  # noqa: F401
 
-    train = ours if way.startswith("ours") else plain
-    return lambda: train(folder, settings_of(way, rows, batch), make_rows(rows), threads)
+    train, steps = (ours if way.startswith("ours") else plain), Trainer.train
+    took = [0.0]
+
+    def timed(*arguments: Any, **options: Any) -> Any:
+        start = time.perf_counter()
+        done = steps(*arguments, **options)
+        took[0] = time.perf_counter() - start
+        return done
+
+    Trainer.train = timed
+
+    def work() -> dict[str, Any]:
+        told = train(folder, settings_of(way, rows, batch), make_rows(rows), threads)
+        return told | {"steps_seconds": took[0]}
+
+    return work
 
 
 def main() -> None:
@@ -151,22 +168,23 @@ def main() -> None:
     for worker in workers.values():
         worker.end()
     tokens = max(each["tokens"] for turns in told.values() for each in turns)
-    seconds = {way: median(turns) for way, turns in told.items()}
     loads = [each["load"] for turns in told.values() for each in turns]
     steps = -(-asked.rows // asked.batch)
     print(f"{asked.rows} rows, {tokens} tokens, {steps} steps; load {min(loads):.1f} to {max(loads):.1f}")
+    seconds = {way: median([{"seconds": turn["steps_seconds"]} for turn in turns]) for way, turns in told.items()}
     for way, turns in told.items():
-        each, losses = " ".join(f"{turn['seconds']:.1f}" for turn in turns), turns[0]["losses"]
+        each, losses = " ".join(f"{turn['steps_seconds']:.1f}" for turn in turns), turns[0]["losses"]
         print(
-            f"{way}: {seconds[way]:.1f} s ({each}), {tokens / seconds[way]:.0f} tokens/s, loss {losses[0]:.5f} to "
-            f"{losses[-1]:.5f}"
+            f"{way}: steps {seconds[way]:.1f} s ({each}), {tokens / seconds[way]:.0f} tokens/s, "
+            f"whole {median(turns):.1f} s, loss {losses[0]:.5f} to {losses[-1]:.5f}"
         )
     for one, other in (
         *(("ours, padded", "TRL, padded"), ("ours, packed", "TRL, padding-free")),
         *(("ours, packed", "ours, single rows"), ("ours, packed", "ours, padded")),
     ):
         if one in seconds and other in seconds:
-            print(f"{one} against {other}: {seconds[other] / seconds[one]:.2f} times as fast")
+            whole = median(told[other]) / median(told[one])
+            print(f"{one} against {other}: steps {seconds[other] / seconds[one]:.2f} times as fast, whole {whole:.2f}")
 
 
 if __name__ == "__main__":

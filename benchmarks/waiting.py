@@ -3,7 +3,7 @@
 python benchmarks/waiting.py models/SmolLM2-135M-Instruct.Q4_1 --busy 2
 
 Each bound has a process of its own, asked in turn. `unset` is what the OpenMP runtime does by itself (libgomp: some
-3 ms of spinning), `passive` never spins; a number is GOMP_SPINCOUNT.
+3 ms of spinning), `passive` never spins, `chosen` is what a job takes now; a number is GOMP_SPINCOUNT.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from alternate import Worker, busy, in_turn, median, serve
+
+from isheep.runner.waiting import waiting
 
 LENGTHS = (41, 64, 29, 52)  # tokens of the rows of a training step
 
@@ -61,8 +63,8 @@ def training(folder: Path, threads: int) -> Callable[[], dict[str, Any]]:
 
 def variables(bound: str, threads: int) -> dict[str, str | None]:
     """Return the environment of a bound."""
-    told = {"unset": (None, None), "passive": ("passive", None)}.get(bound, (None, bound))
-    # The job sets its own bound unless the variable is there.
+    chosen = waiting()["GOMP_SPINCOUNT"]
+    told = {"unset": (None, None), "passive": ("passive", None), "chosen": (None, chosen)}.get(bound, (None, bound))
     return {"OMP_WAIT_POLICY": told[0], "GOMP_SPINCOUNT": told[1], "OMP_NUM_THREADS": str(threads)}
 
 

@@ -22,6 +22,7 @@ from isheep.runner.origin import find_origin
 from isheep.runner.portable import ROOT, portable, portable_places, renamed
 from isheep.runner.progress import LiveHandler, no_live_line, title
 from isheep.runner.record import hardware, peak_memory_mib, versions, write_record
+from isheep.runner.waiting import waiting
 from isheep.serving import models
 
 logger = logging.getLogger(__name__)
@@ -35,9 +36,6 @@ QUIET = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
 }
-# Threads that wait for each other spin; libgomp's 3 ms take a busy machine's cores from those who are waited for.
-# Read when the runtime is loaded, with torch. docs/performance.md has the figures.
-WAITING = {"GOMP_SPINCOUNT": "1000"}
 
 
 class Files(dict[str, Any]):
@@ -219,7 +217,7 @@ def _place(output: Any) -> str:
 @contextmanager
 def of(snakemake: Any, stage: str) -> Iterator[Job]:
     """Run a rule's script: log to its file and the terminal; end a user's mistake in one message, no traceback."""
-    for name, value in (QUIET | WAITING).items():
+    for name, value in (QUIET | waiting()).items():
         os.environ.setdefault(name, value)
     if not snakemake.resources.get("gpu", 0):
         os.environ.setdefault("DS_ACCELERATOR", "cpu")

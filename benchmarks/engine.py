@@ -128,7 +128,11 @@ def compare(folder: Path, asked: argparse.Namespace, ways: tuple[str, ...] = ("o
     print(f"{asked.requests} requests of up to {asked.max_tokens} tokens, load {min(loads):.1f} to {max(loads):.1f}")
     for way, turns in told.items():
         each = " ".join(f"{turn['tokens'] / turn['seconds']:.1f}" for turn in turns)
-        print(f"{way}: {speeds[way]:.1f} tokens/s ({each}), {turns[0]['tokens']} tokens a turn")
+        spent, tokens = median(turns, "tokens", by="processor"), turns[0]["tokens"]
+        print(f"{way}: {speeds[way]:.1f} tokens/s ({each}), {spent:.1f} a processor second, {tokens} tokens a turn")
+    if len(ways) == 2:
+        one, other = (median(told[way], "tokens", by="processor") for way in ways)
+        print(f"ours / bare: {speeds['ours'] / speeds['bare']:.2f}, by processor seconds {one / other:.2f}")
     return speeds
 
 
@@ -149,8 +153,7 @@ def main() -> None:
     parser.add_argument("--worker", choices=("ours", "bare"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if not asked.worker:
-        speeds = compare(asked.model, asked)
-        print(f"ours / bare: {speeds['ours'] / speeds['bare']:.2f}")
+        compare(asked.model, asked)
         return
     run = run_of(asked.model, asked.gpus, asked.ours)
     requests = requests_of(run, asked.model, asked.requests, asked.max_tokens)

@@ -114,10 +114,8 @@ def main() -> None:
     speeds = engine.compare(asked.model, asked)
     together = engine.run_of(asked.model, asked.gpus, asked.ours).engine.max_num_seqs
     limit = decoding_limit(shape, limits, min(together, asked.requests), context=asked.max_tokens / 2 + 60)
-    print(
-        f"ours / bare: {speeds['ours'] / speeds['bare']:.2f}; of {limit:.0f} tokens/s that the hardware allows:", end=""
-    )
-    print(f" ours {speeds['ours'] / limit:.1%}, bare {speeds['bare'] / limit:.1%}", flush=True)
+    shares = ", ".join(f"{way} {speed / limit:.1%}" for way, speed in speeds.items())
+    print(f"of {limit:.0f} tokens/s that the hardware allows: {shares}", flush=True)
     if not asked.cpu:
         asked.ours, asked.requests = ["repeatable=true"], max(64, asked.requests // 8)
         print("engine.repeatable: true")

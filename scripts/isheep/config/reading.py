@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError, create_model
 
 from isheep.config.document import Config, Shards
+from isheep.config.engine import engine_of_machine
 from isheep.config.nearest import suggest
 from isheep.config.outputs import style_of_model
 from isheep.config.overlay import lay
@@ -172,7 +173,8 @@ def _resolve(settings: Any, root: Path, keys: tuple[str, ...], mistakes: Mistake
     def over(below: dict[str, Any]) -> dict[str, Any]:
         return lay(lay(lay(below, preset.data, Run), recipe.data, Run), own, Run)
 
-    return over(style_of_model(over({})))
+    told = over({})
+    return over(style_of_model(told) | engine_of_machine(told))
 
 
 def _read_part(folder: Path, name: Any, keys: tuple[str, ...], mistakes: Mistakes) -> Source | None:

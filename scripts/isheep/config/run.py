@@ -126,6 +126,7 @@ class Run(Section):
             yield "budget.gpu_hours: no job asks for a GPU (resources.*.gpus are 0); set budget.hours"
         if (self.train.trainer == "fake") != (self.engine.name == "fake"):
             yield "train.trainer and engine.name: the fake engine and the fake trainer go together"
+        yield from self.engine.contradictions()
         if self.train.quantize != "none" and self.train.zero_stage == 3:
             yield "train.quantize: weights of 4 bits cannot be shared out by zero_stage: 3; take 0 or 2"
         if self.resources.train.gpus % self.train.nodes:

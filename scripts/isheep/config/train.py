@@ -63,6 +63,11 @@ class Train(Section):
     max_grad_norm: float = Field(1.0, gt=0, description="Gradient clipping.")
     batch_size: int = Field(16, ge=1, description="Rows a step, over all processes.")
     micro_batch_size: int = Field(1, ge=1, description="Rows a forward pass of one process.")
+    packing: bool = Field(
+        False,
+        description="sft: lay the micro_batch_size rows of a pass end to end instead of padding them to one length; "
+        "each still sees itself alone, in its place and step. docs/training.md",
+    )
     max_length: int = Field(1024, ge=16, description="Longest row, in tokens; longer ones are cut at the end.")
     forms: File | None = Field(
         None,
@@ -92,9 +97,13 @@ class Train(Section):
     max_loss: float = Field(20.0, gt=0, description="Training loss (nats a token) above which training has diverged.")
 
     @model_validator(mode="after")
-    def _measurable(self) -> Train:
+    def _agree(self) -> Train:
         if self.early_stop and not self.heldout_share:
             raise ValueError("early_stop measures held-out rows: set heldout_share above 0, or early_stop: null")
+        if self.packing and self.micro_batch_size == 1:
+            raise ValueError("packing lays rows of a pass end to end: set micro_batch_size above 1, or packing: false")
+        if self.packing and self.objective == "dpo":
+            raise ValueError("packing is of objective sft: set packing: false, or objective: sft")
         if self.early_stop and self.early_stop.metric != "loss" and self.objective != "dpo":
             raise ValueError(
                 f"early_stop.metric {self.early_stop.metric} is of pairs: set objective: dpo, or metric: loss"

@@ -22,6 +22,7 @@ from isheep.runner.origin import find_origin
 from isheep.runner.portable import ROOT, portable, portable_places, renamed
 from isheep.runner.progress import LiveHandler, no_live_line, title
 from isheep.runner.record import hardware, peak_memory_mib, versions, write_record
+from isheep.runner.waiting import waiting
 from isheep.serving import models
 
 logger = logging.getLogger(__name__)
@@ -216,7 +217,7 @@ def _place(output: Any) -> str:
 @contextmanager
 def of(snakemake: Any, stage: str) -> Iterator[Job]:
     """Run a rule's script: log to its file and the terminal; end a user's mistake in one message, no traceback."""
-    for name, value in QUIET.items():
+    for name, value in (QUIET | waiting()).items():
         os.environ.setdefault(name, value)
     if not snakemake.resources.get("gpu", 0):
         os.environ.setdefault("DS_ACCELERATOR", "cpu")

@@ -10,6 +10,7 @@ from isheep.data.rows import Row
 from isheep.serving import chat
 from isheep.training.encode import Encoded, encode_row
 from isheep.training.objective import Logged, Objective
+from isheep.training.packing import by_row, check_packing
 from isheep.training.trainer import Marking, build
 
 
@@ -26,7 +27,9 @@ class Sft(Objective):
         """Return an SFTConfig that leaves rows as they are."""
         from trl import SFTConfig
 
-        return SFTConfig(**common, packing=False, dataset_kwargs={"skip_prepare_dataset": True})
+        return SFTConfig(
+            **common, packing=False, padding_free=settings.packing, dataset_kwargs={"skip_prepare_dataset": True}
+        )
 
     def trainer(
         self,
@@ -38,7 +41,7 @@ class Sft(Objective):
         heldout: Sequence[Encoded],
     ) -> Any:
         """Return an SFTTrainer whose evaluation gives the loss of each row."""
-        return build(
+        built = build(
             _trainer(),
             settings,
             train[0],
@@ -49,6 +52,9 @@ class Sft(Objective):
             eval_dataset=_dataset(heldout) if heldout else None,
             compute_metrics=_answer_loss,
         )
+        if settings.packing and not settings.zero_stage:  # DeepSpeed has yet to place the weights
+            check_packing(built.model, built.data_collator, train[:2], settings.dtype)
+        return built
 
     def measured(self, logged: tuple[Logged, Logged] | None) -> dict[str, Any]:
         """Return the held-out loss, mean nats per answer token."""
@@ -71,8 +77,9 @@ def _trainer() -> type[Any]:
             inputs = self._prepare_inputs(inputs)
             with torch.no_grad(), self.compute_loss_context_manager():
                 outputs = model(**inputs, use_cache=False, fused_lm_head=True)
-            nats = -outputs.log_probs.float().sum(dim=1, keepdim=True)
-            tokens = outputs.label_mask.sum(dim=1, keepdim=True)
+            nats, tokens = (
+                by_row(each, inputs.get("position_ids")) for each in (-outputs.log_probs.float(), outputs.label_mask)
+            )
             return nats.sum() / tokens.sum().clamp(min=1), nats, tokens
 
     return Trainer

@@ -63,7 +63,8 @@ def common_arguments(settings: Train, folder: Path, rows: int, seed: int, proces
         "fp16": settings.dtype == "float16",
         "train_sampling_strategy": "sequential" if settings.order == "file" else "random",
         "max_length": None,
-        "include_num_input_tokens_seen": "non_padding",
+        # Without padding there is no mask to count by, and a padding token may be the end of turn as well.
+        "include_num_input_tokens_seen": "all" if settings.packing else "non_padding",
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
         "eval_strategy": "steps" if settings.early_stop else "no",

@@ -25,8 +25,7 @@ logger = logging.getLogger(__name__)
 
 MEMORY = re.compile(r"memory|KV cache|cache blocks|larger than the maximum number of tokens", re.IGNORECASE)
 MAX_CAUSE = 400  # characters
-# Prompts are read whole (no chunks), so a step must take the longest one; more tokens a step cost memory.
-MIN_BATCHED_TOKENS = 4096
+MAX_NGRAM = 4  # tokens whose earlier occurrence says what comes next
 
 Result = TypeVar("Result", Completion, Score)
 Job = Generator[list[scoring.Call], list[Any], Result]  # yields calls, is sent their outputs, returns a result
@@ -186,7 +185,7 @@ def prepare(settings: Settings, model: Model, threads: int, gpus: int) -> dict[s
         "dtype": settings.dtype,
         "max_model_len": settings.context_length,
         "max_num_seqs": settings.max_num_seqs,
-        "max_num_batched_tokens": max(settings.context_length, MIN_BATCHED_TOKENS),
+        "max_num_batched_tokens": _batched_tokens(settings),
         "enable_prefix_caching": settings.prefix_caching and not _cache_moves_digits(settings, gpus),
         "enable_chunked_prefill": settings.chunked_prefill,
         "enforce_eager": settings.enforce_eager,
@@ -201,8 +200,19 @@ def prepare(settings: Settings, model: Model, threads: int, gpus: int) -> dict[s
         "seed": 0,
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
+        **(_guessing(settings) if settings.speculative_tokens else {}),
         **(on_gpu if gpus else on_cpu),
     }
+
+
+def _batched_tokens(settings: Settings) -> int:
+    """Return the tokens of a step: a prompt that is read whole must fit."""
+    return max(settings.max_batched_tokens, 0 if settings.chunked_prefill else settings.context_length)
+
+
+def _guessing(settings: Settings) -> dict[str, Any]:
+    ngram = {"method": "ngram", "num_speculative_tokens": settings.speculative_tokens, "prompt_lookup_max": MAX_NGRAM}
+    return {"speculative_config": ngram}
 
 
 def _tensor_parallel(settings: Settings, gpus: int) -> int:
@@ -226,6 +236,8 @@ def _check(settings: Settings, gpus: int) -> None:
         raise UserError(
             "engine.chunked_prefill: on a CPU vLLM dies of it together with the requests' seeds; set it to false"
         )
+    if gpus == 0 and settings.speculative_tokens:
+        raise UserError("engine.speculative_tokens: for GPUs; on a CPU top-p is cut row by row and takes none: set 0")
     if gpus == 0 and settings.batch_invariant:
         logger.warning("engine.batch_invariant has no effect on a CPU; float32 keeps equal bytes there")
 

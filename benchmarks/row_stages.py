@@ -14,6 +14,7 @@ import argparse
 import json
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from types import SimpleNamespace
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/browser"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from isheep import config
@@ -161,7 +163,6 @@ def report(name: str, rows: int, folder: Path) -> None:
         shown.hardlink_to(file)
     gathered = gather("bench", made.settings, made.records, find=lambda path: folder / path)
     (folder / "report.html").write_text(render(gathered), encoding="utf-8")
-    print(f"report.html: {(folder / 'report.html').stat().st_size / 2**20:.2f} MiB", file=sys.stderr)
 
 
 def publish(name: str, rows: int, folder: Path) -> None:
@@ -194,6 +195,20 @@ def apart(*words: str) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def opened(page: Path, rows: int) -> None:
+    """Print the size of a page, and the seconds in which a browser opens it where there is one."""
+    size = f"page of {rows:,} rows: {page.stat().st_size / 2**20:.2f} MiB"
+    if shutil.which("chromedriver") is None:
+        print(f"{size}; no chromedriver to open it with")
+        return
+    from driver import Browser
+
+    with Browser() as browser:
+        started = time.monotonic()
+        browser.open(page)
+        print(f"{size}, opens in {time.monotonic() - started:.2f} s")
+
+
 def measure(rows: int, only: list[str]) -> None:
     """Print a line for each stage, and the sum of those that the goal is about."""
     total, most = 0.0, 0.0
@@ -206,6 +221,8 @@ def measure(rows: int, only: list[str]) -> None:
             total, most = total + counts * took["cpu"], max(most, took["mib"])
             per_row = 1000 * took["cpu"] / rows
             print(f"| {rows:,} | {name} | {took['cpu']:.2f} | {per_row:.4f} | {took['mib']:,.0f} |", flush=True)
+            if name == "report":
+                opened(Path(folder) / "report.html", rows)
             if name in only[-1:]:
                 return
     goal = f"goal: under {GOAL_MS} ms, {GOAL_MIB:,} MiB"

@@ -201,7 +201,7 @@ def complete(requests):
     return results
 
 maker = PromptMaker.of(run, 0)
-prompts = gather(maker, complete, []).rows
+prompts = list(gather(maker, complete, []).rows)
 asked = list(answers.requests(prompts, run.outputs, FakeTemplate(), None, run.seed, 0))
 complete(asked)
 answered, _, _ = answers.answer(prompts, run.outputs, done.__getitem__, 0).parted()

@@ -128,6 +128,10 @@ test-browser: env ## the report in a real browser (installs Debian's Chromium: r
 test-slurm: env ## on a SLURM cluster of its own (installs Debian's SLURM: root)
 	@$(PYTEST) tests/slurm
 
+.PHONY: bench
+bench: env ## every CPU benchmark in small settings, and a table of goals beside results (under 40 minutes)
+	@python benchmarks
+
 .PHONY: lint
 lint: env ## ruff, mypy, snakefmt, snakemake --lint
 	@ruff check .

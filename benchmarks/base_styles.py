@@ -75,7 +75,7 @@ def assessed(rows: Sequence[Row], run: Run, engine: Engine) -> tuple[list[Row], 
     pairs = sample_pairs(rows, PAIRS, seed=0)
     asked = [*rows, *(shuffled for _, shuffled in pairs)]
     scores = {score.id: score for score in engine.score(assessing.scorings(asked, panel))}
-    scored, _, _ = assessing.assess_rows(rows, panel, scores.__getitem__, 0)
+    scored, _, _ = assessing.assess_rows(rows, panel, scores.__getitem__, 0).parted()
     return scored, dict(discrimination(pairs, panel, scores.__getitem__, 0.6))
 
 
@@ -84,7 +84,7 @@ def sampled(prompts: Sequence[Row], run: Run, engine: Engine, number: int) -> li
     plain = run.outputs.format(run.seeds.path, run.seed)
     requests = answers.requests(prompts, run.outputs, engine.template, plain, run.seed + number, 0)
     done = ask(engine, list(requests))
-    return answers.answer(prompts, run.outputs.model_copy(update={"cuts": ()}), done.__getitem__, 0)[0]
+    return answers.answer(prompts, run.outputs.model_copy(update={"cuts": ()}), done.__getitem__, 0).parted()[0]
 
 
 def cut_row(row: Row, cuts: Sequence[Any]) -> Row:

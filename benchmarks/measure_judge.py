@@ -42,7 +42,7 @@ def main() -> None:
         panel = stage.build(Assess(), engine.template, None, len, Path())
         judges = replace(panel, assessors=[each for each in panel if each.kind == "judge"])
         pairs = sample_pairs(tasks, options.rows, seed=0)
-        asked = stage.scorings([row for pair in pairs for row in pair], panel)
+        asked = list(stage.scorings([row for pair in pairs for row in pair], panel))
         attacked = {}
         for name, text in ATTACKS.items():
             attacked[name] = [{**row, "id": f"{row['id']}/{name}", "output": row["output"] + text} for row, _ in pairs]

@@ -12,7 +12,7 @@ from isheep.pairs.rows import pair
 def answers(prompt: str, *scored: tuple[str, float]) -> list[dict]:
     """Return rows of answers (text, score) to a prompt, as stages before the pairs leave them."""
     task = {"id": prompt, "round": 0, "instruction": f"Do {prompt}.", "input": ""}
-    rows = sampled([task], len(scored))
+    rows = list(sampled([task], len(scored)))
     return [{**row, "output": text, "quality": score} for row, (text, score) in zip(rows, scored, strict=True)]
 
 

@@ -69,7 +69,7 @@ class Rounds:
         """Return what a setting keeps of d_i, given the prompts that it kept of earlier rounds."""
         prompts = {row["id"] for row in self.prompts(run, i, earlier)}
         outputs = [row for row in self.rows(i, "outputs") if _prompt_of(row) in prompts]
-        passed, _, _ = filter_rows(outputs, resolve("outputs", run.outputs.rules), i)
+        passed, _, _ = filter_rows(outputs, resolve("outputs", run.outputs.rules), i).parted()
         scored = {row["id"]: row for row in self.rows(i, self.scored_by)}
         assessed = [scored[row["id"]] for row in passed if row["id"] in scored]
         selected = [row for row, why in zip(assessed, run.select.dropped(assessed), strict=True) if why is None]
@@ -87,7 +87,7 @@ class Rounds:
                 rule = row.get("rule")
                 task = {key: value for key, value in row.items() if key not in ("rule", "like")}
                 maker.sort(task, None if rule in rules else rule, collected)
-        return collected.rows
+        return list(collected.rows)
 
 
 def _prompt_of(row: Row) -> str:

@@ -96,8 +96,10 @@ def test_filters_that_leave_nothing(several):
 def test_model_that_writes_only_stop_tokens():
     prompts = [{"id": str(number), "instruction": "Name a river.", "input": ""} for number in range(3)]
     texts = {"0": "", "1": "\n \n", "2": END}
-    answered, _ = answer(prompts, ZeroShot(), lambda row: Completion(row, texts[row], "stop", None, 5, 1), 0)
-    kept, rejected, funnel = filter_rows(answered, resolve("outputs", ["default"]), 0)
+    answered, _, _ = answer(
+        prompts, ZeroShot(), lambda row: Completion(row, texts[row], "stop", None, 5, 1), 0
+    ).parted()
+    kept, rejected, funnel = filter_rows(answered, resolve("outputs", ["default"]), 0).parted()
     assert not kept and [row["rule"] for row in rejected] == ["empty", "empty", "control_token"]
     assert funnel.line() == "filter_outputs kept 0 of 3 rows: 2 empty, 1 control_token"
 

@@ -84,7 +84,7 @@ def test_default_settings_make_their_columns_in_order():
     columns = [column for assessor in assessors for column in assessor.columns]
     assert columns == ["quality", "quality_mass", "following", "following_mass", "pmi"]
     rows = [row(0, "the Baltic sea"), row(1, "the North sea")]
-    evaluated, rejected, funnel = stage.assess_rows(rows, assessors, results(rows, assessors).__getitem__, 0)
+    evaluated, rejected, funnel = stage.assess_rows(rows, assessors, results(rows, assessors).__getitem__, 0).parted()
     assert rejected == []
     assert [list(each) for each in evaluated] == [[*rows[0], *columns]] * 2
     assert funnel.record(2, 0)["rows_in"] == 2
@@ -92,7 +92,7 @@ def test_default_settings_make_their_columns_in_order():
 
 def test_expected_score_takes_ten_out_of_one():
     judge = build(Judge())
-    (found,), _, _ = stage.assess_rows([row(0, "x")], judge, results([row(0, "x")], judge).__getitem__, 0)
+    (found,), _, _ = stage.assess_rows([row(0, "x")], judge, results([row(0, "x")], judge).__getitem__, 0).parted()
     # A digit is a token of its own: p(2..9) = e^-2.5 each, p(10) = e^-5, p(1) = e^-2.5 - e^-5.
     weights = [math.exp(-2.5) - math.exp(-5), *[math.exp(-2.5)] * 8, math.exp(-5)]
     expected = sum(score * weight for score, weight in enumerate(weights, start=1)) / sum(weights)
@@ -102,7 +102,7 @@ def test_expected_score_takes_ten_out_of_one():
 
 def test_greedy_score_is_a_whole_number():
     judge = build(Judge(method="greedy"))
-    (found,), _, _ = stage.assess_rows([row(0, "x")], judge, results([row(0, "x")], judge).__getitem__, 0)
+    (found,), _, _ = stage.assess_rows([row(0, "x")], judge, results([row(0, "x")], judge).__getitem__, 0).parted()
     assert found["quality"] == 2
     assert isinstance(found["quality"], int)
 
@@ -115,8 +115,8 @@ def test_sampled_judge_keeps_its_text_and_rejects_what_has_no_score():
     assert request.seed == len("p0/quality")
     assert (request.sampling.temperature, request.sampling.top_p, request.sampling.max_tokens) == (0.5, 0.9, 7)
     assert request.sampling.stop == ("[[",)
-    assert stage.scorings(rows, judge) == []
-    evaluated, rejected, funnel = stage.assess_rows(rows, judge, results(rows, judge).__getitem__, 3)
+    assert list(stage.scorings(rows, judge)) == []
+    evaluated, rejected, funnel = stage.assess_rows(rows, judge, results(rows, judge).__getitem__, 3).parted()
     assert evaluated == [{**rows[0], "quality": 8.0, "quality_text": " 8||fine 10"}]
     assert rejected == [{**rows[1], "quality": None, "quality_text": "no idea 10", "rule": "unscored_quality"}]
     assert funnel.record(1, 1)["rejected"] == {"unscored_quality": 1}
@@ -126,7 +126,7 @@ def test_pmi_is_the_mean_gain_of_a_token():
     pmi = build(Pmi())
     rows = [row(0, "the sea there"), row(1, "a hill"), row(2, "Say something.", "Name the hill")]
     assert [request.id for request in stage.scorings(rows[:1], pmi)] == ["p0/pmi/given", "p0/pmi/neutral"]
-    evaluated, _, _ = stage.assess_rows(rows, pmi, results(rows, pmi).__getitem__, 0)
+    evaluated, _, _ = stage.assess_rows(rows, pmi, results(rows, pmi).__getitem__, 0).parted()
     # "the" stands in the prompt; "sea" is glued to <|im_end|> there: one word of three gains 2 nats.
     assert [each["pmi"] for each in evaluated] == pytest.approx([2 / 3, 0.0, -1.0], rel=1e-5)
 
@@ -147,7 +147,7 @@ def test_plain_format_gives_the_output_its_space():
     assert given.prompt == Prompt("Instruction: Name the sea\n\nResponse:", add_special_tokens=True)
     assert given.continuations == (" blue",)
     pmi = build(Pmi(), plain=Plain(text="Q: {prompt}\nA:\n"))
-    assert stage.scorings([row(0, "blue")], pmi)[0].continuations == ("blue",)
+    assert next(stage.scorings([row(0, "blue")], pmi)).continuations == ("blue",)
 
 
 def test_plain_judge_is_shown_the_rubric_as_text():
@@ -172,15 +172,15 @@ def test_control_tokens_in_what_pmi_scores_are_broken():
 @pytest.mark.parametrize("output", ["", " \n"])
 def test_empty_output_has_no_pmi_and_asks_for_none(output):
     pmi = build(Pmi())
-    assert stage.scorings([row(0, output)], pmi) == []
-    _, rejected, _ = stage.assess_rows([row(0, output)], pmi, {}.__getitem__, 0)
+    assert list(stage.scorings([row(0, output)], pmi)) == []
+    _, rejected, _ = stage.assess_rows([row(0, output)], pmi, {}.__getitem__, 0).parted()
     assert rejected == [{**row(0, output), "pmi": None, "rule": "unscored_pmi"}]
 
 
 def test_row_over_the_context_is_rejected_with_all_columns_and_the_first_rule():
     assessors = build(Judge(), Pmi())
     rows = [row(0, "sea"), row(1, "sea " * 500)]
-    evaluated, rejected, _ = stage.assess_rows(rows, assessors, results(rows, assessors).__getitem__, 0)
+    evaluated, rejected, _ = stage.assess_rows(rows, assessors, results(rows, assessors).__getitem__, 0).parted()
     assert [each["id"] for each in evaluated] == ["p0"]
     nothing = {"quality": None, "quality_mass": None, "pmi": None, "rule": "unscored_quality"}
     assert rejected == [{**rows[1], **nothing}]
@@ -218,9 +218,10 @@ def test_plan_asks_for_every_row_and_then_for_the_shuffled_copies():
     run = Run(select=KeepAll(), assess=Assess(assessors=(Pmi(),), discrimination=Discrimination(pairs=3)))
     rows = [row(number, f"answer {number}") for number in range(5)]
     todo = plan(run, Template(), judge=0, round_number=1, rows=rows)
-    assert [each["id"] for each in todo.asked[:5]] == [each["id"] for each in rows]
-    assert len(todo.asked) == 8
-    assert all(each["id"].endswith("/shuffled") for each in todo.asked[5:])
+    asked = list(todo.asked)
+    assert [each["id"] for each in asked[:5]] == [each["id"] for each in rows]
+    assert len(asked) == 8
+    assert all(each["id"].endswith("/shuffled") for each in asked[5:])
     assert plan(run, Template(), 0, 2, rows).pairs != todo.pairs
 
 
@@ -230,7 +231,7 @@ def test_plan_addresses_only_an_untuned_base_model_plainly():
     for chat, judge in ((False, 0), (False, 1), (True, 0)):
         model = run.model.model_copy(update={"chat": chat})
         pmi = plan(run.model_copy(update={"model": model}), Template(), judge, 1, [row(0, "blue")]).assessors
-        texts.append(stage.scorings([row(0, "blue")], pmi)[0].prompt.text)
+        texts.append(next(stage.scorings([row(0, "blue")], pmi)).prompt.text)
     assert texts[0] == "Instruction: Name the sea\n\nResponse:"
     assert texts[1] == texts[2] == "<|im_start|>user\nName the sea<|im_end|>\n<|im_start|>assistant\n"
 

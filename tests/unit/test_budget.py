@@ -41,7 +41,7 @@ def test_several_answers_pay_for_their_prompt_once(several):
 def test_rows_over_the_budget_are_dropped_by_that_name_whatever_the_rules_say():
     rows = [{**row(f"d0-{number}", 10), "output": "It is."} for number in range(4)] + [row("last", 5)]
     rows[1]["output"] = ""
-    kept, rejected, funnel = filter_rows(rows, resolve("outputs", ["empty"]), 0, most=3)
+    kept, rejected, funnel = filter_rows(rows, resolve("outputs", ["empty"]), 0, most=3).parted()
     assert [each["id"] for each in kept] == ["d0-0", "d0-2"]
     assert [each["rule"] for each in rejected] == ["empty", "over_budget", "over_budget"]
     assert funnel.rejected == {"empty": 1, "over_budget": 2}
@@ -77,7 +77,7 @@ def test_the_stage_charges_what_the_prompts_cost(tmp_path, monkeypatch):
         write_json(tmp_path / "funnel.json", {**funnel, "requests": 1, "completion_tokens": tokens})
         given = Given(rows=tmp_path / "rows.jsonl", costs=[tmp_path / "funnel.json"])
         made = filter_outputs.make(SimpleNamespace(run=run, input=given, round=0))
-        assert len(made["rows"]) == kept and len(made["rejected"]) == 3 - kept
+        assert [len(part) for part in made["rows"].parted()[:2]] == [kept, 3 - kept]
 
 
 class Given(dict):

@@ -266,3 +266,14 @@ def test_a_kept_pool_compares_only_what_is_new(monkeypatch):
     assert [again.admit(*row) for row in data] == expected
     assert searched == [text for _, text in data[200:]]
     assert any(expected) and not all(expected)
+
+
+def test_all_near_duplicates_are_found_and_likeness_goes_both_ways():
+    kept = [*zipf(120), *instructions()[:40], "!!!", "?!", "!!!"]
+    pool = NearDuplicates(0.5)
+    for place, text in enumerate(kept):
+        pool.add(str(place), text)
+    pairs = {(place, int(near)) for place, text in enumerate(kept) for near in pool.find_all(text)}
+    assert all((second, first) in pairs for first, second in pairs) and len(pairs) > len(kept)
+    assert {second for first, second in pairs if first == len(kept) - 1} == {len(kept) - 3, len(kept) - 1}
+    assert all(min(near for at, near in pairs if at == place) == int(pool.find(kept[place])) for place, _ in pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from isheep.data.rows import Stream
 from isheep.runner.dispatch import Dispatcher
 from isheep.runner.journal import Journal
 from isheep.runner.progress import Progress, duration
@@ -41,7 +42,7 @@ def ask(tmp_path):
     def asked(*wave) -> tuple[dict, list[str]]:
         engine = Engine()
         with Journal(tmp_path, PRINT, "stage") as journal:
-            return Dispatcher(journal, lambda: engine).send(wave), engine.asked
+            return dict(Dispatcher(journal, lambda: engine).send(wave)), engine.asked
 
     return asked
 
@@ -79,6 +80,34 @@ def test_tokens_are_counted_whoever_answered(tmp_path):
             dispatcher = Dispatcher(journal, Engine)
             dispatcher.send([*requests(20, "a", "b"), ScoreRequest("s", Prompt("p", True), ("c",))])
             assert dispatcher.tokens() == {"prompt": 6, "completion": 20, "scored": 2}
+
+
+def test_a_stream_is_drawn_as_the_engine_takes_it_and_its_results_are_read_when_asked_for(tmp_path):
+    made = []
+
+    def wave():
+        for request in requests(20, *"abcd"):
+            made.append(request.id)
+            yield request
+
+    class Slow(Engine):
+        def complete(self, requests):
+            for done in super().complete(requests):
+                assert made[-1] == done.id  # none is made ahead
+                yield done
+
+    with Journal(tmp_path, PRINT, "stage") as journal:
+        results = Dispatcher(journal, Slow).send(Stream(wave))
+        assert made == list("abcdabcd")
+        assert results["c"].text == "x" * 10 and list(results) == list("abcd") and "e" not in results
+
+
+def test_a_request_that_a_wave_holds_twice_is_kept_once(tmp_path):
+    with Journal(tmp_path, PRINT, "stage") as journal:
+        dispatcher = Dispatcher(journal, Engine)
+        dispatcher.send([*requests(20, "a"), *requests(20, "a")])
+        assert dispatcher.tokens() == {"prompt": 3, "completion": 10, "scored": 0}
+    assert len((tmp_path / "stage.jsonl").read_text().splitlines()) == 2
 
 
 def test_progress_tells_what_is_done_how_fast_and_what_is_left():

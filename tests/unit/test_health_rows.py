@@ -18,7 +18,7 @@ from isheep.data.rows import read_rows
 from isheep.data.text import words
 from isheep.data.values import counts_in_bins
 from isheep.health.duplicates import duplicates
-from isheep.health.overlap import grams, overlap, texts
+from isheep.health.overlap import Grams, add_grams, overlap, texts
 from isheep.health.scores import entropy, scores, spearman
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -122,6 +122,12 @@ def test_all_texts_of_a_row_count_however_deep():
 
 
 def test_grams_lie_within_one_text():
+    def grams(value, lengths) -> Grams:
+        found: Grams = {n: set() for n in lengths}
+        for text in texts(value):
+            add_grams(words(text), found)
+        return found
+
     found = grams([{"a": "one two three"}, {"b": "four FIVE"}], (2, 4))
     assert len(found[2]) == 3 and not found[4]
     assert found[2] == grams(["One, two; three", "four five!"], (2,))[2]

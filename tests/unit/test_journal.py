@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from isheep.errors import UserError
 from isheep.runner.journal import Journal
 
 PRINT = "f" * 64
@@ -20,7 +21,8 @@ def fill(folder: Path, writer: str = "stage", entries: dict | None = None) -> Pa
 
 def reopen(folder: Path, writer: str = "stage", fingerprint: str = PRINT) -> dict:
     with Journal(folder, fingerprint, writer) as journal:
-        return dict(journal.results)
+        kept = [found for name in ("a", "b", "c", "orphan") for found in journal.kept(name)]
+        return {key: journal.result(place) for key, place in kept}
 
 
 def test_results_come_back(tmp_path):
@@ -58,6 +60,33 @@ def test_a_tail_of_nul_bytes_is_forgotten(tmp_path):
     assert reopen(tmp_path) == {"a": {"text": "1"}, "b": {"text": "2"}}
     fill(tmp_path, entries={"c": {"text": "3"}})
     assert set(reopen(tmp_path)) == {"a", "b", "c"}
+
+
+def test_what_is_appended_can_be_read_at_once(tmp_path):
+    fill(tmp_path)
+    with Journal(tmp_path, PRINT, "stage") as journal:
+        place = journal.append("c/128", {"text": "3"})
+        assert journal.result(place) == {"text": "3"} and list(journal.kept("c/64")) == [("c/128", place)]
+        assert [journal.result(place) for _, place in journal.kept("b")] == [{"text": "2"}]
+    assert reopen(tmp_path)["c/128"] == {"text": "3"}
+
+
+def test_more_journals_than_files_may_be_open_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("isheep.runner.journal.OPEN_FILES", 2)
+    for number in range(5):
+        fill(tmp_path, f"shard-{number}-of-5", {f"{number}": {"text": f"{number}"}})
+    with Journal(tmp_path, PRINT, "stage") as journal:
+        for number in (0, 4, 1, 3, 0, 2):
+            ((key, place),) = journal.kept(f"{number}")
+            assert (key, journal.result(place)) == (f"{number}", {"text": f"{number}"})
+
+
+def test_a_place_where_no_result_begins_any_more_is_refused(tmp_path):
+    fill(tmp_path)
+    with Journal(tmp_path, PRINT, "other") as journal:
+        ((_, place),) = journal.kept("a")
+        with pytest.raises(UserError, match="was changed while it was read"):
+            journal.result(place + 1)
 
 
 def test_an_edited_result_is_not_trusted(tmp_path):

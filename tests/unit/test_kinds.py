@@ -201,16 +201,16 @@ def complete(requests):
     return results
 
 maker = PromptMaker.of(run, 0)
-prompts = gather(maker, complete, []).rows
+prompts = list(gather(maker, complete, []).rows)
 asked = list(answers.requests(prompts, run.outputs, FakeTemplate(), None, run.seed, 0))
 complete(asked)
-answered, _ = answers.answer(prompts, run.outputs, done.__getitem__, 0)
+answered, _, _ = answers.answer(prompts, run.outputs, done.__getitem__, 0).parted()
 answered[0]["output"] = "LOUD"
-kept, dropped, _ = answers.filter_rows(answered, resolve("outputs", run.outputs.rules), 0)
+kept, dropped, _ = answers.filter_rows(answered, resolve("outputs", run.outputs.rules), 0).parted()
 todo = plan(run, FakeTemplate(), 0, 0, kept)
 done.update((result.id, result) for result in engine.score(stage.scorings(todo.asked, todo.assessors)))
-assessed, _, _ = stage.assess_rows(todo.rows, todo.assessors, done.__getitem__, 0)
-selected, left, _ = select(assessed, run.select, 0)
+assessed, _, _ = stage.assess_rows(todo.rows, todo.assessors, done.__getitem__, 0).parted()
+selected, left, _ = select(assessed, run.select, 0).parted()
 health = {"round": 0, "generated": {"output": {"words": {"n": len(answered)}}}}
 alarms = {name: {"action": "off"} for name in run.health.alarms.on} | {"many_rows": {"at": 3}}
 print(json.dumps({

@@ -46,10 +46,10 @@ def test_answers_keep_why_they_ended_and_are_counted():
         "d0-1": Completion("d0-1", " a, b\n", "stop", None, 9, 4),
         "d0-2": Completion("d0-2", "", "length", None, 7, 2),
     }
-    rows, funnel = outputs.answer(ROWS, ZeroShot(), done.__getitem__, 0)
+    rows, _, funnel = outputs.answer(ROWS, ZeroShot(), done.__getitem__, 0).parted()
     assert [row["output"] for row in rows] == ["a, b", ""]
     assert list(rows[0])[:3] == ["id", "instruction", "input"]
-    assert outputs.token_counts(rows) == {
+    assert funnel.counts == {
         "prompt_tokens": 16,
         "completion_tokens": 6,
         "finished_by_length": 1,

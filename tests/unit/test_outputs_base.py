@@ -221,7 +221,7 @@ def test_a_cut_answer_says_what_cut_it_and_the_rule_for_truncated_ones_lets_it_p
         ((), "One. Two", ("length", None)),
         (("last_sentence",), "One.", ("cut", "last_sentence")),
     ):
-        (row,), _ = answers.answer(ROWS[:1], ZeroShot(cuts=cuts), lambda _: done, 0)
+        (row,), _, _ = answers.answer(ROWS[:1], ZeroShot(cuts=cuts), lambda _: done, 0).parted()
         assert (row["output"], (row["finish_reason"], row["stop_reason"])) == (kept, ended)
-        kept_rows, _, _ = answers.filter_rows([row], resolve("outputs", ["truncated"]), 0)
+        kept_rows, _, _ = answers.filter_rows([row], resolve("outputs", ["truncated"]), 0).parted()
         assert len(kept_rows) == len(cuts)

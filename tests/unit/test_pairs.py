@@ -12,8 +12,8 @@ from isheep.pairs.kinds.own_scores import OwnScores
 
 def test_samples_keep_the_first_answer_s_id_and_one_sample_changes_nothing():
     rows = [{"id": "a", "instruction": "x"}, {"id": "b", "instruction": "y"}]
-    assert sampled(rows, 1) == rows
-    three = sampled(rows, 3)
+    assert list(sampled(rows, 1)) == rows
+    three = list(sampled(rows, 3))
     assert [row["id"] for row in three] == ["a", "a/s1", "a/s2", "b", "b/s1", "b/s2"]
     assert [(row["prompt_id"], row["sample"]) for row in three[3:]] == [("b", 0), ("b", 1), ("b", 2)]
     assert {row["id"] for row in sampled(rows, 2)} < {row["id"] for row in three}

@@ -44,7 +44,7 @@ def asked(run: Run, *rows: dict, plain: bool = True, round_number: int = 0):
 
 def read(run: Run, text: str, row: dict = ROW) -> list[dict]:
     done = Completion(row["id"], text, "stop", None, 5, 5)
-    return answers.answer([row], run.outputs, lambda _: done, 0)[0]
+    return answers.answer([row], run.outputs, lambda _: done, 0).parted()[0]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -170,7 +170,7 @@ def test_self_instruct_has_no_assessment_and_drops_instances_by_name():
     assert run.rounds == 1
     row = {**ROW, "is_classification": False}
     rows = read(run, "Input: 2\nOutput: 2\nExample 2\nInput: x:\nOutput: y\nExample 3\nInput: 4\nOutput: four", row)
-    kept, rejected, _ = answers.filter_rows(rows, resolve("outputs", run.outputs.rules), 0)
+    kept, rejected, _ = answers.filter_rows(rows, resolve("outputs", run.outputs.rules), 0).parted()
     assert [each["rule"] for each in rejected] == ["output_is_input", "ends_in_colon"]
     assert [each["output"] for each in kept] == ["four"]
 

@@ -42,13 +42,13 @@ def asked(run: Run, row: dict, plain: bool = True):
 
 def read(run: Run, text: str, row: dict = ROW, reason: str = "stop") -> dict:
     done = Completion(row["id"], text, reason, None, 5, 5)
-    (read,) = answers.answer([row], run.outputs, lambda _: done, 0)[0]
+    (read,) = answers.answer([row], run.outputs, lambda _: done, 0).parted()[0]
     return read
 
 
 def dropped(run: Run, text: str, **row: str) -> str | None:
     whole = {**ROW, **row}
-    _, rejected, _ = answers.filter_rows([read(run, text, whole)], resolve("outputs", run.outputs.rules), 0)
+    _, rejected, _ = answers.filter_rows([read(run, text, whole)], resolve("outputs", run.outputs.rules), 0).parted()
     return rejected[0]["rule"] if rejected else None
 
 

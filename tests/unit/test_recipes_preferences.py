@@ -61,7 +61,7 @@ def test_recipes_go_on_from_the_merged_model_before_by_a_new_adapter(recipe):
 
 
 def answered(run, *outputs: str) -> list[Row]:
-    rows = sampled([{**TASK, "seeds": [seeds(run)[0].id]}], run.outputs.samples)
+    rows = list(sampled([{**TASK, "seeds": [seeds(run)[0].id]}], run.outputs.samples))
     return [{**row, "output": text} for row, text in zip(rows, outputs, strict=True)]
 
 
@@ -114,7 +114,7 @@ def test_the_trainer_sees_the_prompt_with_the_better_and_the_worse_answer(recipe
 def test_spin_s_prompts_are_the_seeds_and_nothing_is_asked_for_them():
     run = settings("spin", prompts={"rows": 3})
     maker = PromptMaker.of(run, 1)
-    assert first_wave(maker) == 0 and first_wave_of_shard(maker, 0, 2) == []
+    assert first_wave(maker) == 0 and [*first_wave_of_shard(maker, 0, 2)] == []
     made = gather(maker, lambda wave: pytest.fail("a model was asked"), [{"id": "d0", "instruction": "x"}])
     assert [row["instruction"] for row in made.rows] == [seed.instruction for seed in maker.seeds[:3]]
     assert [row["seeds"] for row in made.rows] == [[seed.id] for seed in maker.seeds[:3]]

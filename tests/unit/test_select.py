@@ -20,7 +20,7 @@ ROWS = [{"id": str(n), "quality": q, "following": f, "pmi": p} for n, (q, f, p) 
 
 
 def ids(settings) -> list[str]:
-    kept, rejected, funnel = select(ROWS, settings, 0)
+    kept, rejected, funnel = select(ROWS, settings, 0).parted()
     assert len(kept) + len(rejected) == len(ROWS)
     assert funnel.record(len(kept), len(rejected))["rows_in"] == len(ROWS)
     return [row["id"] for row in kept]
@@ -31,7 +31,7 @@ def test_threshold_is_strict_on_every_column():
 
 
 def test_threshold_names_the_first_column_that_fails():
-    _, rejected, _ = select(ROWS, Threshold(floor=1), 0)
+    _, rejected, _ = select(ROWS, Threshold(floor=1), 0).parted()
     assert [row["rule"] for row in rejected] == ["quality_too_low", "following_too_low"]
 
 
@@ -56,7 +56,7 @@ def test_fewer_than_the_floor_stops_with_the_funnel():
 def test_a_band_excludes_its_bounds_and_names_the_side():
     settings = Band(above={"pmi": 0.1}, below={"quality": 10}, floor=1)
     assert ids(settings) == ["1", "4"]
-    _, rejected, _ = select(ROWS, settings, 0)
+    _, rejected, _ = select(ROWS, settings, 0).parted()
     assert [row["rule"] for row in rejected] == ["pmi_too_low", "quality_too_high", "pmi_too_low"]
 
 
@@ -79,16 +79,16 @@ CLUSTERED = [
     [({"by": "ppl"}, "bef"), ({"by": "ppl", "per_cluster": 2}, "bcdef"), ({"per_cluster": 9}, "abcdef")],
 )
 def test_density_keeps_the_lowest_of_each_cluster_the_earlier_of_equals(settings, kept):
-    rows, rejected, _ = select(CLUSTERED, Density(floor=1, **settings), 0)
+    rows, rejected, _ = select(CLUSTERED, Density(floor=1, **settings), 0).parted()
     assert "".join(row["id"] for row in rows) == kept
     assert all(row["rule"] == "cluster_full" for row in rejected)
 
 
 def test_density_without_a_column_draws_one_of_each_cluster_whatever_the_order_of_rows():
     settings = Density(floor=1)
-    kept = {row["id"] for row in select(CLUSTERED, settings, 0)[0]}
+    kept = {row["id"] for row in select(CLUSTERED, settings, 0).parted()[0]}
     assert len(kept) == 3 and {row["cluster"] for row in CLUSTERED if row["id"] in kept} == {0, 1, 2}
-    assert {row["id"] for row in select(CLUSTERED[::-1], settings, 0)[0]} == kept
+    assert {row["id"] for row in select(CLUSTERED[::-1], settings, 0).parted()[0]} == kept
 
 
 def test_like_directions_make_a_cluster_whatever_their_length():

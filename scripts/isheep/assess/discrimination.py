@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from heapq import nsmallest
 
 from isheep.assess.base import Assessor, Result
 from isheep.data.files import digest
@@ -14,7 +15,7 @@ from isheep.documents.rounds import AssessorCheck, Discrimination, Verdict
 Z = 1.959963984540054  # two-sided 95 %
 
 
-def sample_pairs(rows: Sequence[Row], pairs: int, seed: int) -> list[tuple[Row, Row]]:
+def sample_pairs(rows: Iterable[Row], pairs: int, seed: int) -> list[tuple[Row, Row]]:
     """Draw rows, and give each a copy of itself whose output is another row's.
 
     The outputs are handed round within the sample, each used once, by a shift as long as the largest group of equal
@@ -24,7 +25,8 @@ def sample_pairs(rows: Sequence[Row], pairs: int, seed: int) -> list[tuple[Row, 
     Parameters
     ----------
     rows
-        Rows with id, instruction, input and output; of several answers to one prompt, one at most is drawn.
+        Rows with id, instruction, input and output, walked more than once; of several answers to one prompt, one at
+        most is drawn.
     pairs
         Rows to draw at most.
     seed
@@ -35,7 +37,7 @@ def sample_pairs(rows: Sequence[Row], pairs: int, seed: int) -> list[tuple[Row, 
     list
         (row, mismatched copy); the copy's id is `{row id}/shuffled`, all its other fields are the row's own.
     """
-    drawn = _of_different_prompts(sorted(rows, key=lambda row: digest([seed, row["id"]])))[:pairs]
+    drawn = _of_different_prompts(rows, pairs, lambda row: digest([seed, row["id"]]))
     groups: dict[str, list[Row]] = {}
     for row in drawn:
         groups.setdefault(_plain(row), []).append(row)
@@ -48,12 +50,17 @@ def sample_pairs(rows: Sequence[Row], pairs: int, seed: int) -> list[tuple[Row, 
     return shuffled
 
 
-def _of_different_prompts(rows: Sequence[Row]) -> list[Row]:
-    """Return the first row of each prompt: another answer to the same prompt would be no wrong one."""
-    first: dict[str, Row] = {}
-    for row in rows:
-        first.setdefault(row["prompt_id"] if "prompt_id" in row else row["id"], row)
-    return list(first.values())
+def _of_different_prompts(rows: Iterable[Row], count: int, place: Callable[[Row], str]) -> list[Row]:
+    """Return the first rows of different prompts: another answer to the same prompt would be no wrong one."""
+    looked_at = count
+    while True:
+        drawn = nsmallest(looked_at, rows, key=place)  # holds no more than these
+        first: dict[str, Row] = {}
+        for row in drawn:
+            first.setdefault(row["prompt_id"] if "prompt_id" in row else row["id"], row)
+        if len(first) >= count or len(drawn) < looked_at:
+            return list(first.values())[:count]
+        looked_at *= 2
 
 
 def _plain(row: Row) -> str:

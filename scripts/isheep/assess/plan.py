@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from isheep.assess.base import Panel
 from isheep.assess.discrimination import sample_pairs
 from isheep.assess.stage import STAGE, build
 from isheep.config.run import Run
-from isheep.data.rows import Row
+from isheep.data.rows import Row, Stream
 from isheep.runner.dispatch import draw_seed
 from isheep.serving.engines.base import Template
 
@@ -19,17 +20,17 @@ from isheep.serving.engines.base import Template
 class Plan:
     """Rows to assess, pairs (row, shuffled copy) drawn from them, and the assessors with the model that they ask."""
 
-    rows: Sequence[Row]
+    rows: Iterable[Row]
     pairs: Sequence[tuple[Row, Row]]
     assessors: Panel
 
     @property
-    def asked(self) -> list[Row]:
+    def asked(self) -> Stream[Row]:
         """Everything that gets scores: the rows, then the shuffled copies."""
-        return [*self.rows, *(shuffled for _, shuffled in self.pairs)]
+        return Stream(lambda: chain(self.rows, (shuffled for _, shuffled in self.pairs)))
 
 
-def plan(run: Run, template: Template, judge: int | None, round_number: int, rows: Sequence[Row]) -> Plan:
+def plan(run: Run, template: Template, judge: int | None, round_number: int, rows: Iterable[Row]) -> Plan:
     """Return what to ask in a round.
 
     Parameters
@@ -44,9 +45,9 @@ def plan(run: Run, template: Template, judge: int | None, round_number: int, row
     round_number
         Decides, with the run's seed, which pairs are drawn.
     rows
-        The filtered rows.
+        The filtered rows; walked several times.
     """
-    fields = rows[0].keys() if rows else ()
+    fields = next(iter(rows), {}).keys()
 
     def seed_for(request: str) -> int:
         return draw_seed(run.seed, STAGE, round_number, request)

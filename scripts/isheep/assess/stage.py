@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from isheep.assess.base import Assessor, Panel, Result
 from isheep.config.assess import Assess
 from isheep.config.plain import PlainFormat
-from isheep.data.funnel import Funnel
+from isheep.data.funnel import Funnel, Sifted, Verdict
 from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.serving.addressee import Addressee
@@ -61,35 +61,28 @@ def _check_columns(assessors: Sequence[Assessor], fields: Iterable[str]) -> None
         raise UserError(f"assess.assessors: rows would have two columns named {', '.join(twice)}; rename the assessor")
 
 
-def completions(rows: Iterable[Row], panel: Panel) -> list[Request]:
-    """Return the texts to generate, row by row: the judges of a row are shown the same text up to their criterion."""
-    return [request for row in rows for assessor in panel for request in assessor.completions(row, panel.model)]
+def completions(rows: Iterable[Row], panel: Panel) -> Iterator[Request]:
+    """Yield the texts to generate, row by row: the judges of a row are shown the same text up to their criterion."""
+    return (request for row in rows for assessor in panel for request in assessor.completions(row, panel.model))
 
 
-def scorings(rows: Iterable[Row], panel: Panel) -> list[ScoreRequest]:
-    """Return the continuations to score, row by row."""
-    return [request for row in rows for assessor in panel for request in assessor.scorings(row, panel.model)]
+def scorings(rows: Iterable[Row], panel: Panel) -> Iterator[ScoreRequest]:
+    """Yield the continuations to score, row by row."""
+    return (request for row in rows for assessor in panel for request in assessor.scorings(row, panel.model))
 
 
-def assess_rows(
-    rows: Iterable[Row], assessors: Iterable[Assessor], result: Result, round_number: int
-) -> tuple[list[Row], list[Row], Funnel]:
-    """Return the rows that got all their scores, the others with the rule `unscored_{assessor}`, and the funnel.
+def assess_rows(rows: Iterable[Row], assessors: Iterable[Assessor], result: Result, round_number: int) -> Sifted:
+    """Return the rows with their scores; those that miss one are rejected by the rule `unscored_{assessor}`.
 
     Both kinds have every column, in the order of the assessors; a missing score is None (null).
     """
-    assessors = list(assessors)
-    evaluated: list[Row] = []
-    rejected: list[Row] = []
-    funnel = Funnel(STAGE, round_number)
+    return Sifted(Funnel(STAGE, round_number), _scored(rows, list(assessors), result))
+
+
+def _scored(rows: Iterable[Row], assessors: Sequence[Assessor], result: Result) -> Iterator[Verdict]:
     for row in rows:
         columns: Row = {}
         for assessor in assessors:
             columns |= assessor.columns_of(row, result)
-        rule = next((f"unscored_{assessor.name}" for assessor in assessors if columns[assessor.name] is None), None)
-        funnel.count(rule)
-        if rule is None:
-            evaluated.append({**row, **columns})
-        else:
-            rejected.append({**row, **columns, "rule": rule})
-    return evaluated, rejected, funnel
+        unscored = (f"unscored_{assessor.name}" for assessor in assessors if columns[assessor.name] is None)
+        yield {**row, **columns}, next(unscored, None)

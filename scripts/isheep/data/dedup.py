@@ -43,14 +43,14 @@ class NearDuplicates:
         self._texts = _Texts()
         self._index = _Index(self._texts.lengths)
         self._keys: list[str] = []
-        self._without_tokens: dict[str, str] = {}
+        self._without_tokens: dict[str, list[str]] = {}
         self._admitted: dict[str, str | None] = {}
 
     def add(self, key: str, text: str) -> None:
         """Put a text into the pool under a key (its row's id)."""
         tokens = self._tokenise(text)
         if not tokens:
-            self._without_tokens.setdefault(_fold(text), key)
+            self._without_tokens.setdefault(_fold(text), []).append(key)
             return
         terms = [self._codes.setdefault(term, len(self._codes)) for term in _terms(tokens)]
         self._texts.add([self._codes[token] for token in tokens], len(self._codes))
@@ -59,13 +59,19 @@ class NearDuplicates:
 
     def find(self, text: str) -> str | None:
         """Return the key of the earliest added text of which this is a near-duplicate, or None."""
+        return next(iter(self._near(text, only_first=True)), None)
+
+    def find_all(self, text: str) -> list[str]:
+        """Return the keys of all added texts of which this is a near-duplicate, which are so of this, too."""
+        return self._near(text, only_first=False)
+
+    def _near(self, text: str, only_first: bool) -> list[str]:
         tokens = self._tokenise(text)
         if not tokens:
-            return self._without_tokens.get(_fold(text))
-        near = self._texts.first_near(
-            [self._codes.get(token, -1) for token in tokens], self._candidates(tokens), self._share
-        )
-        return None if near is None else self._keys[near]
+            return self._without_tokens.get(_fold(text), [])
+        codes = [self._codes.get(token, -1) for token in tokens]
+        near = self._texts.near(codes, self._candidates(tokens), self._share, only_first)
+        return [self._keys[place] for place in near]
 
     def admit(self, key: str, text: str) -> str | None:
         """Put a text into the pool unless it is a near-duplicate; return the key of what it is like, or None.
@@ -136,13 +142,14 @@ class _Texts:
         places.sort()
         return places
 
-    def first_near(self, words: Sequence[int], places: Any, share: Fraction) -> int | None:
-        """Return the first of the places whose text has an LCS with `words` above that share of both lengths."""
+    def near(self, words: Sequence[int], places: Any, share: Fraction, only_first: bool) -> list[int]:
+        """Return the places, or the first, whose text has an LCS with `words` above that share of both lengths."""
         import numpy as np
         from rapidfuzz.distance import LCSseq
 
+        near: list[int] = []
         if not len(places):
-            return None
+            return near
         own = np.array([word for word in words if word >= 0], np.intp)
         self._own[own] = True
         try:
@@ -152,10 +159,12 @@ class _Texts:
                     least = share.numerator * (len(words) + length) // share.denominator + 1
                     other = self._words[start : start + length].tolist()
                     if LCSseq.similarity(words, other, score_cutoff=least) >= least:
-                        return place
+                        near.append(place)
+                        if only_first:
+                            return near
         finally:
             self._own[own] = False
-        return None
+        return near
 
     def _sharing(self, length: int, places: Any, share: Fraction) -> list[int]:
         """Return the places whose text has more own words than that share of both lengths."""

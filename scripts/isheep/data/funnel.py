@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
+from isheep.data.rows import Row
 from isheep.documents.rounds import StageFunnel
 
 
@@ -15,7 +17,7 @@ class Funnel:
         self.stage = stage
         self.round_number = round_number
         self.kept = 0
-        self.counts: dict[str, int] = {}  # what else its record tells
+        self.counts: Mapping[str, int] = {}  # what else its record tells
         self.rejected: Counter[str] = Counter()
 
     def count(self, rule: str | None) -> None:
@@ -57,3 +59,36 @@ class Funnel:
 
     def _ranked(self) -> list[tuple[str, int]]:
         return sorted(self.rejected.items(), key=lambda item: (-item[1], item[0]))
+
+
+Verdict = tuple[Row, str | None]
+"""A row, and the rule that rejects it; None when it is kept."""
+
+
+class Sifted:
+    """The rows of a stage, each kept or rejected by a rule: walked once, counted as they pass, never held.
+
+    Parameters
+    ----------
+    funnel
+        Counts them.
+    verdicts
+        The rows in order. A rejected one goes on with its rule in the column `rule`.
+    """
+
+    def __init__(self, funnel: Funnel, verdicts: Iterable[Verdict]) -> None:
+        self.funnel = funnel
+        self._verdicts = verdicts
+
+    def __iter__(self) -> Iterator[Verdict]:
+        for row, rule in self._verdicts:
+            self.funnel.count(rule)
+            yield (row if rule is None else {**row, "rule": rule}), rule
+
+    def parted(self) -> tuple[list[Row], list[Row], Funnel]:
+        """Return the rows that are kept, those that are rejected, and the funnel: all in memory."""
+        kept: list[Row] = []
+        rejected: list[Row] = []
+        for row, rule in self:
+            (kept if rule is None else rejected).append(row)
+        return kept, rejected, self.funnel

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from isheep.data.files import encode, publish
 from isheep.errors import UserError
 
 Row = dict[str, Any]
+Item = TypeVar("Item")
+
+
+class Stream(Generic[Item]):
+    """What can be walked again and again and is never held: `make` begins it anew each time."""
+
+    def __init__(self, make: Callable[[], Iterable[Item]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._make())
 
 
 def read_rows(path: str | Path) -> Iterator[Row]:
@@ -36,9 +48,28 @@ def read_rows(path: str | Path) -> Iterator[Row]:
 
 def write_rows(path: str | Path, rows: Iterable[Row]) -> int:
     """Write rows as JSON Lines, whole or not at all; return how many."""
-    count = 0
-    with publish(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
-        for row in rows:
-            handle.write(encode(row) + "\n")
-            count += 1
+    (count,) = write_parted([path], ((row, 0) for row in rows))
     return count
+
+
+def write_parted(paths: Sequence[str | Path], rows: Iterable[tuple[Row, int]]) -> list[int]:
+    """Write rows into several JSON Lines files, each row into the one of its number; return how many are in each.
+
+    The files are whole, or none of them is there.
+    """
+    counts = [0] * len(paths)
+    with ExitStack() as files:
+        temporaries = [files.enter_context(publish(path)) for path in paths]
+        with ExitStack() as opened:
+            handles = [
+                opened.enter_context(open(temporary, "w", encoding="utf-8", newline="\n")) for temporary in temporaries
+            ]
+            for row, number in rows:
+                handles[number].write(encode(row) + "\n")
+                counts[number] += 1
+    return counts
+
+
+def stored(path: str | Path) -> Stream[Row]:
+    """Return the rows of a file, read anew each time that they are walked."""
+    return Stream(lambda: read_rows(path))

@@ -202,7 +202,7 @@ def to_endpoint(dispatcher: Dispatcher, failures: list[str]) -> Send:
     When the endpoint fails, what it said before is kept and `failures` gets a line.
     """
 
-    def send(wave: Sequence[Asked]) -> dict[str, Completion | Score]:
+    def send(wave: Sequence[Asked]) -> Mapping[str, Completion | Score]:
         try:
             return dispatcher.send(wave)
         except UserError as error:

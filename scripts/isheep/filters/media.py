@@ -85,6 +85,13 @@ ACT = _pattern(
     r"|search (?:google|online|the (?:internet|web)|youtube)\b)"
 )
 
+# Every pattern of what is shown or wanted holds one of these; most instructions hold none.
+_STEMS = _pattern(
+    "animation|attachment|audio|chart|diagram|doodle|draw|episode|file|film|gif|graph|illustration|image|infographic|map"
+    "|melody|movie|music|painting|pdf|photo|picture|plot|podcast|recording|screenshot|song|spreadsheet|symphony|track"
+    "|tune|video"
+)
+
 
 def needs_other_media(instruction: str, input_text: str) -> bool:
     """Return True when the task cannot be done in text: it shows, or wants made, an image, a sound, a file.
@@ -94,6 +101,8 @@ def needs_other_media(instruction: str, input_text: str) -> bool:
     """
     if MEDIA_INPUT.fullmatch(input_text) and not ABOUT_NAMES.search(instruction):
         return True
+    if not _STEMS.search(instruction):
+        return False
     task = FIGURATIVE.sub("", instruction)
     described = len(input_text.split()) >= 3
     if AS_TEXT.search(task):

@@ -194,8 +194,12 @@ def asks_back(row: Row) -> bool:
     or its answer may well be one. I-SHEEP drops "do you" anywhere and a paragraph that begins with a question.
     """
     output = text.LIST_MARK.sub("", row["output"]).replace("\u2019", "'")
-    kinds = {_kind(chunk.strip()) for chunk in CHUNKS.split(output) if chunk.strip()}
-    if "answer" in kinds or MESSAGE.search(_prompt(row)):
+    kinds = set[str]()
+    for chunk in filter(None, map(str.strip, CHUNKS.split(output))):
+        kinds.add(kind := _kind(chunk))
+        if kind == "answer":
+            return False
+    if MESSAGE.search(_prompt(row)):
         return False
     asked = "question" in kinds and ANSWERABLE.search(row["instruction"]) and not _wants_questions(_prompt(row))
     return "request" in kinds or bool(asked)

@@ -42,6 +42,7 @@ LETTERS = re.compile(r"([^\W\d_])\1{39}|([^\W\d_]{2,8}?)\2{19}")
 _TOKEN = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 _LONGEST_CYCLE = 64
 _LOOP_LETTERS = 30
+_LOOP_OF_LETTERS = 40  # letters of the shortest match of LETTERS
 
 
 def fold(text: str) -> str:
@@ -66,20 +67,28 @@ def loops(text: str) -> bool:
     more in all (list marks at line starts do not count); or a cycle of up to 8 letters comes 20 times without a blank,
     one letter 40 times; or, among 200 words and more, fewer than one in six three-word sequences is new.
     """
-    if LETTERS.search(text):
+    if any(len(word) >= _LOOP_OF_LETTERS for word in text.split()) and LETTERS.search(text):
         return True
     tokens = _TOKEN.findall(LIST_MARK.sub("", text.casefold()))
+    triples = list(zip(tokens, tokens[1:], tokens[2:], strict=False))
+    known = len(triples) - len(set(triples))  # in a cycle all triples but those of its first turn are
+    if known < _needed(1) - 2 and len(tokens) < 200:  # a period of one word needs fewest
+        return False
     letters = [0, *accumulate(sum(map(str.isalpha, token)) for token in tokens)]
     if letters[-1] < _LOOP_LETTERS:
         return False
     for period in range(1, min(_LONGEST_CYCLE, len(tokens) // 5) + 1):
-        needed = min(10 * period, max(5 * period, 30)) - period
-        if sum(map(eq, tokens, tokens[period:])) < needed:
+        needed = _needed(period)
+        if known < needed - 2 or sum(map(eq, tokens, tokens[period:])) < needed:
             continue
         run = 0
         for here in range(period, len(tokens)):
             run = run + 1 if tokens[here] == tokens[here - period] else 0
             if run >= needed and letters[here + 1] - letters[here + 1 - run - period] >= _LOOP_LETTERS:
                 return True
-    triples = list(zip(tokens, tokens[1:], tokens[2:], strict=False))
-    return len(tokens) >= 200 and 6 * len(set(triples)) < len(triples)
+    return len(tokens) >= 200 and 6 * (len(triples) - known) < len(triples)
+
+
+def _needed(period: int) -> int:
+    """Return how many words in a row must be as those a period before."""
+    return min(10 * period, max(5 * period, 30)) - period

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
+from hashlib import blake2b
 
 from isheep.data.dedup import NearDuplicates
 from isheep.data.rows import Row
@@ -21,12 +22,13 @@ def duplicates(
 
     Exact ones (equal but for blanks at the ends) are counted over all rows. Whether a text is a near-duplicate (ROUGE-L
     F1, `dedup.NearDuplicates`) is asked of the sampled rows, against all texts before it, all seeds or all earlier
-    rounds: an estimate of the share over all rows whose cost grows with the round, not with its square.
+    rounds: an estimate of the share over all rows. As likeness goes both ways, only the sampled texts are indexed, and
+    all others pass by; of each other text, a digest of 16 bytes is held.
 
     Parameters
     ----------
     rows, earlier, seeds
-        Read the round's rows in file order, those of earlier rounds, the seeds; each is called once a field.
+        Read the round's rows in file order, those of earlier rounds, the seeds; called once or twice a field.
     sampled
         Ids of the rows that are looked at for near-duplicates.
     similarity
@@ -36,9 +38,12 @@ def duplicates(
     """
     shares: Duplicates = {"exact": {}, "near": {}}
     for field in FIELDS:
-        pools = {"within_round": _Pool(similarity, tokens)}
+        sample = NearDuplicates(similarity, tokens)
+        for row in rows():
+            if row["id"] in sampled:
+                sample.add(row["id"], row[field])
+        pools = {name: _Pool(sample) for name in ("within_round", "seeds", "earlier_rounds")}
         for name, others in (("seeds", seeds), ("earlier_rounds", earlier)):
-            pools[name] = _Pool(similarity, tokens)
             for row in others():
                 pools[name].add(row[field])
         exact, near = dict.fromkeys(pools, 0), dict.fromkeys(pools, 0)
@@ -48,8 +53,9 @@ def duplicates(
             n += 1
             looked_at += row["id"] in sampled
             for name, pool in pools.items():
-                exact[name] += pool.holds(text)
-                near[name] += row["id"] in sampled and pool.has_like(text)
+                held = pool.holds(text)
+                exact[name] += held
+                near[name] += row["id"] in sampled and (held or row["id"] in pool.near)
             pools["within_round"].add(text)
         shares["exact"][field] = {name: share(exact[name], n) for name in pools}
         shares["near"][field] = {name: share(near[name], looked_at) for name in pools}
@@ -57,20 +63,21 @@ def duplicates(
 
 
 class _Pool:
-    """Texts, each once, to compare new ones with."""
+    """Texts that pass by, each looked at once, and the ids of the sampled rows that are like one of them."""
 
-    def __init__(self, similarity: float, tokens: Tokens) -> None:
-        self._texts: set[str] = set()
-        self._near = NearDuplicates(similarity, tokens)
+    def __init__(self, sample: NearDuplicates) -> None:
+        self.near: set[str] = set()
+        self._sample = sample
+        self._texts: set[bytes] = set()
 
     def add(self, text: str) -> None:
-        text = text.strip()
-        if text not in self._texts:
-            self._texts.add(text)
-            self._near.add("", text)
+        if (key := _digest(text)) not in self._texts:
+            self._texts.add(key)
+            self.near.update(self._sample.find_all(text.strip()))
 
     def holds(self, text: str) -> bool:
-        return text.strip() in self._texts
+        return _digest(text) in self._texts
 
-    def has_like(self, text: str) -> bool:
-        return self.holds(text) or self._near.find(text) is not None
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=16).digest()

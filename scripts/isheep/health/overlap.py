@@ -37,17 +37,28 @@ def overlap(rows: Iterable[Row], files: Mapping[str, str], lengths: Sequence[int
         Words in a sequence, like (13, 8).
     """
     held: dict[str, Grams] = {}
+    shortest = min(lengths)
+    quick: set[int] = set()  # of the shortest sequences of all files
     errors: dict[str, Unread] = {}
     for name, file in files.items():
         try:
-            held[name] = grams(_contents(Path(file)), lengths)
+            held[name] = {n: set() for n in lengths}
+            for tokens in map(words, texts(_contents(Path(file)))):
+                add_grams(tokens, held[name])
+                quick.update(_quick(tokens, shortest))
         except UserError as error:
             errors[name] = {"error": without_place(str(error), file)}
+            del held[name]
     hits = {(name, n): 0 for name in held for n in lengths}
     count = 0
     for row in rows:
         count += 1
-        own = grams(([row[field] for field in FIELDS],), lengths)
+        texts_of_row = [words(row[field]) for field in FIELDS]
+        if all(quick.isdisjoint(_quick(tokens, shortest)) for tokens in texts_of_row):
+            continue  # most rows: what shares no short sequence shares no long one
+        own: Grams = {n: set() for n in lengths}
+        for tokens in texts_of_row:
+            add_grams(tokens, own)
         for name, n in hits:
             hits[name, n] += not own[n].isdisjoint(held[name][n])
     measured: dict[str, dict[str, SharedGrams]] = {
@@ -64,14 +75,15 @@ def _contents(file: Path) -> Iterator[Any]:
         yield from (row for _, row in read(file))
 
 
-def grams(values: Iterable[Any], lengths: Sequence[int]) -> Grams:
-    """Return, by n, hashes of all sequences of n words in the texts of JSON values."""
-    hashed: Grams = {n: set() for n in lengths}
-    for text in texts(values):
-        tokens = words(text)
-        for n in lengths:
-            hashed[n].update(hashes(tokens, n))
-    return hashed
+def add_grams(tokens: Sequence[str], grams: Grams) -> None:
+    """Add the hashes of all sequences of words in a text to those of each length."""
+    for n, known in grams.items():
+        known.update(hashes(tokens, n))
+
+
+def _quick(tokens: Sequence[str], n: int) -> Iterator[int]:
+    """Yield Python's own hash of every sequence of n words: quick, another one in each process, never the last word."""
+    return map(hash, zip(*(tokens[start:] for start in range(n)), strict=False))
 
 
 def texts(value: Any) -> Iterator[str]:

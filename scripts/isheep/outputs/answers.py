@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from isheep.config.plain import PlainFormat
-from isheep.data.funnel import Funnel
+from isheep.data.funnel import Funnel, Sifted, Verdict
 from isheep.data.rows import Row
 from isheep.filters.registry import Rule, first_broken
 from isheep.outputs.cuts import cut
@@ -24,8 +24,8 @@ OVER_BUDGET = "over_budget"
 SAMPLE_COLUMNS = ("prompt_id", "sample")
 
 
-def sampled(rows: Iterable[Row], samples: int) -> list[Row]:
-    """Return a row for every answer to make: each prompt as often as it is answered, its answers together.
+def sampled(rows: Iterable[Row], samples: int) -> Iterator[Row]:
+    """Yield a row for every answer to make: each prompt as often as it is answered, its answers together.
 
     The first answer has the prompt's own id, the others `{id}/s1`, `{id}/s2`, ...: what an answer draws follows from
     its id, so more samples leave the first ones as they are. Rows tell `prompt_id` and `sample` (from 0) only where
@@ -39,12 +39,12 @@ def sampled(rows: Iterable[Row], samples: int) -> list[Row]:
         Answers to each (`outputs.samples`).
     """
     if samples == 1:
-        return list(rows)
-    return [
-        {**row, "id": f"{row['id']}/s{sample}" if sample else row["id"], "prompt_id": row["id"], "sample": sample}
-        for row in rows
-        for sample in range(samples)
-    ]
+        yield from rows
+        return
+    for row in rows:
+        for sample in range(samples):
+            id = f"{row['id']}/s{sample}" if sample else row["id"]
+            yield {**row, "id": id, "prompt_id": row["id"], "sample": sample}
 
 
 def requests(
@@ -79,35 +79,35 @@ def requests(
         yield Request(row["id"], settings.prompt(row, model), drawn, seed_for(row["id"]))
 
 
-def token_counts(rows: Iterable[Row]) -> dict[str, int]:
-    """Return the tokens that answering took, and how many answers ended for which reason."""
-    rows = list(rows)
-    reasons = Counter(row["finish_reason"] for row in rows)
-    return {
-        "prompt_tokens": sum(row["prompt_tokens"] for row in rows),
-        "completion_tokens": sum(row["output_tokens"] for row in rows),
-        **{f"finished_by_{reason}": count for reason, count in sorted(reasons.items())},
-    }
-
-
 def answer(
     rows: Iterable[Row], style: OutputStyle, completion: Callable[[str], Completion], round_number: int
-) -> tuple[list[Row], Funnel]:
-    """Return the rows with what the style reads from their completions, and the funnel.
+) -> Sifted:
+    """Return the rows with what the style reads from their completions.
 
     An answer that is cut has the finish reason "cut", and the cut's name for what stopped it. A row that is answered
-    several times becomes as many rows, with the ids `{id}/1`, `{id}/2`, ...; the first of them counts the tokens.
+    several times becomes as many rows, with the ids `{id}/1`, `{id}/2`, ...; the first of them counts the tokens. When
+    all have passed, the funnel tells the tokens that answering took, and how many answers ended for which reason.
     """
-    answered: list[Row] = []
     funnel = Funnel(STAGE, round_number)
+    return Sifted(funnel, _answered(rows, style, completion, funnel))
+
+
+def _answered(
+    rows: Iterable[Row], style: OutputStyle, completion: Callable[[str], Completion], funnel: Funnel
+) -> Iterator[Verdict]:
+    tokens = {"prompt_tokens": 0, "completion_tokens": 0}
+    reasons: Counter[str] = Counter()
     for row in rows:
         done = _cut(completion(row["id"]), row, style)
         read = style.read(row, done)
         for number, columns in enumerate(read, start=1):
-            funnel.count(None)
             named = {"id": f"{row['id']}/{number}"} if len(read) > 1 else {}
-            answered.append({**row, **named, **columns, **_ended(done, counted=number == 1)})
-    return answered, funnel
+            ended = _ended(done, counted=number == 1)
+            tokens["prompt_tokens"] += ended["prompt_tokens"]
+            tokens["completion_tokens"] += ended["output_tokens"]
+            reasons[f"finished_by_{done.finish_reason}"] += 1
+            yield {**row, **named, **columns, **ended}, None
+    funnel.counts = tokens | dict(sorted(reasons.items()))
 
 
 def _cut(done: Completion, row: Row, style: OutputStyle) -> Completion:
@@ -126,13 +126,13 @@ def _ended(done: Completion, counted: bool) -> Row:
     }
 
 
-def affordable(rows: Sequence[Row], budget: int, prompt_tokens: int) -> int:
+def affordable(rows: Iterable[Row], budget: int, prompt_tokens: int) -> int:
     """Return how many rows, from the first on, were written within a budget of tokens.
 
     Parameters
     ----------
     rows
-        Answers with `output_tokens`, those to one prompt together.
+        Answers with `output_tokens`, those to one prompt together; walked twice.
     budget
         Tokens for prompts and answers.
     prompt_tokens
@@ -146,24 +146,16 @@ def affordable(rows: Sequence[Row], budget: int, prompt_tokens: int) -> int:
         seen.add(prompt)
         if spent > budget:
             return place
-    return len(rows)
+    return len(prompts)
 
 
-def filter_rows(
-    rows: Iterable[Row], rules: Sequence[Rule], round_number: int, most: int | None = None
-) -> tuple[list[Row], list[Row], Funnel]:
-    """Return the rows that no rule drops, the others with the first rule that drops each, and the funnel.
+def filter_rows(rows: Iterable[Row], rules: Sequence[Rule], round_number: int, most: int | None = None) -> Sifted:
+    """Return the rows with the first rule that drops each.
 
     Rows after the first `most` are dropped as over the budget, whatever the rules say.
     """
-    kept: list[Row] = []
-    rejected: list[Row] = []
-    funnel = Funnel("filter_outputs", round_number)
-    for place, row in enumerate(rows):
-        rule = OVER_BUDGET if most is not None and place >= most else first_broken(rules, row)
-        funnel.count(rule)
-        if rule is None:
-            kept.append(row)
-        else:
-            rejected.append({**row, "rule": rule})
-    return kept, rejected, funnel
+    verdicts = (
+        (row, OVER_BUDGET if most is not None and place >= most else first_broken(rules, row))
+        for place, row in enumerate(rows)
+    )
+    return Sifted(Funnel("filter_outputs", round_number), verdicts)

@@ -9,14 +9,15 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from isheep.config.run import Run
 from isheep.data.dedup import NearDuplicates
 from isheep.data.funnel import Funnel
-from isheep.data.rows import Row
+from isheep.data.rows import Row, Stream
 from isheep.data.seeds import Seed, read_seeds
+from isheep.data.spool import Spool
 from isheep.errors import UserError
 from isheep.filters.registry import Rule, first_broken, resolve
 from isheep.prompts.source import Material, PromptSource
@@ -92,7 +93,7 @@ class PromptMaker:
 
     def after(self, made: Sequence[Row]) -> Material:
         """Return the material of a wave: the prompts that earlier waves gave are part of it."""
-        return replace(self.material, made=tuple(made))
+        return replace(self.material, made=made)
 
     def request(self, number: int) -> Request:
         """Return request `number` (from 0) of the first wave."""
@@ -117,13 +118,18 @@ class PromptMaker:
         Parameters
         ----------
         earlier
-            Rows of earlier rounds that new instructions are compared with as well.
+            Rows of earlier rounds that new instructions are compared with as well; walked again when the pool is
+            begun anew.
         """
         seeds = self.seeds if "seeds" in self.source.compare_with else ()
-        known = [(seed.id, seed.instruction) for seed in seeds]
-        known += [(row["id"], row["instruction"]) for row in earlier]
+
+        def texts() -> Iterator[tuple[str, str]]:
+            yield from ((seed.id, seed.instruction) for seed in seeds)
+            yield from ((row["id"], row["instruction"]) for row in earlier)
+
+        known = Stream(texts)
         funnel = Funnel(STAGE, self.round_number)
-        collected = Collected([], [], funnel, self.source.rows, self._pool(known), known)
+        collected = Collected(Spool(), Spool(), funnel, self.source.rows, self._pool(known), known)
         for task in self.source.given(self.material):
             if not collected.full:
                 named = {"id": f"{self.request_id(task['request'])}-00", "round": self.round_number}
@@ -181,12 +187,12 @@ class PromptMaker:
 class Collected:
     """Prompts gathered so far, with what was rejected and why."""
 
-    rows: list[Row]
-    rejected: list[Row]
+    rows: Spool
+    rejected: Spool
     funnel: Funnel
     wanted: int
     pool: NearDuplicates
-    known: Sequence[tuple[str, str]] = ()
+    known: Iterable[tuple[str, str]]
     requests: int = 0
     tokens: int = 0
 
@@ -196,9 +202,9 @@ class Collected:
         return len(self.rows) >= self.wanted
 
 
-def first_wave_of_shard(maker: PromptMaker, shard: int, count: int) -> list[Request]:
+def first_wave_of_shard(maker: PromptMaker, shard: int, count: int) -> Stream[Request]:
     """Return the requests of the first wave that a shard (from 0) sends: every `count`-th."""
-    return [maker.request(number) for number in range(shard, first_wave(maker), count)]
+    return Stream(lambda: map(maker.request, range(shard, first_wave(maker), count)))
 
 
 def first_wave(maker: PromptMaker) -> int:
@@ -220,7 +226,7 @@ def next_wave(maker: PromptMaker, collected: Collected) -> int:
 
 
 def gather(
-    maker: PromptMaker, send: Callable[[list[Request]], Mapping[str, Completion]], earlier: Sequence[Row]
+    maker: PromptMaker, send: Callable[[Iterable[Request]], Mapping[str, Completion]], earlier: Iterable[Row]
 ) -> Collected:
     """Send waves of requests until the round has its prompts or the bound is reached.
 
@@ -231,8 +237,8 @@ def gather(
     """
     sent, until, collected = 0, first_wave(maker), maker.begin(earlier)
     while until:
-        wave, material = range(sent, until), maker.after(collected.rows)
-        completions = send([maker.source.request(number, material) for number in wave])
+        wave, material = range(sent, until), maker.after(collected.rows.so_far())
+        completions = send(Stream(partial(map, partial(maker.source.request, material=material), wave)))
         maker.collect(((number, completions[maker.request_id(number)]) for number in wave), collected, material)
         sent, until = until, next_wave(maker, collected)
         logger.info("%s; %d requests sent", collected.funnel.line(), sent)

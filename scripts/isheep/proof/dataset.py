@@ -74,10 +74,10 @@ def write(folder: Path, splits: Splits, run: Run) -> list[dict[str, Any]]:
         schema = pa.schema([*columns[form], *told])
         (folder / "data" / form).mkdir(parents=True)
         for name, rows in splits.items():
-            shaped = [shape(form, row, run) for row in rows]
-            write_rows(folder / "jsonl" / form / f"{name}.jsonl", shaped)
-            for place, shard in _shards(name, shaped, run.publish.rows_per_shard):
-                pq.write_table(pa.Table.from_pylist(shard, schema), folder / "data" / form / place, compression="zstd")
+            write_rows(folder / "jsonl" / form / f"{name}.jsonl", (shape(form, row, run) for row in rows))
+            for place, shard in _shards(name, rows, run.publish.rows_per_shard):
+                shaped = pa.Table.from_pylist([shape(form, row, run) for row in shard], schema)
+                pq.write_table(shaped, folder / "data" / form / place, compression="zstd")
     return [
         {
             "config_name": form,

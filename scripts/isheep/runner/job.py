@@ -6,16 +6,18 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from isheep import config
 from isheep.config.run import Run
 from isheep.data.files import contents_of, digest, digest_artifact, read_json
+from isheep.data.rows import Stream
 from isheep.errors import UserError
 from isheep.runner.leases import lease
 from isheep.runner.origin import find_origin
@@ -114,10 +116,10 @@ class Job:
         """Which shard (from 0) it is, and the number of shards; (0, 1) when one job does it all."""
         return (int(self.wildcards.shard) - 1, int(self.wildcards.shards)) if self.is_shard else (0, 1)
 
-    def part(self, rows: Sequence[Any]) -> Sequence[Any]:
+    def part(self, rows: Iterable[Any]) -> Stream[Any]:
         """Return every n-th row: those that this job asks about."""
         number, count = self.shard
-        return rows[number::count]
+        return Stream(lambda: islice(rows, number, None, count))
 
     def work_folder(self, fingerprint: str) -> Path:
         """Return the undeclared folder of this stage for what its results depend on, beside its files."""

@@ -23,8 +23,8 @@ from isheep.config.model import Model
 from isheep.config.plain import PlainFormat
 from isheep.config.section import deciding
 from isheep.data.files import digest, read_json, write_json
-from isheep.data.funnel import Funnel
-from isheep.data.rows import write_rows
+from isheep.data.funnel import Funnel, Sifted
+from isheep.data.rows import write_parted, write_rows
 from isheep.runner import job, kept
 from isheep.runner.code import code_digest
 from isheep.runner.dispatch import Dispatcher, Send
@@ -33,7 +33,10 @@ from isheep.serving import engines
 from isheep.serving.engines.base import Template
 
 Made = dict[str, Any]
-"""What a stage made, by the names of its rule's outputs: rows, a funnel, or a JSON document."""
+"""What a stage made, by the names of its rule's outputs: rows, a funnel, or a JSON document.
+
+Rows that are `Sifted` stand for the rejected ones and the funnel as well.
+"""
 
 
 def run(snakemake: Any, module: ModuleType) -> None:
@@ -70,15 +73,23 @@ def make(this: job.Job, module: ModuleType) -> None:
 
 
 def publish(this: job.Job, made: Made) -> None:
-    """Write what a stage made; a funnel is checked against the rows that were really written."""
-    written = {}
+    """Write what a stage made; a funnel is checked against the rows that were really written.
+
+    Rows that are sifted go into both files as they come; they bring their funnel.
+    """
+    written, funnel = {"rejected": 0}, made.get("funnel")
     for name, value in made.items():
-        if name in ("rows", "rejected") or str(this.output[name]).endswith(".jsonl"):
+        if isinstance(value, Sifted):
+            paths = {file: this.output[file] for file in ("rows", "rejected") if file in this.output}
+            parted = write_parted([*paths.values()], ((row, int(rule is not None)) for row, rule in value))
+            written |= dict(zip(paths, parted, strict=True))
+            funnel = value.funnel
+        elif name in ("rows", "rejected") or str(this.output[name]).endswith(".jsonl"):
             written[name] = write_rows(this.output[name], value)
         elif not isinstance(value, Funnel):
             write_json(this.output[name], value)
-    if isinstance(funnel := made.get("funnel"), Funnel):
-        write_json(this.output.funnel, funnel.record(written["rows"], written.get("rejected", 0)))
+    if isinstance(funnel, Funnel):
+        write_json(this.output.funnel, funnel.record(written["rows"], written["rejected"]))
 
 
 def finish_shard(this: job.Job) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from isheep.data.funnel import Funnel
+from isheep.data.funnel import Funnel, Sifted
 from isheep.data.rows import Row
 from isheep.errors import UserError
 from isheep.select.base import Selection
 
 
-def select(rows: Sequence[Row], settings: Selection, round_number: int) -> tuple[list[Row], list[Row], Funnel]:
-    """Return the rows that are kept and rejected, both in file order, and the funnel.
+def select(rows: Iterable[Row], settings: Selection, round_number: int) -> Sifted:
+    """Return the rows, in their order, with the reason to drop each.
 
     Parameters
     ----------
     rows
-        Evaluated rows: each has the score columns that the settings name.
+        Evaluated rows, walked twice: each has the score columns that the settings name.
     settings
         Section `select`.
     round_number
@@ -28,17 +28,12 @@ def select(rows: Sequence[Row], settings: Selection, round_number: int) -> tuple
         Fewer rows than the floor are left: training on them would only look like training.
     """
     funnel = Funnel("select_data", round_number)
-    kept: list[Row] = []
-    rejected: list[Row] = []
-    for row, rule in zip(rows, settings.dropped(rows), strict=True):
-        funnel.count(rule)
-        if rule is None:
-            kept.append(row)
-        else:
-            rejected.append({**row, "rule": rule})
-    if len(kept) < settings.floor:
+    dropped = settings.dropped([{name: row[name] for name in ("id", *settings.columns)} for row in rows])
+    if (kept := dropped.count(None)) < settings.floor:
+        for rule in dropped:
+            funnel.count(rule)
         raise UserError(
-            f"{len(kept)} rows selected, fewer than select.floor ({settings.floor}). {funnel.line()}. "
+            f"{kept} rows selected, fewer than select.floor ({settings.floor}). {funnel.line()}. "
             "Make more prompts (prompts.rows), or choose another select.kind (quantile keeps a share)"
         )
-    return kept, rejected, funnel
+    return Sifted(funnel, zip(rows, dropped, strict=True))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from itertools import chain
 
 from isheep.assess import discrimination
 from isheep.assess import stage as assessing
 from isheep.assess.plan import plan
-from isheep.data.rows import read_rows
+from isheep.data.rows import Stream, stored
 from isheep.runner import stage
 from isheep.runner.dispatch import Send
 from isheep.runner.job import Job
@@ -49,21 +50,20 @@ class Work(ByOwnJudge):
 
     def __init__(self, this: Job) -> None:
         super().__init__(this)
-        rows = list(read_rows(this.input.rows))
+        rows = stored(this.input.rows)
         self.plan = plan(this.run, self.template, judge(this.run, this.round), this.round, rows)
 
     def requests(self, send: Send) -> None:
         """Send what the assessors ask about every row."""
-        part = self.job.part(self.plan.asked)
-        completions = assessing.completions(part, self.plan.assessors)
-        self.results = send([*completions, *assessing.scorings(part, self.plan.assessors)])
+        asked = self.job.part(self.plan.asked), self.plan.assessors
+        self.results = send(Stream(lambda: chain(assessing.completions(*asked), assessing.scorings(*asked))))
 
     def finish(self) -> stage.Made:
         """Return the rows with their scores, those that got none, and what the assessors could tell."""
         assessors, result = self.plan.assessors, self.results.__getitem__
-        rows, rejected, funnel = assessing.assess_rows(self.plan.rows, assessors, result, self.job.round)
+        rows = assessing.assess_rows(self.plan.rows, assessors, result, self.job.round)
         warn_below = self.run.assess.discrimination.warn_below
         measured = discrimination.discrimination(self.plan.pairs, assessors, result, warn_below)
         for line in discrimination.warnings(measured):
             logger.warning(line)
-        return {"discrimination": measured, "rejected": rejected, "funnel": funnel, "rows": rows}
+        return {"discrimination": measured, "rows": rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isheep.data.rows import read_rows
+from isheep.data.rows import stored
 from isheep.documents.rounds import read_funnel
 from isheep.filters.registry import resolve
 from isheep.outputs.answers import affordable, filter_rows
@@ -34,9 +34,8 @@ STAGE = Stage(
 def make(this: Job) -> Made:
     """Return the rows within the budget that no rule drops, and the others."""
     rules = resolve("outputs", this.run.outputs.rules)
-    rows, most = list(read_rows(this.input.rows)), None
+    rows, most = stored(this.input.rows), None
     if budget := this.run.outputs.budget:
         (costs,) = this.input.get("costs", [])
         most = affordable(rows, budget, read_funnel(costs)["completion_tokens"])
-    kept, rejected, funnel = filter_rows(rows, rules, this.round, most)
-    return {"rejected": rejected, "funnel": funnel, "rows": kept}
+    return {"rows": filter_rows(rows, rules, this.round, most)}

@@ -6,7 +6,7 @@ from typing import Any
 
 from isheep.config.run import Run
 from isheep.config.section import deciding
-from isheep.data.rows import read_rows
+from isheep.data.rows import Stream, read_rows
 from isheep.outputs import answers
 from isheep.runner import stage
 from isheep.runner.code import kinds_in
@@ -54,17 +54,15 @@ class Work(stage.Work):
 
     def __init__(self, this: Job) -> None:
         super().__init__(this)
-        self.wanted = answers.sampled(read_rows(this.input.rows), this.run.outputs.samples)
+        self.wanted = Stream(lambda: answers.sampled(read_rows(this.input.rows), this.run.outputs.samples))
 
     def requests(self, send: Send) -> None:
         """Send every prompt, as often as it is answered, as the model is addressed."""
         plain = self.plain(writer(self.run, self.job.round))
         wanted = self.job.part(self.wanted)
-        asked = answers.requests(wanted, self.run.outputs, self.template, plain, self.run.seed, self.job.round)
-        self.results = send(list(asked))
+        given = (self.run.outputs, self.template, plain, self.run.seed, self.job.round)
+        self.results = send(Stream(lambda: answers.requests(wanted, *given)))
 
     def finish(self) -> stage.Made:
         """Return the prompts with their outputs."""
-        rows, funnel = answers.answer(self.wanted, self.run.outputs, self.results.__getitem__, self.job.round)
-        funnel.counts = answers.token_counts(rows)
-        return {"funnel": funnel, "rows": rows}
+        return {"rows": answers.answer(self.wanted, self.run.outputs, self.results.__getitem__, self.job.round)}

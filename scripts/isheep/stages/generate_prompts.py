@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from isheep.config.run import Run
-from isheep.data.rows import read_rows
+from isheep.data.rows import Stream, read_rows
 from isheep.filters.registry import resolve
 from isheep.prompts import maker
 from isheep.runner import stage
@@ -55,7 +55,7 @@ class Work(stage.Work):
         if self.job.is_shard:
             send(maker.first_wave_of_shard(self.maker, *self.job.shard))
             return
-        earlier = list(chain.from_iterable(map(read_rows, self.job.input.get("earlier", []))))
+        earlier = Stream(lambda: chain.from_iterable(map(read_rows, self.job.input.get("earlier", []))))
         self.collected = maker.gather(self.maker, send, earlier)
 
     def finish(self) -> stage.Made:

@@ -67,7 +67,7 @@ class Work(ByOwnJudge):
     def requests(self, send: Send) -> None:
         """Send what decides each candidate that has two different answers."""
         comparable = [each for each in chain(self.candidates, self.known) if each.rule is None]
-        if wanted := self.source.scorings(self.job.part(comparable), self.judge):
+        if wanted := self.source.scorings([*self.job.part(comparable)], self.judge):
             self.results = send(wanted)
 
     def finish(self) -> stage.Made:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isheep.data.rows import read_rows
+from isheep.data.rows import stored
 from isheep.runner.job import Job
 from isheep.runner.stage import Made
 from isheep.select.rows import select
@@ -24,5 +24,4 @@ STAGE = Stage(
 
 def make(this: Job) -> Made:
     """Return the rows that are kept, and the others."""
-    kept, rejected, funnel = select(list(read_rows(this.input.rows)), this.run.select, this.round)
-    return {"rejected": rejected, "funnel": funnel, "rows": kept}
+    return {"rows": select(stored(this.input.rows), this.run.select, this.round)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from isheep.data.conversations import said
 from isheep.filters import text
 from isheep.filters.registry import Row, output_rule
 
@@ -42,5 +43,5 @@ def leaked_exemplar(row: Row) -> bool:
 @output_rule("apology")
 def apology(row: Row) -> bool:
     """Drop answers that begin with an apology, unless the prompt wants one or wants a message."""
-    prompt = f"{row['instruction']}\n\n{row['input']}"
+    prompt = said(row)
     return bool(APOLOGY.search(row["output"])) and not APOLOGISES.search(prompt)

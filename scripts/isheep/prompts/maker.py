@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from isheep.config.run import Run
+from isheep.data.conversations import user_text
 from isheep.data.dedup import NearDuplicates
 from isheep.data.funnel import Funnel
 from isheep.data.rows import Row, Stream
@@ -125,7 +126,7 @@ class PromptMaker:
 
         def texts() -> Iterator[tuple[str, str]]:
             yield from ((seed.id, seed.instruction) for seed in seeds)
-            yield from ((row["id"], row["instruction"]) for row in earlier)
+            yield from ((row["id"], user_text(row)) for row in earlier)
 
         known = Stream(texts)
         funnel = Funnel(STAGE, self.round_number)
@@ -170,13 +171,13 @@ class PromptMaker:
         """Add a row to what is collected, kept or rejected; `problem` rejects it whatever the rules say."""
         rule = problem or first_broken(self.rules, row)
         like = None
-        if rule is None and (like := collected.pool.find(row["instruction"])) is not None:
+        if rule is None and (like := collected.pool.find(user_text(row))) is not None:
             rule = "near_duplicate"
         collected.funnel.count(rule)
         if rule is None:
             collected.rows.append(row)
             if "round" in self.source.compare_with:
-                collected.pool.add(row["id"], row["instruction"])
+                collected.pool.add(row["id"], user_text(row))
             if self.source.forget and len(collected.rows) % self.source.forget == 0:
                 collected.pool = self._pool(collected.known)
         else:

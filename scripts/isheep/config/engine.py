@@ -43,7 +43,10 @@ class Engine(Section):
     """The engine and its limits. With float32 every text depends on its own request alone; see docs/engines.md."""
 
     operational = frozenset(
-        {"max_num_seqs", "gpu_memory_utilization", "cpu_cache_gib", "prefix_caching", "chunked_prefill", "batch_size"}
+        {
+            *("max_num_seqs", "gpu_memory_utilization", "cpu_cache_gib", "prefix_caching", "chunked_prefill"),
+            *("batch_size", "keep"),
+        }
     )
 
     name: Literal["vllm", "transformers", "endpoint", "fake"] = Field("vllm", description="Which engine.")
@@ -72,5 +75,10 @@ class Engine(Section):
         False, description="vllm on GPU: its batch-invariant kernels; docs/engines.md tells what they kept equal."
     )
     batch_size: int = Field(1, ge=1, description="transformers: requests a batch; 1 keeps equal bytes.")
+    keep: float | Literal["auto"] = Field(
+        "auto",
+        description="Seconds that a loaded engine waits for the next stage with the same weights and settings; 0: each "
+        "stage loads its own. auto: 120 where Snakemake itself runs the jobs, 0 in jobs of SLURM and for `fake`.",
+    )
     endpoint: Served = Field(Served(), description="endpoint: the server.")
     misbehave: Misbehaviour = Field(Misbehaviour(), description="fake: what goes wrong, for tests.")

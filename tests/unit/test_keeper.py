@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tiny_llama
 from conformance import CONTEXT, Conformance
 
 from isheep.config.engine import Engine as Settings
@@ -23,7 +24,7 @@ from isheep.config.model import Model
 from isheep.data.locks import started
 from isheep.errors import UserError
 from isheep.serving import engines
-from isheep.serving.engines.base import Engine, Prompt, Request, Sampling
+from isheep.serving.engines.base import Engine, Prompt, Request, Sampling, ScoreRequest
 from isheep.serving.keeper import client, place
 
 SETTINGS = Settings(name="fake", context_length=CONTEXT)
@@ -116,6 +117,20 @@ def test_the_next_job_finds_the_engine_loaded_and_gets_what_its_own_would_give(w
         True,
     ]
     assert second.peak_memory_mib > 5
+
+
+def test_a_real_engine_gives_the_same_digits_from_a_keeper(want, tmp_path):
+    folder = tiny_llama.save(tmp_path / "tiny", max_position_embeddings=2 * CONTEXT)
+    own = engines.load(SETTINGS.model_copy(update={"name": "transformers"}), Model(), folder, "a model", 1, 0)
+    scored = [ScoreRequest(str(n), Prompt(f"Say {n}.", True), (" yes", " no, never")) for n in range(4)]
+    drawn = REQUESTS[:4]
+    for _ in range(2):  # loaded for it, then found
+        with opened(replace(want(name="transformers"), folder=folder)) as kept:
+            assert list(kept.score(scored)) == list(own.score(scored))
+            assert list(kept.complete(drawn)) == list(own.complete(drawn))
+            assert kept.embed("rain").tolist() == own.embed("rain").tolist()
+            assert kept.template.render([{"role": "user", "content": "a"}]).text
+        assert kept.peak_memory_mib > 100
 
 
 def test_an_engine_of_other_settings_leaves_first(want, caplog):

@@ -95,9 +95,12 @@ def keep_seconds(settings: Settings) -> float:
 
 def make_room(this: Job) -> None:
     """Have the engines that are kept where a job needs the memory leave, unless they serve another job."""
-    slots = _slots(this)
-    with place.turn(slots) as is_free:
-        ended = place.clear(slots) if is_free else 0
+    slots, ended = _slots(this), 0
+    try:
+        with place.turn(slots) as is_free:
+            ended = place.clear(slots) if is_free else 0
+    except OSError as error:
+        logger.warning("nobody knows whether an engine is kept loaded on this machine (%s)", error)
     if ended:
         logger.info("the engine that was kept loaded has left: this job needs its place")
     _wait(this)

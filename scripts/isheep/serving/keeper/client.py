@@ -159,6 +159,7 @@ class KeptEngine(AbstractContextManager):
         self._streams = count()
         self.context_length = wanted.settings.context_length
         self.peak_memory_mib = 0.0
+        self._is_waiting = False  # for an answer that may take long
         self._log = str(wanted.log)
         try:
             self._wire.send(**wanted.hello)
@@ -193,7 +194,10 @@ class KeptEngine(AbstractContextManager):
         """Return the engine's embedding of a text (float32, size)."""
         with self._alive():
             self._wire.send(do="embed", text=text)
-            return matrix([self._receive("result")])[0]
+            self._is_waiting = True
+            vector = self._receive("result")
+            self._is_waiting = False
+            return matrix([vector])[0]
 
     def _stream(self, kind: Any, requests: Iterable[Any]) -> Iterator[Any]:
         """Have the keeper run a stream of requests; it draws them, and each result is asked for."""
@@ -211,8 +215,10 @@ class KeptEngine(AbstractContextManager):
     def _next(self, number: int, waiting: Iterator[Any], at_once: int) -> Any:
         with self._alive():
             self._wire.send(do="next", stream=number)
+            self._is_waiting = True
             while "draw" in (message := self._message("draw", "result")):
                 self._wire.send(requests=list(map(asdict, islice(waiting, at_once))))
+            self._is_waiting = False
             return message["result"]
 
     def _receive(self, name: str) -> Any:
@@ -248,10 +254,11 @@ class KeptEngine(AbstractContextManager):
         self._held.close()
 
     def close(self) -> None:
-        """Hand the engine back."""
+        """Hand the engine back; what it is at work on, after an error here, is dropped."""
         with suppress(Gone):
-            self._wire.send(do="goodbye")
-            self.peak_memory_mib = self._receive("peak_memory_mib")
+            if not self._is_waiting:
+                self._wire.send(do="goodbye")
+                self.peak_memory_mib = self._receive("peak_memory_mib")
         self._leave()
 
     def __exit__(self, *_: object) -> None:

@@ -50,7 +50,7 @@ class Engine(Section):
 
     operational = frozenset(
         {"repeatable", "max_num_seqs", "max_batched_tokens", "gpu_memory_utilization", "cpu_cache_gib"}
-        | {"prefix_caching", "chunked_prefill", "batch_size"}
+        | {"prefix_caching", "chunked_prefill", "batch_size", "keep"}
     )
 
     name: Literal["vllm", "transformers", "endpoint", "fake"] = Field("vllm", description="Which engine.")
@@ -96,6 +96,11 @@ class Engine(Section):
         "repeat their prompts, and draws other texts; not with repeatable; untested.",
     )
     batch_size: int = Field(1, ge=1, description="transformers: requests a batch; 1 keeps equal bytes.")
+    keep: float | Literal["auto"] = Field(
+        "auto",
+        description="Seconds that a loaded engine waits for the next stage with the same weights and settings; 0: each "
+        "stage loads its own. auto: 120 where Snakemake itself runs the jobs, 0 in jobs of SLURM and for `fake`.",
+    )
     endpoint: Served = Field(Served(), description="endpoint: the server.")
     misbehave: Misbehaviour = Field(Misbehaviour(), description="fake: what goes wrong, for tests.")
 

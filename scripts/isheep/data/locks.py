@@ -47,7 +47,7 @@ class Holder:
     def me(cls) -> Holder:
         """Return this process, as from now, under a token of its own."""
         now = datetime.now().astimezone().isoformat(timespec="seconds")
-        return cls(socket.gethostname(), _machine(), os.getpid(), _started(os.getpid()), now, uuid4().hex)
+        return cls(socket.gethostname(), _machine(), os.getpid(), started(os.getpid()), now, uuid4().hex)
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}, since {self.since}"
@@ -70,7 +70,7 @@ def lives(holder: Holder, file: Path) -> bool:
     if not holder.pid:
         return False
     if holder.machine == _machine():
-        return _started(holder.pid) == holder.started != 0
+        return started(holder.pid) == holder.started != 0
     silence = silent_for(file)
     return silence is not None and silence < SILENCE
 
@@ -251,7 +251,7 @@ def _machine() -> str:
         return socket.gethostname()
 
 
-def _started(pid: int) -> int:
+def started(pid: int) -> int:
     """Return when a process began, in the kernel's ticks; 0 when there is none or it has ended."""
     try:
         # The name, in parentheses, may hold anything; the state follows it.

@@ -78,6 +78,9 @@ class Job:
         self.gpus = int(snakemake.resources.get("gpu", 0))
         self.root = ROOT
         self.place = _place(snakemake.output)
+        self.home, self.log = os.getcwd(), os.path.abspath(snakemake.log[0])
+        self.is_heavy = bool(snakemake.resources.get("model", 0))  # takes the machine's place for a model
+        self.engine_peak_mib = 0.0  # of an engine in another process
         self.input, self.output = self._from_place(snakemake.input), self._from_place(snakemake.output)
         self._config = snakemake.config
         if self.place:
@@ -152,7 +155,7 @@ class Job:
             "hardware": {**hardware(self.gpus), "threads": self.threads},
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": self.seconds,
-            "peak_memory_mib": peak_memory_mib(),
+            "peak_memory_mib": max(peak_memory_mib(), self.engine_peak_mib),
             **({"shards": took} if took else {}),
             **({"weights": self._weights} if self._weights else {}),
         }

@@ -82,6 +82,23 @@ def folder() -> Path:
     return place
 
 
+def kept_file(device: str) -> Path:
+    """Return the file that a keeper with an engine on a GPU locks as long as it lives."""
+    _opened(f"{device}.kept").close()
+    return _file(f"{device}.kept")
+
+
+def wait_until_free(devices: list[str]) -> None:
+    """Wait for the keepers of other users on leased GPUs: they leave when nobody has come for a while."""
+    for device in devices:
+        with _opened(f"{device}.kept") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                logger.info("waiting for another user's idle engine on GPU %s to leave", device)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+
+
 def _take(count: int, devices: list[str], about: str, held: ExitStack) -> list[str]:
     """Return devices whose locks `held` keeps from now on; those who gather take turns, so that none waits for ever."""
     waited = False
@@ -123,8 +140,11 @@ def _holder(device: str) -> str:
 
 def _opened(name: str) -> IO[str]:
     """Open a lock file for whoever has an account here."""
-    file = folder() / name.replace("/", "_")
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    descriptor = os.open(_file(name), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     if os.fstat(descriptor).st_uid == os.getuid():
         os.fchmod(descriptor, 0o666)
     return os.fdopen(descriptor, "a+", encoding="utf-8")
+
+
+def _file(name: str) -> Path:
+    return folder() / name.replace("/", "_")

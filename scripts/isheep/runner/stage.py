@@ -28,6 +28,7 @@ from isheep.data.rows import write_parted, write_rows
 from isheep.runner import job, kept
 from isheep.runner.code import code_digest
 from isheep.runner.dispatch import Dispatcher, Send
+from isheep.runner.engine import engine_of, make_room
 from isheep.runner.journal import Journal
 from isheep.serving import engines
 from isheep.serving.engines.base import Template
@@ -67,6 +68,8 @@ def make(this: job.Job, module: ModuleType) -> None:
     folder = kept.folder_of(this) if module.STAGE.keeps else None
     if folder and kept.give_back(this, folder):
         return
+    if this.is_heavy:
+        make_room(this)
     publish(this, module.make(this))
     if folder and this.is_final:
         kept.keep(this, folder)
@@ -154,12 +157,10 @@ class Work:
             "addressed": deciding(self.model),
             "code": code_digest(engines.module_of(self.engine.name), "isheep/serving/chat.py", *self.code),
         }
-        settings = (self.engine, self.model, self.job.model_folder, identity, self.job.threads, self.job.gpus)
         with ExitStack() as opened:
 
             def open_engine() -> Any:
-                engine = engines.load(*settings)
-                opened.callback(engine.close)
+                engine = opened.enter_context(engine_of(self.job, self.engine, self.model, identity))
                 return self.answering(engine)
 
             with self.dispatching(depends_on, open_engine) as dispatcher:

@@ -64,8 +64,10 @@ def dedup(texts: str, most: float) -> Goal:
 
 
 HIGHEST, EQUAL = r"^highest peak: ([\d,]+)", r": (\d+) of 8 texts equal"
+MILLION = r"^\| 1,000,000 \| [\d.]+ \| ([\d,]+)"
 BENCHMARKS = (
     Benchmark("row_stages.py 10000 100000", (*stages("10,000"), *stages("100,000"))),
+    Benchmark("many_rows.py 1000000", (Goal("journal, 1,000,000: MiB", MILLION, most=2048),)),
     Benchmark(
         "dedup.py 100000",
         (

@@ -67,7 +67,7 @@ def ours(run: Run, folder: Path, asked: list[Any], threads: int, gpus: int) -> C
         with tempfile.TemporaryDirectory() as place, Journal(Path(place), "0" * 64, "stage") as journal:
             dispatcher = Dispatcher(journal, lambda: engine)
             results = dispatcher.send(asked)
-            answered, _ = answer(rows, run.outputs, results.__getitem__, 0)
+            answered, _, _ = answer(rows, run.outputs, results.__getitem__, 0).parted()
             return {"tokens": dispatcher.tokens()["completion"], "rows": len(answered)}
 
     return work

@@ -142,7 +142,7 @@ def write_answers(run: Run, asked: argparse.Namespace, place: Path) -> int:
     bare = Bare(run, asked.model, max(1, round(ANSWER_BATCH * asked.scale)))
     template = load_template(run.engine, run.model, asked.model)
     done = {each.id: each for each in bare.complete(list(requests(rows, run.outputs, template, None, 0, 0)))}
-    answered, _ = answer(rows, run.outputs, done.__getitem__, 0)
+    answered, _, _ = answer(rows, run.outputs, done.__getitem__, 0).parted()
     passed, _, _ = filter_rows(answered, resolve("outputs", run.outputs.rules), 0).parted()
     write_rows(place / "filtered.jsonl", passed)
     return sum(each.completion_tokens for each in done.values())

@@ -148,6 +148,18 @@ def load(folder: Path, way: str, rows: int, batch: int, threads: int) -> Callabl
     return work
 
 
+def cut(folder: Path, layers: int, place: Path) -> Path:
+    """Write a model of the same shape with so many layers and random weights, which train as fast as learnt ones."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(0)
+    config = AutoConfig.from_pretrained(folder, num_hidden_layers=layers)
+    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(place)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(place)
+    return place
+
+
 def main() -> None:
     """Print a line for each way: seconds, tokens a second, the first and last loss, and two ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -155,13 +167,16 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     for name, default in (("rows", 32), ("batch", 16), ("threads", 1), ("repeats", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--layers", type=int, help="random weights in so many layers, where time is short")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     numbers = [f"--{name}={getattr(asked, name)}" for name in ("rows", "batch", "threads")]
     if asked.worker:
         serve(lambda: load(asked.model, asked.worker, asked.rows, asked.batch, asked.threads))
         return
-    command = [sys.executable, __file__, str(asked.model), *numbers, "--worker"]
+    place = tempfile.TemporaryDirectory()
+    folder = cut(asked.model, asked.layers, Path(place.name)) if asked.layers else asked.model
+    command = [sys.executable, __file__, str(folder), *numbers, "--worker"]
     quiet = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": str(asked.threads)}
     workers = {way: Worker([*command, way], quiet) for way in asked.ways}
     told = in_turn(workers, asked.repeats, warm=0)

@@ -15,7 +15,7 @@ from isheep.errors import UserError
 from isheep.serving import chat
 from isheep.training import checkpoint, launch, lora, trainer
 from isheep.training.encode import encode_row, split_heldout
-from isheep.training.packing import by_row
+from isheep.training.packing import BY_ROW, attend_by_row, by_row
 
 MODEL, ROWS, SEED = tiny_llama.MODEL, tiny_llama.rows(15), 5
 TRAIN = tiny_llama.TRAIN.model_copy(update={"micro_batch_size": 4, "lora": Lora(rank=4, alpha=8, dropout=0.0)})
@@ -126,3 +126,27 @@ def test_sums_are_those_of_the_row_whose_token_is_predicted():
     together, positions = torch.tensor([[1.0, 2.0, 3.0, 0.0, 4.0, 5.0]]), torch.tensor([[0, 1, 2, 3, 0, 1, 2]])
     assert by_row(together, positions).tolist() == [[6.0], [9.0]]
     assert by_row(together > 0, positions).tolist() == [[3], [2]]
+
+
+def test_attention_goes_row_by_row_and_gives_what_the_mask_gives(folder):
+    import torch
+
+    network = lora.load_model(folder, MODEL, "float32")
+    ids, positions = torch.arange(7)[None], torch.tensor([[0, 1, 2, 3, 0, 1, 2]])
+    ends = torch.tensor([0, 4, 7], dtype=torch.int32)
+    with torch.no_grad():
+        masked = network(ids, position_ids=positions, use_cache=False).logits
+        attend_by_row(network)
+        calls = []
+        network.model.layers[0].self_attn.o_proj.register_forward_hook(lambda *seen: calls.append(seen))
+        by_row_too = network(ids, position_ids=positions, cu_seq_lens_q=ends, use_cache=False).logits
+        alone = [network(ids[:, a:b], use_cache=False).logits for a, b in ((0, 4), (4, 7))]
+    assert network.config._attn_implementation == BY_ROW and len(calls) == 3
+    assert float((by_row_too - masked).abs().max()) < 1e-5
+    assert float((by_row_too - torch.cat(alone, dim=1)).abs().max()) < 1e-5
+
+
+def test_other_attention_than_sdpa_stays_as_it_is(folder):
+    network = lora.load_model(folder, MODEL, "float32", attn_implementation="eager")
+    attend_by_row(network)
+    assert network.config._attn_implementation == "eager"

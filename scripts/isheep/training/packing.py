@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise, starmap
 from typing import Any
 
 from isheep.errors import UserError
 from isheep.training.encode import Encoded
 
+BY_ROW = "sdpa_by_row"
 CHECKED_TOKENS = 64  # of each row, around the seam of prompt and answer
 # Mean difference, in nats a token, that rounding explains; what a row sees of its neighbour is more.
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.05, "float16": 0.05}
@@ -31,6 +33,36 @@ def by_row(values: Any, positions: Any | None) -> Any:
     row = starts.cumsum(0)[1:] - 1  # of the token that is predicted
     sums = torch.zeros(int(starts.sum()), dtype=values.dtype if values.is_floating_point() else torch.int64)
     return sums.to(values.device).index_add(0, row, values[0].to(sums.dtype))[:, None]
+
+
+def attend_by_row(network: Any) -> None:
+    """Have a network's sdpa attention go row by row where rows lie end to end; other attention stays as it is.
+
+    The mask alone would do, but every token's products with those of all other rows, which it throws away, would be
+    computed: on a CPU more than padding costs. The rows' own blocks of the mask keep whatever else it says (windows).
+    """
+    import torch
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.masking_utils import sdpa_mask
+
+    def attention(
+        module: Any, query: Any, key: Any, value: Any, mask: Any, cu_seq_lens_q: Any = None, **rest: Any
+    ) -> tuple[Any, None]:
+        if cu_seq_lens_q is None or mask is None or key.shape[2] != query.shape[2]:
+            return sdpa_attention_forward(module, query, key, value, mask, **rest)
+        parts = [
+            sdpa_attention_forward(
+                module, *(each[:, :, row] for each in (query, key, value)), mask[..., row, row], **rest
+            )[0]
+            for row in starmap(slice, pairwise(cu_seq_lens_q.tolist()))
+        ]
+        return torch.cat(parts, dim=1), None
+
+    if getattr(network.config, "_attn_implementation", None) == "sdpa":
+        AttentionInterface.register(BY_ROW, attention)
+        AttentionMaskInterface.register(BY_ROW, sdpa_mask)
+        network.set_attn_implementation(BY_ROW)
 
 
 def check_packing(model: Any, collate: Callable[..., Any], rows: Sequence[Encoded], dtype: str) -> None:

@@ -10,7 +10,7 @@ from isheep.data.rows import Row
 from isheep.serving import chat
 from isheep.training.encode import Encoded, encode_row
 from isheep.training.objective import Logged, Objective
-from isheep.training.packing import by_row, check_packing
+from isheep.training.packing import attend_by_row, by_row, check_packing
 from isheep.training.trainer import Marking, build
 
 
@@ -41,6 +41,8 @@ class Sft(Objective):
         heldout: Sequence[Encoded],
     ) -> Any:
         """Return an SFTTrainer whose evaluation gives the loss of each row."""
+        if settings.packing and arguments.use_cpu:
+            attend_by_row(model)
         built = build(
             _trainer(),
             settings,

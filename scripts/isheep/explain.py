@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from isheep.data.conversations import history, transcript
 from isheep.data.rows import Row, read_rows
 from isheep.errors import UserError, command
 from isheep.report.page import UNPRINTABLE
@@ -47,10 +48,12 @@ def explain(run: Run, name: str) -> Lines:
     yield from ("", "Its way")
     for _, stage, row, rejected in trail:
         yield f"  {stage}: {'rejected by the rule ' + str(row.get('rule')) if rejected else 'kept'}"
+    if turns := history(last):
+        yield from ("", "Earlier turns", *_indented(transcript(turns)))
     for text in TEXTS:
         if last.get(text):
             yield from ("", text.capitalize(), *_indented(str(last[text])))
-    more = {key: value for key, value in last.items() if key not in TEXTS}
+    more = {key: value for key, value in last.items() if key not in (*TEXTS, "history")}
     yield from ("", "Everything else", *(f"  {key}: {_plain(value)}" for key, value in more.items()))
     yield from _examples(run, last)
     yield from _asked(run, i, trail)

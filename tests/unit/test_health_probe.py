@@ -14,7 +14,7 @@ from isheep.health.probe import Prober, gather, request
 from isheep.runner.dispatch import Dispatcher
 from isheep.runner.journal import Journal
 from isheep.serving import engines
-from isheep.serving.chat import address
+from isheep.serving.chat import address, conversation
 from isheep.serving.embedding import engine_for
 
 SETTINGS = engine_for(Engine(name="vllm", context_length=128, batch_size=8))
@@ -52,7 +52,7 @@ def test_log_likelihoods_are_those_of_one_forward_pass(engine, tmp_path, plain):
     found, _ = run(engine, tmp_path / "work", plain=plain)
     model, tokenizer = engine._model, engine._tokenizer
     for row, told in zip(ROWS, found.rows, strict=True):
-        prompt = address(row["instruction"], row["input"], engine.template, plain)
+        prompt = address(conversation(row), engine.template, plain)
         before = tokenizer(prompt.text, add_special_tokens=prompt.add_special_tokens).input_ids
         after = tokenizer(("" if plain is None else " ") + row["output"], add_special_tokens=False).input_ids
         with torch.inference_mode():

@@ -19,6 +19,7 @@ from isheep.outputs import answers
 from isheep.outputs.cuts import cut
 from isheep.outputs.kinds.few_shot import FewShot
 from isheep.outputs.kinds.zero_shot import ZeroShot
+from isheep.serving.chat import user
 from isheep.serving.engines.base import Completion, Sampling
 from isheep.serving.engines.fake import FakeTemplate
 from isheep.stages.table import table
@@ -163,7 +164,7 @@ def test_a_base_model_assesses_in_the_format_in_which_it_answers():
     run = resolved(model={"chat": False}, assess={"assessors": [{"kind": "pmi"}]})
     rows = [{**row, "output": "x"} for row in ROWS]
     first = plan(run, FakeTemplate(), 0, 0, rows).assessors.model
-    assert first.task("a", "").text.count("=====") == 3 and first.stop[0] == "====="
+    assert first.task(user("a")).text.count("=====") == 3 and first.stop[0] == "====="
     assert plan(run, FakeTemplate(), 1, 1, rows).assessors.model.plain is None
 
 

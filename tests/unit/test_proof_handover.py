@@ -85,6 +85,25 @@ def test_shards_hold_all_rows_in_order(tmp_path):
     assert [config["config_name"] for config in configs if config["default"]] == ["messages"]
 
 
+def test_conversations_are_published_whole_in_every_form(tmp_path):
+    history = [{"role": "user", "content": "Name a river."}, {"role": "assistant", "content": "The Ebro."}]
+    given = [{**row, "chosen": row["output"], "rejected": "No."} for row in rows(2)]
+    given[1]["history"] = history
+    run = settings(model={"system": "Be brief."})
+    dataset.write(tmp_path, {"train": given}, run)
+    (file,) = (tmp_path / "data/messages").iterdir()
+    turns = pq.read_table(file).to_pylist()[1]["messages"]
+    assert [turn["role"] for turn in turns] == ["system", "user", "assistant", "user", "assistant"]
+    assert turns[1:3] == history
+    (file,) = (tmp_path / "data/alpaca").iterdir()
+    assert [row["history"] for row in pq.read_table(file).to_pylist()] == [None, history]
+    pair = dataset.shape("preference", given[1], run)
+    assert pair["prompt"][1:3] == history and pair["rejected"] == [{"role": "assistant", "content": "No."}]
+    assert dataset.shape("preference_text", given[1], run)["prompt"] == (
+        "User: Name a river.\n\nAssistant: The Ebro.\n\nUser: Task 1\n\non this"
+    )
+
+
 def test_two_exports_have_equal_bytes(tmp_path):
     for name in ("one", "two"):
         dataset.write(tmp_path / name, {"train": rows(6)}, settings())

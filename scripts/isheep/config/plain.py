@@ -20,6 +20,10 @@ class PlainFormat(Protocol):
     def stop(self) -> tuple[str, ...]:
         """Strings that end the answer."""
 
+    @property
+    def ended(self) -> str:
+        """What stands behind an answer that is over."""
+
     def before(self, task: str) -> str:
         """Return what stands before a task (instruction and input as one text)."""
 
@@ -37,6 +41,11 @@ class Plain(Section):
         if self.text.count("{prompt}") != 1:
             raise ValueError("text must hold {prompt} exactly once")
         return self
+
+    @property
+    def ended(self) -> str:
+        """What stands behind an answer that is over: a blank line."""
+        return "\n\n"
 
     def before(self, task: str) -> str:
         """Return what stands before a task: nothing."""

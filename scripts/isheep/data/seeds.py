@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from isheep.data import conversations
 from isheep.data.seed_files import Broken, read_values
 from isheep.errors import Problems
 
@@ -17,12 +18,33 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Seed:
-    """One seed task; `input` is empty when the instruction needs none."""
+    """One seed task; `input` is empty when the instruction needs none.
+
+    Of a conversation it is the first question and its answer, which need nothing before them; `later` are the questions
+    and answers that follow.
+    """
 
     id: str
     instruction: str
     input: str
     output: str
+    later: tuple[tuple[str, str], ...] = ()
+
+    def prompt(self) -> Row:
+        """Return the last question as a row's columns: instruction and input, before them `history` where it has some.
+
+        A conversation has no input.
+        """
+        if not self.later:
+            return {"instruction": self.instruction, "input": self.input}
+        *before, (question, _) = [(self.instruction, self.output), *self.later]
+        spoken = conversations.turns(text for pair in before for text in pair)
+        return {"history": spoken, "instruction": question, "input": ""}
+
+    @property
+    def answer(self) -> str:
+        """The answer to the last question."""
+        return self.later[-1][1] if self.later else self.output
 
 
 def read_seeds(path: str | Path) -> list[Seed]:
@@ -44,7 +66,7 @@ def read_seeds(path: str | Path) -> list[Seed]:
         problems.add(str(path), _unknown(rows[0]))
         problems.raise_if_any()
     made_ids = not any(row.get("id") is not None for row in rows)
-    seen: dict[str | tuple[str, str], str] = {}
+    seen: dict[str | tuple[str, ...], str] = {}
     seeds = []
     for number, (place, value) in enumerate(values, start=1):
         if isinstance(value, Broken):
@@ -108,33 +130,24 @@ def _first_instance(row: Row, note: Note) -> Row | None:
     return None
 
 
-def _turns(key: str, who: str, text: str, asks: tuple[str, ...], answers: tuple[str, ...]) -> Any:
-    """Read conversations: the first question is the task, the first answer its output; later turns are ignored."""
+def _conversation(shape: conversations.Shape) -> Callable[[Row, Note], Row | None]:
+    """Read conversations: the first question is the task, the first answer its output, the others `later`."""
 
     def read(row: Row, note: Note) -> Row | None:
-        turns = row.get(key)
-        if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-            note(f"{key} must be a list of objects; write [{{{who!r}: {asks[0]!r}, {text!r}: '...'}}, ...]")
+        texts = conversations.read(row, shape, note)
+        if texts is None:
             return None
-        speakers = [turn.get(who) for turn in turns]
-        if "system" in speakers:
-            note("begins with a system message, which a seed task cannot hold; delete it, or set model.system")
+        if len(texts) < 2:
+            note(f"{shape.key} must begin with a turn of {shape.asks[0]!r} and one of {shape.answers[0]!r}")
             return None
-        if len(turns) < 2 or speakers[0] not in asks or speakers[1] not in answers:
-            note(f"{key} must begin with a turn of {asks[0]!r} and one of {answers[0]!r}, begins with {speakers[:2]}")
-            return None
-        return {"instruction": turns[0].get(text), "output": turns[1].get(text)}
+        return {"instruction": texts[0], "output": texts[1], "later": texts[2:]}
 
     return read
 
 
 FORMATS = (
-    Format("chat", ("messages",), _turns("messages", "role", "content", ("user",), ("assistant",))),
-    Format(
-        "sharegpt",
-        ("conversations",),
-        _turns("conversations", "from", "value", ("human", "user"), ("gpt", "assistant", "chatgpt", "bing", "bard")),
-    ),
+    Format("chat", (conversations.CHAT.key,), _conversation(conversations.CHAT)),
+    Format("sharegpt", (conversations.SHAREGPT.key,), _conversation(conversations.SHAREGPT)),
     Format("self-instruct", ("instruction", "instances"), _first_instance),
     Format("alpaca", ("instruction", "output"), _first_instance),
     Format(
@@ -165,7 +178,9 @@ def _seed(row: Row, shape: Format, place: str, problems: Problems) -> Seed | Non
     if isinstance(number, int) and not isinstance(number, bool):
         row = {**row, "id": str(number)}
     texts = {"id": _field(row, "id", place, problems)}
+    later: list[str] = []
     if answered is not None:
+        later = _later(answered.pop("later", []), place, problems)
         answered = {**answered, "input": "" if answered.get("input") is None else answered["input"]}
         texts |= {key: _field(answered, key, place, problems) for key in answered}
     for key in ("id", "instruction"):
@@ -175,7 +190,18 @@ def _seed(row: Row, shape: Format, place: str, problems: Problems) -> Seed | Non
     if len(problems.found) > before:
         return None
     id, instruction, input, output = (texts[key] or "" for key in ("id", "instruction", "input", "output"))
-    return Seed(id, instruction.strip(), "" if input.strip().lower() in NO_INPUT else input, output)
+    input = "" if input.strip().lower() in NO_INPUT else input
+    return Seed(id, instruction.strip(), input, output, tuple(zip(later[::2], later[1::2], strict=False)))
+
+
+def _later(texts: list[Any], place: str, problems: Problems) -> list[str]:
+    """Return the texts of the third turn of a conversation and those after it, what is wrong with one noted."""
+    named = {f"turn {number}": text for number, text in enumerate(texts, start=3)}
+    checked = {name: _field(named, name, place, problems) for name in named}
+    for name, text in checked.items():
+        if text is not None and not text.strip():
+            problems.add(place, f"{name} is empty; write it, or end the conversation before it")
+    return [(text or "").strip() for text in checked.values()]
 
 
 def _field(row: Row, key: str, place: str, problems: Problems) -> str | None:
@@ -196,9 +222,12 @@ def _field(row: Row, key: str, place: str, problems: Problems) -> str | None:
     return text
 
 
-def _note_repeats(seed: Seed, place: str, seen: dict[str | tuple[str, str], str], problems: Problems) -> None:
-    """Note an id that came before, and a task that did: same instruction on the same input, blanks and case aside."""
-    task = (_fold(seed.instruction), _fold(seed.input))
+def _note_repeats(seed: Seed, place: str, seen: dict[str | tuple[str, ...], str], problems: Problems) -> None:
+    """Note an id that came before, and a task that did: same instruction on the same input, blanks and case aside.
+
+    Two conversations may begin alike, if they do not go on alike.
+    """
+    task = (_fold(seed.instruction), _fold(seed.input), *(_fold(question) for question, _ in seed.later))
     if seed.id in seen:
         problems.add(place, f"the id {seed.id!r} is also at {seen[seed.id]}; give it another")
     if task in seen:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol
 
 from isheep.config.plain import PlainFormat
+from isheep.data.conversations import Turn
 from isheep.data.rows import Row
-from isheep.serving.chat import seam
+from isheep.serving.chat import plainly, seam
 from isheep.serving.engines.base import Completion, Prompt, Request, Sampling, Score, ScoreRequest, Template
 
-Turn = dict[str, str]
 Answers = Mapping[str, Completion | Score]
 
 
@@ -49,11 +49,8 @@ class Ask:
             return Prompt(self.text, add_special_tokens=True)
         if template is not None:
             return template.render([dict(turn) for turn in self.turns])
-        parts = [plain.before(self.turns[0]["content"])]
-        for turn in self.turns:
-            is_user = turn["role"] == "user"
-            parts.append(plain.text.replace("{prompt}", turn["content"]) if is_user else f" {turn['content']}\n\n")
-        return Prompt("".join(parts), add_special_tokens=True)
+        before = plain.before(self.turns[0]["content"])
+        return Prompt(before + plainly(self.turns, plain), add_special_tokens=True)
 
     def request(self, id: str, template: Template | None, plain: PlainFormat, seed: int) -> Request | ScoreRequest:
         """Return the engine's request for this; `seed` decides what is drawn."""

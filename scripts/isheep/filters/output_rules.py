@@ -6,6 +6,7 @@ import re
 
 from isheep.filters import drift, text
 from isheep.filters.registry import Row, output_rule
+from isheep.serving.chat import conversation
 from isheep.serving.reasoning import MARKERS, left_over
 
 ONLY_NO_INPUT = re.compile(
@@ -90,7 +91,8 @@ ANNOUNCES = re.compile(r"\w[\"')*]{0,3}:\**\Z")
 
 
 def _prompt(row: Row) -> str:
-    return f"{row['instruction']}\n\n{row['input']}"
+    """Return all that is said before the output; a conversation's speakers are not named."""
+    return "\n\n".join(turn["content"] for turn in conversation(row))
 
 
 @output_rule("over_context", sets=("default",))
@@ -236,17 +238,19 @@ def language_drift(row: Row) -> bool:
 
 @output_rule("echoes_prompt", sets=("default",))
 def echoes_prompt(row: Row) -> bool:
-    """Drop outputs equal to the instruction, the input or both joined, but for blanks, case and end marks.
+    """Drop outputs equal to the instruction, the input, both joined, or a turn before them.
 
-    An input handed back is an answer where it is at most 3 words or the task may leave its text as it is (to correct,
-    to sort, to extract). Self-Instruct drops every output equal to its input.
+    Blanks, case and end marks make no difference. An input or a turn handed back is an answer where it is at most 3
+    words or the task may leave its text as it is (to correct, to sort, to extract). Self-Instruct drops every output
+    equal to its input.
     """
     output = text.fold(row["output"])
     if not output:
         return False
-    if output in (text.fold(row["instruction"]), text.fold(_prompt(row))):
+    *before, asked = (text.fold(turn["content"]) for turn in conversation(row))
+    if output in (text.fold(row["instruction"]), asked):
         return True
-    handed_back = output == text.fold(row["input"])
+    handed_back = output in (text.fold(row["input"]), *before)
     return handed_back and len(output.split()) > 3 and not KEEPS_TEXT.search(row["instruction"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from isheep.data.conversations import history
 from isheep.data.text import UNSPACED, words
 from isheep.filters import media, text
 from isheep.filters.registry import Row, prompt_rule
@@ -133,8 +134,10 @@ def too_short(row: Row) -> bool:
     """Drop instructions of fewer than 3 words, or of 1 word when there is an input: fragments rather than tasks.
 
     Self-Instruct and I-SHEEP want more than 3 words and so lose "Finish the poem.". Four letters of a script
-    without blanks between words are enough.
+    without blanks between words are enough, and any word where a conversation goes on ("Why?").
     """
+    if history(row):
+        return not row["instruction"].strip()
     least = 2 if row["input"].strip() else 3
     return len(row["instruction"].split()) < least and len(re.findall(f"[{UNSPACED}]", row["instruction"])) < 4
 
@@ -190,8 +193,11 @@ def input_repeats_instruction(row: Row) -> bool:
 def missing_input(row: Row) -> bool:
     """Drop prompts that speak of "the following text" or "the words below" and then show nothing.
 
-    Not in the papers. Only instructions of one sentence count, in which nothing looks like the text itself.
+    Not in the papers. Only instructions of one sentence count, in which nothing looks like the text itself, and none
+    that goes on with a conversation: the text may stand there.
     """
+    if history(row):
+        return False
     instruction = row["instruction"].strip()
     return not row["input"].strip() and bool(REFERS.search(instruction)) and not STANDS_HERE.search(instruction)
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from isheep.config.plain import PlainFormat
+from isheep.data.conversations import user_text
 from isheep.data.rows import Row
 from isheep.health.diversity import FIELDS
 from isheep.health.readings import Readings
-from isheep.serving.chat import address, neutralise, seam
+from isheep.serving.chat import address, conversation, neutralise, seam
 from isheep.serving.embedding import Embedder, matrix, packed
 from isheep.serving.engines.base import Prompt, ScoreRequest, Template
 
@@ -48,8 +49,9 @@ class ProbeRequest:
 
 def request(row: Row, template: Template, plain: PlainFormat | None) -> ProbeRequest:
     """Return what to ask about a row; the model is addressed as in `chat.address`."""
-    texts = {field: neutralise(row[field], template.control_tokens) for field in FIELDS}
-    prompt = address(row["instruction"], row["input"], template, plain)
+    shown = {**row, "instruction": user_text(row)}
+    texts = {field: neutralise(shown[field], template.control_tokens) for field in FIELDS}
+    prompt = address(conversation(row), template, plain)
     return ProbeRequest(row["id"], prompt, seam(template, plain) + texts["output"], texts)
 
 

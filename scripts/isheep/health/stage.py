@@ -8,6 +8,7 @@ from itertools import chain
 from typing import cast
 
 from isheep.config.run import Run
+from isheep.data.conversations import user_text
 from isheep.data.rows import Row, read_rows
 from isheep.data.seeds import read_seeds
 from isheep.documents.rounds import Health, Quantity
@@ -53,15 +54,15 @@ def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings
         What stage probe_data found: in this round and, after round 0, in round 0; nothing when it did not run.
     """
     health = run.health
-    sample = draw(read_rows(files.selected), health.sample)
-    first = draw(read_rows(files.earlier[0]), health.sample) if files.earlier else []
+    sample = draw(_rows(files.selected), health.sample)
+    first = draw(_rows(files.earlier[0]), health.sample) if files.earlier else []
     document = cast(Health, {"round": round_number, "sample": health.sample})
     changed: dict[str, Quantity] = {}
     if "lengths" in health.measures:
-        document["lengths"] = lengths(read_rows(files.selected))
-        document["generated"] = lengths(read_rows(files.made))
+        document["lengths"] = lengths(_rows(files.selected))
+        document["generated"] = lengths(_rows(files.made))
         if first:
-            now, before = document["lengths"], lengths(read_rows(files.earlier[0]))
+            now, before = document["lengths"], lengths(_rows(files.earlier[0]))
             words, first_words = now["output"]["words"], before["output"]["words"]
             changed |= change.of_words(words["p50"], first_words["p50"], words["n"])
     if "diversity" in health.measures:
@@ -70,8 +71,8 @@ def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings
             changed |= change.of_diversity(sample, first)
     if "duplicates" in health.measures:
         document["duplicates"] = duplicates(
-            lambda: read_rows(files.selected),
-            lambda: chain.from_iterable(map(read_rows, files.earlier)),
+            lambda: _rows(files.selected),
+            lambda: chain.from_iterable(map(_rows, files.earlier)),
             lambda: seeds(files.seeds),
             {row["id"] for row in sample},
             health.similarity,
@@ -79,9 +80,9 @@ def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings
         )
     if "scores" in health.measures:
         scales = {assessor.name: assessor.scale for assessor in run.assess.assessors}
-        document["scores"] = scores(read_rows(files.evaluated), scales)
+        document["scores"] = scores(_rows(files.evaluated), scales)
     if "overlap" in health.measures:
-        document["overlap"] = overlap(read_rows(files.selected), files.evaluation, health.ngrams)
+        document["overlap"] = overlap(_rows(files.selected), files.evaluation, health.ngrams)
     if probed:
         document["perplexity"] = probed[0].metrics()
         for field in FIELDS:
@@ -91,6 +92,12 @@ def measure(run: Run, round_number: int, files: Files, probed: Sequence[Readings
             changed |= change.of_readings(probed[0], probed[1])
     document["change"] = changed
     return cast(Health, {**document, **ring(document, health.alarms)})
+
+
+def _rows(file: str) -> Iterator[Row]:
+    """Yield rows with all that the user says for their instruction, by which prompts are likened, too."""
+    for row in read_rows(file):
+        yield {**row, "instruction": user_text(row)}
 
 
 def seeds(path: str) -> Iterator[Row]:

@@ -14,7 +14,7 @@ from isheep.outputs.cuts import cut
 from isheep.outputs.style import OutputStyle
 from isheep.runner.dispatch import draw_seed
 from isheep.serving.addressee import Addressee
-from isheep.serving.chat import join
+from isheep.serving.chat import transcript
 from isheep.serving.engines.base import Completion, Request, Template
 
 STAGE = "generate_outputs"
@@ -111,7 +111,7 @@ def answer(
 
 
 def _cut(done: Completion, row: Row, style: OutputStyle) -> Completion:
-    task = join(row["instruction"], row["input"])
+    task = transcript(row)
     begins = style.begins(row, done.text)
     text, by = cut(done.text[begins:].strip(), task, done.finish_reason, style.cuts)
     return replace(done, text=f"{done.text[:begins]}{text}", finish_reason="cut", stop_reason=by) if by else done

@@ -15,6 +15,7 @@ from isheep.data.rows import Row
 from isheep.data.seeds import Seed
 from isheep.outputs.cuts import Cut
 from isheep.serving.addressee import Addressee
+from isheep.serving.chat import conversation
 from isheep.serving.engines.base import Completion, Prompt
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class OutputStyle(Section):
         (), description="Texts cut off the beginning of an answer, as often as it begins with one."
     )
 
+    goes_on: ClassVar[bool] = True
+    """Whether it can answer the last question of a conversation."""
     shows_seeds: ClassVar[bool] = False
     """Whether a base model is shown seed tasks."""
 
@@ -89,8 +92,8 @@ class OutputStyle(Section):
         return self.plain
 
     def prompt(self, row: Row, model: Addressee) -> Prompt:
-        """Return what the model is shown to answer a row (id, instruction, input)."""
-        return model.task(row["instruction"], row["input"])
+        """Return what the model is shown to answer a row (id, instruction, input; `history` where it has some)."""
+        return model.task(conversation(row))
 
     def stop(self, model: Addressee) -> tuple[str, ...]:
         """Return the strings that end an answer."""

@@ -22,7 +22,7 @@ from isheep.data.rows import Row
 from isheep.errors import Problems, UserError
 from isheep.pairs.base import Candidate
 from isheep.serving.addressee import Addressee
-from isheep.serving.chat import gap, join
+from isheep.serving.chat import gap, transcript
 from isheep.serving.engines.base import Prompt, Score, ScoreRequest
 
 PLACES = ("instruction", "first", "second", "principle")
@@ -81,7 +81,7 @@ class Comparison:
 
     def prompt(self, first: Row, second: Row, drawn: Drawn, model: Addressee) -> Prompt:
         """Return what the judge is shown: both answers to a task, fenced, and the principle; the cue opens its turn."""
-        texts = {"instruction": join(first["instruction"], first["input"])}
+        texts = {"instruction": transcript(first)}
         texts |= {"first": first["output"], "second": second["output"]}
         shown = fenced({name: harmless(text, model.control_tokens) for name, text in texts.items()})
         shown["principle"] = drawn.text

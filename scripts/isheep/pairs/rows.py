@@ -11,7 +11,7 @@ from isheep.pairs.base import Candidate, Decision, PairSource
 
 STAGE = "pair_answers"
 COLUMNS = ("chosen", "rejected", "chosen_id", "rejected_id")
-KNOWN = ("round", "prompt_id", "instruction", "input")
+KNOWN = ("round", "prompt_id", "history", "instruction", "input")
 
 
 def pair(

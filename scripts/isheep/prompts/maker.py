@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from isheep.config.run import Run
+from isheep.data.conversations import user_text
 from isheep.data.dedup import NearDuplicates
 from isheep.data.funnel import Funnel
 from isheep.data.rows import Row
@@ -121,7 +122,7 @@ class PromptMaker:
         """
         seeds = self.seeds if "seeds" in self.source.compare_with else ()
         known = [(seed.id, seed.instruction) for seed in seeds]
-        known += [(row["id"], row["instruction"]) for row in earlier]
+        known += [(row["id"], user_text(row)) for row in earlier]
         funnel = Funnel(STAGE, self.round_number)
         collected = Collected([], [], funnel, self.source.rows, self._pool(known), known)
         for task in self.source.given(self.material):
@@ -164,13 +165,13 @@ class PromptMaker:
         """Add a row to what is collected, kept or rejected; `problem` rejects it whatever the rules say."""
         rule = problem or first_broken(self.rules, row)
         like = None
-        if rule is None and (like := collected.pool.find(row["instruction"])) is not None:
+        if rule is None and (like := collected.pool.find(user_text(row))) is not None:
             rule = "near_duplicate"
         collected.funnel.count(rule)
         if rule is None:
             collected.rows.append(row)
             if "round" in self.source.compare_with:
-                collected.pool.add(row["id"], row["instruction"])
+                collected.pool.add(row["id"], user_text(row))
             if self.source.forget and len(collected.rows) % self.source.forget == 0:
                 collected.pool = self._pool(collected.known)
         else:

@@ -110,6 +110,10 @@ class PromptSource(Section):
         """Requests in each wave; None when what is missing decides it."""
         return None
 
+    def goes_on(self, seeds: Sequence[Seed]) -> bool:
+        """Return whether its tasks may go on with a conversation: have `history`, the turns before the instruction."""
+        return False
+
     def check(self, seeds: Sequence[Seed]) -> None:
         """Raise UserError when it cannot work with these seed tasks."""
 

@@ -163,12 +163,16 @@ def cell(value: Any) -> str:
     return "".join(f"\\{letter}" if letter in "\\`*_|[]" else letter for letter in text)
 
 
+def _short(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _short(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_short(child) for child in value]
+    return value[:LONGEST] + " …" if isinstance(value, str) and len(value) > LONGEST else value
+
+
 def sample(row: Row) -> str:
     """Return a row as a block of JSON in Markdown that nothing in its texts can end, long texts cut."""
-    short = {
-        key: value[:LONGEST] + " …" if isinstance(value, str) and len(value) > LONGEST else value
-        for key, value in row.items()
-    }
-    text = json.dumps(short, ensure_ascii=False, indent=2)
+    text = json.dumps(_short(row), ensure_ascii=False, indent=2)
     fence = "`" * max(3, 1 + max(map(len, BACKTICKS.findall(text)), default=0))
     return f"{fence}json\n{text}\n{fence}"

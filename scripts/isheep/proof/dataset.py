@@ -1,15 +1,17 @@
 """d_i as a data set that every library loads: Parquet shards and JSON Lines, in the forms that trainers read.
 
 Rows are published as chat messages and in Alpaca's columns; preference pairs as prompt, chosen and rejected, each in
-messages or as text.
+messages or as text. Of a conversation all turns are published: the columns of Alpaca have a `history` then.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from isheep.config.run import Run
+from isheep.data.conversations import history
 from isheep.data.rows import Row, write_rows
 from isheep.serving import chat
 from isheep.training.encode import split_heldout
@@ -66,7 +68,8 @@ def write(folder: Path, splits: Splits, run: Run) -> list[dict[str, Any]]:
     messages = pa.list_(pa.struct([("role", text), ("content", text)]))
     columns = {
         "messages": [("id", text), ("messages", messages)],
-        "alpaca": [("id", text), ("instruction", text), ("input", text), ("output", text)],
+        "alpaca": [("id", text), ("instruction", text), ("input", text), ("output", text)]
+        + ([("history", messages)] if goes_on(splits) else []),
         "preference": [("id", text), ("prompt", messages), ("chosen", messages), ("rejected", messages)],
         "preference_text": [("id", text), ("prompt", text), ("chosen", text), ("rejected", text)],
     }
@@ -88,6 +91,11 @@ def write(folder: Path, splits: Splits, run: Run) -> list[dict[str, Any]]:
     ]
 
 
+def goes_on(splits: Splits) -> bool:
+    """Return whether a row goes on with a conversation."""
+    return any(map(history, chain.from_iterable(splits.values())))
+
+
 def forms(run: Run) -> tuple[str, ...]:
     """Return the forms in which a run's data is published, the one that libraries load by default first."""
     return PAIR_FORMS if run.pairs.present else FORMS
@@ -97,12 +105,17 @@ def shape(form: str, row: Row, run: Run) -> Row:
     """Return a row as one of the `forms`, with the assessors' scores and what was told of a pair."""
     kept = {name: row.get(name) for name in _told(run)}
     if form == "alpaca":
-        return {key: row[key] for key in ("id", "instruction", "input", "output")} | kept
-    asked = chat.join(row["instruction"], row["input"])
+        before = {"history": row["history"]} if history(row) else {}
+        return {key: row[key] for key in ("id", "instruction", "input", "output")} | before | kept
     if form == "preference_text":
-        return {"id": row["id"], "prompt": asked, "chosen": row["chosen"], "rejected": row["rejected"]} | kept
+        return {
+            "id": row["id"],
+            "prompt": chat.transcript(row),
+            "chosen": row["chosen"],
+            "rejected": row["rejected"],
+        } | kept
     turns = [{"role": "system", "content": run.model.system}] if run.model.system else []
-    turns += chat.user(asked)
+    turns += chat.conversation(row)
     if form == "messages":
         return {"id": row["id"], "messages": [*turns, *_answer(row["output"])]} | kept
     sides = {side: _answer(row[side]) for side in ("chosen", "rejected")}

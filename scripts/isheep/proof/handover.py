@@ -69,6 +69,7 @@ def publish_data(
             "splits": {name: len(kept) for name, kept in splits.items()},
             "untrained": untrained,
             "forms": dataset.forms(run),
+            "goes_on": dataset.goes_on(splits),
             "sample": cards.sample(dataset.shape(dataset.forms(run)[1], splits["train"][0], run)),
             "selection": run.select.words,
             "pairing": run.pairs.words if run.pairs.present else None,

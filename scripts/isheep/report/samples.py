@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from isheep.data.conversations import history, transcript
 from isheep.data.rows import Row
 from isheep.report.browser import Entry, Packed, Sample, cut, fields, packed
 
 TEXTS = ("instruction", "input", "output", "rejected")
 # Known to the browser by other names, or of no use to a reader.
 # The chosen answer of a pair is its output.
-APART = frozenset((*TEXTS, "id", "round", "rule", "chosen"))
+APART = frozenset((*TEXTS, "history", "id", "round", "rule", "chosen"))
 TONES = {"kept": "good", "rejected": "bad"}
 
 
@@ -43,6 +44,8 @@ class Samples:
 
     def _entry(self, i: int, stage: str, row: Row, kept: bool, way: Sequence[str]) -> Entry:
         texts = [(name, cut(row.get(name, ""), self.characters)) for name in TEXTS]
+        spoken = history(row)
+        before = [("earlier turns", cut(transcript(spoken), self.characters))] if spoken else []
         return Entry(
             id=cut(row.get("id"), self.characters),
             choices={
@@ -51,7 +54,7 @@ class Samples:
                 "stage": stage,
                 "rule": "" if kept else cut(row.get("rule"), self.characters),
             },
-            texts=[*((name, text) for name, text in texts if text or name == "instruction"), *_way(way, kept)],
+            texts=[*before, *((name, text) for name, text in texts if text or name == "instruction"), *_way(way, kept)],
             scores={name: row.get(name) for name in self.assessors},
             more=fields(
                 {key: row[key] for key in row if key not in APART and key not in self.assessors}, self.characters

@@ -9,6 +9,7 @@ from itertools import pairwise
 from isheep.data.rows import Row
 from isheep.documents.rounds import OrderProfile
 from isheep.health.scores import spearman
+from isheep.serving.chat import transcript
 
 PARTS = 10
 
@@ -44,17 +45,13 @@ def profile(rows: Sequence[Row], by: str, descending: bool) -> OrderProfile:
             {
                 "rows": len(part),
                 "value": _mean([rows[index][by] for index in part]),
-                "prompt_words": _mean([len(_prompt(rows[index]).split()) for index in part]),
+                "prompt_words": _mean([len(transcript(rows[index]).split()) for index in part]),
                 "output_words": _mean([words[index] for index in part]),
             }
             for part in parts
         ],
         "correlation_with_length": spearman([row[by] for row in rows], words),
     }
-
-
-def _prompt(row: Row) -> str:
-    return f"{row['instruction']} {row['input']}"
 
 
 def _mean(values: Sequence[float]) -> float:

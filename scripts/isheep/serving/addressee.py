@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from isheep.config.plain import PlainFormat
+from isheep.data.conversations import Turn
 from isheep.serving import chat
 from isheep.serving.engines.base import Prompt, Template
 
@@ -47,9 +48,9 @@ class Addressee:
             return self.template.render(chat.user(text))
         return Prompt(f"{text}\n", add_special_tokens=True)
 
-    def task(self, instruction: str, input_text: str, beside: str | None = None) -> Prompt:
-        """Return a task of the data as the model is shown it, up to where its answer starts; as in `chat.address`."""
-        return chat.address(instruction, input_text, self.template, self.plain, beside)
+    def task(self, turns: list[Turn], beside: str | None = None) -> Prompt:
+        """Return a conversation of the data as the model is shown it, up to its answer; as in `chat.address`."""
+        return chat.address(turns, self.template, self.plain, beside)
 
     @property
     def seam(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, lru_cache
@@ -14,6 +14,8 @@ from typing import Any
 
 from isheep.config.model import DATE, Model
 from isheep.config.plain import PlainFormat
+from isheep.data import conversations
+from isheep.data.conversations import Turn
 from isheep.errors import UserError
 from isheep.serving import template as templates
 from isheep.serving.engines.base import Prompt, Template
@@ -27,6 +29,20 @@ PROBE = "Xq7Zanswer"  # stands for an answer where a template is asked what it w
 def join(instruction: str, input_text: str) -> str:
     """Return instruction and input as one text, a blank line between them; used wherever a model sees the two."""
     return f"{instruction}\n\n{input_text}" if input_text.strip() else instruction
+
+
+def conversation(row: Mapping[str, Any]) -> list[Turn]:
+    """Return a row's conversation up to its answer: the turns before it, if any, and instruction with input.
+
+    Where it is asked in a form of its own (`train.forms`), `asked` stands for the two.
+    """
+    return [*conversations.history(row), *user(row.get("asked") or join(row["instruction"], row["input"]))]
+
+
+def transcript(row: Mapping[str, Any]) -> str:
+    """Return a row's conversation up to its answer as one text, which names the speakers of more than one turn."""
+    turns = conversation(row)
+    return conversations.transcript(turns) if len(turns) > 1 else turns[0]["content"]
 
 
 def neutralise(text: str, control_tokens: Iterable[str]) -> str:
@@ -235,31 +251,35 @@ class ChatTemplate:
             return None
 
 
-def address(
-    instruction: str, input_text: str, template: Template, plain: PlainFormat | None, beside: str | None = None
-) -> Prompt:
-    """Return what a model is shown of a task, with control tokens in it made harmless.
+def address(turns: list[Turn], template: Template, plain: PlainFormat | None, beside: str | None = None) -> Prompt:
+    """Return what a model is shown of a conversation, with control tokens in it made harmless.
 
     Parameters
     ----------
-    instruction, input_text
-        The task.
+    turns
+        The conversation, which ends with the user (`conversation` of a row).
     template
         The model's chat template.
     plain
         None when the model knows the template; else the format for a base model that was trained on none.
     beside
-        The task (as `join` makes it) whose demonstrations a base model is shown; this one when not given.
+        The first message of the conversation whose demonstrations a base model is shown; this one's when not given.
     """
-    text = join(instruction, input_text)
     if plain is None:
-        return template.render(user(text))
-    before = plain.before(text if beside is None else beside)
-    before, text = (neutralise(part, template.control_tokens) for part in (before, text))
-    return Prompt(before + plain.text.replace("{prompt}", text), add_special_tokens=True)
+        return template.render(turns)
+    before = plain.before(turns[0]["content"] if beside is None else beside)
+    harmless = [{**turn, "content": neutralise(turn["content"], template.control_tokens)} for turn in turns]
+    return Prompt(neutralise(before, template.control_tokens) + plainly(harmless, plain), add_special_tokens=True)
 
 
-def user(text: str) -> list[dict[str, str]]:
+def plainly(turns: Sequence[Turn], plain: PlainFormat) -> str:
+    """Return a conversation in the plain format; after the user's last message the text ends where an answer begins."""
+    space = gap(plain.text.partition("{prompt}")[2])
+    shown = {"user": plain.text, "assistant": f"{space}{{prompt}}{plain.ended}"}
+    return "".join(shown[turn["role"]].replace("{prompt}", turn["content"]) for turn in turns)
+
+
+def user(text: str) -> list[Turn]:
     """Return a conversation of one user message."""
     return [{"role": "user", "content": text}]
 

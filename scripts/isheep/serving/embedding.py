@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from isheep.config.engine import Engine as Settings
 from isheep.data.rows import Row
-from isheep.serving.chat import join, neutralise
+from isheep.serving.chat import neutralise, transcript
 from isheep.serving.engines.base import Score, ScoreRequest
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Vectors:
 
 def request(row: Row, of: str, control_tokens: Sequence[str]) -> EmbedRequest:
     """Return what to embed of a row: its prompt, or prompt and output (`of`: prompt, pair)."""
-    prompt = join(row["instruction"], row["input"])
+    prompt = transcript(row)
     text = prompt if of == "prompt" else f"{prompt}\n\n{row['output']}"
     return EmbedRequest(row["id"], neutralise(text, control_tokens))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from isheep.config.run import Run
+from isheep.data.conversations import questions
 from isheep.data.funnel import Funnel
 from isheep.data.rows import Row, read_rows
 from isheep.data.seeds import read_seeds
@@ -69,7 +70,7 @@ class Work(Embeds):
         rows = []
         for row, likeness in zip(self.prompts, prompts @ tasks.T, strict=True):
             others = (self.tasks[place] for place in (-likeness).argsort(kind="stable"))
-            near = [task["id"].removeprefix("task/") for task in others if task["instruction"] != row["instruction"]]
+            near = [task["id"].removeprefix("task/") for task in others if task["instruction"] not in questions(row)]
             rows.append({**row, "nearest": near[: self.count]})
         funnel.keep(len(rows))
         return {"funnel": funnel, "rows": rows}

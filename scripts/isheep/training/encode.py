@@ -82,19 +82,21 @@ def encode_row(template: chat.ChatTemplate, row: Row, max_length: int) -> Encode
     The prompt's ids do not depend on the answer; the answer's are those that it has behind the prompt, with the seam
     that a model writes and a row's stripped output lacks, as when engines score a text. Control tokens inside
     instruction, input and output are neutralised: the end of turn that is trained is always the one added here. A row
-    that was cut has no end of turn, so nobody learns to stop there.
+    that was cut has no end of turn, so nobody learns to stop there. Of a conversation the last answer alone is learned:
+    those before it were given with the prompt, and neither written by the model nor looked at by a rule or an assessor.
 
     Parameters
     ----------
     template
         The template object that generation uses.
     row
-        Has `instruction`, `input` and `output`; where it is asked in a form of its own (`train.forms`), `asked`.
+        Has `instruction`, `input` and `output`; `history` where it goes on with a conversation; where it is asked in a
+        form of its own (`train.forms`), `asked`.
     max_length
         Longest row, in tokens.
     """
     tokenizer = template.tokenizer
-    rendered = template.render(chat.user(row.get("asked") or chat.join(row["instruction"], row["input"])))
+    rendered = template.render(chat.conversation(row))
     prompt = encode_prompt(tokenizer, rendered)
     output = template.seam + chat.neutralise(row["output"], template.control_tokens)
     answer = encode_continuation(tokenizer, output, rendered.text)

@@ -89,6 +89,11 @@ def _check_seeds(run: Run, coming: set[str]) -> None:
         return
     seeds = read_seeds(run.seeds.path)
     run.prompts.check(seeds)
+    if not run.outputs.goes_on and run.prompts.goes_on(seeds):
+        raise UserError(
+            f"outputs.kind {run.outputs.kind} writes inputs for an instruction and cannot go on with a conversation; "
+            f"take another kind, or prompts of one question each (prompts.kind {run.prompts.kind})"
+        )
     if not run.model.chat:
         run.outputs.check(seeds)
 

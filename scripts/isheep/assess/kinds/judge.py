@@ -16,7 +16,7 @@ from isheep.config.sampling import Sampling
 from isheep.data.rows import Row
 from isheep.data.values import significant
 from isheep.serving.addressee import Addressee
-from isheep.serving.chat import join
+from isheep.serving.chat import transcript
 from isheep.serving.engines.base import Completion, Prompt, Request, Score, ScoreRequest
 
 
@@ -83,8 +83,7 @@ class Judge(Assessor):
         The cue opens the judge's own turn; only what follows it is ever read as a score.
         """
         rubric = model.load(read_rubric, self.rubric)
-        shown = join(row["instruction"], row["input"])
-        asked = model.ask(rubric.fill(shown, row["output"], model.control_tokens))
+        asked = model.ask(rubric.fill(transcript(row), row["output"], model.control_tokens))
         return Prompt(asked.text + rubric.cue, asked.add_special_tokens)
 
     def _id(self, row: Row) -> str:

@@ -12,7 +12,7 @@ from isheep.assess.base import NAME, Assessor, Columns, Result
 from isheep.data.rows import Row
 from isheep.data.values import significant
 from isheep.serving.addressee import Addressee
-from isheep.serving.chat import join, neutralise
+from isheep.serving.chat import conversation, neutralise, transcript
 from isheep.serving.engines.base import Prompt, Score, ScoreRequest
 
 
@@ -35,11 +35,11 @@ class Perplexity(Assessor):
         if not text.strip():
             return []
         if self.of == "answer":
-            prompt, text = model.task(row["instruction"], row["input"]), model.seam + text
+            prompt, text = model.task(conversation(row)), model.seam + text
         return [ScoreRequest(self._id(row), prompt, (neutralise(text, model.control_tokens),))]
 
     def _text(self, row: Row) -> str:
-        task = join(row["instruction"], row["input"])
+        task = transcript(row)
         output: str = row["output"]
         return {"prompt": task, "pair": f"{task}\n\n{output}"}.get(self.of, output)
 

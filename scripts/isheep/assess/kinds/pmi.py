@@ -12,7 +12,7 @@ from isheep.assess.base import NAME, Assessor, Columns, Result
 from isheep.data.rows import Row
 from isheep.data.values import significant
 from isheep.serving.addressee import Addressee
-from isheep.serving.chat import join, neutralise
+from isheep.serving.chat import conversation, neutralise, user
 from isheep.serving.engines.base import Score, ScoreRequest
 
 PARTS = ("given", "neutral")
@@ -26,15 +26,15 @@ class Pmi(Assessor):
     neutral: str = Field("Say something.", description="The neutral prompt.")
 
     def scorings(self, row: Row, model: Addressee) -> Sequence[ScoreRequest]:
-        """Return the output after its own prompt and after the neutral one; nothing for an empty output.
+        """Return the output after its own conversation and after the neutral prompt; nothing for an empty output.
 
         Both are rendered as when outputs are generated, for a base model with the same demonstrations before them;
         control tokens are broken in the output, where they would be read as the end of a turn.
         """
         if not row["output"].strip():
             return []
-        task = join(row["instruction"], row["input"])
-        prompts = (model.task(row["instruction"], row["input"]), model.task(self.neutral, "", beside=task))
+        turns = conversation(row)
+        prompts = (model.task(turns), model.task(user(self.neutral), beside=turns[0]["content"]))
         output = model.seam + neutralise(row["output"], model.control_tokens)
         return [
             ScoreRequest(request, prompt, (output,)) for request, prompt in zip(self._ids(row), prompts, strict=True)

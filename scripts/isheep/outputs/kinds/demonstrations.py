@@ -8,11 +8,12 @@ from typing import Literal
 from pydantic import Field
 
 from isheep.config.places import File
+from isheep.data.conversations import questions, turns
 from isheep.data.rows import Row
 from isheep.data.seeds import Seed, read_seeds
 from isheep.outputs.style import Matching, OutputStyle
 from isheep.serving.addressee import Addressee
-from isheep.serving.chat import join
+from isheep.serving.chat import conversation, join
 from isheep.serving.engines.base import Prompt
 
 
@@ -51,19 +52,9 @@ class Demonstrations(OutputStyle):
             return [by_id[id] for id in reversed(row["nearest"])]
         draw = random.Random(model.seed_for(f"{row['id']}/shots" if self.choice == "random" else "shots"))
         drawn = draw.sample(tasks, min(self.shots + 1, len(tasks)))
-        return [task for task in drawn if task.instruction != row["instruction"]][: self.shots]
+        return [task for task in drawn if task.instruction not in questions(row)][: self.shots]
 
     def prompt(self, row: Row, model: Addressee) -> Prompt:
-        """Return demonstrations and task: as turns of a conversation, or in the plain format one after the other."""
-        shown = self.shown(row, model)
-        if model.plain is None:
-            turns = [(join(task.instruction, task.input), task.output) for task in shown]
-            messages = [
-                {"role": role, "content": text}
-                for turn in turns
-                for role, text in zip(("user", "assistant"), turn, strict=True)
-            ]
-            asked = {"role": "user", "content": join(row["instruction"], row["input"])}
-            return model.template.render([*messages, asked])
-        answered = [f"{model.task(task.instruction, task.input).text} {task.output}" for task in shown]
-        return Prompt("\n\n".join([*answered, model.task(row["instruction"], row["input"]).text]), True)
+        """Return demonstrations and task as turns of one conversation."""
+        shown = ((join(task.instruction, task.input), task.output) for task in self.shown(row, model))
+        return model.task([*turns(text for task in shown for text in task), *conversation(row)])

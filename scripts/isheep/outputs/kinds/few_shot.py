@@ -10,12 +10,13 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from isheep.config.plain import Plain
+from isheep.data.conversations import turns
 from isheep.data.seeds import Seed, read_seeds
 from isheep.errors import UserError
 from isheep.outputs.cuts import Cut
 from isheep.outputs.style import OutputStyle
 from isheep.runner.dispatch import draw_seed
-from isheep.serving.chat import gap, join
+from isheep.serving.chat import join, plainly
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,15 @@ class Demonstrated:
         """The mark, and what stops a model that forgets it."""
         return (self.mark, *self.plain.stop)
 
+    @property
+    def ended(self) -> str:
+        """The mark, which closes every answer."""
+        return f"\n{self.mark}\n\n"
+
     def before(self, task: str) -> str:
         """Return the demonstrations of a task, each with its answer and the mark."""
-        space = gap(self.text.partition("{prompt}")[2])
-        return "".join(
-            f"{self.text.replace('{prompt}', join(seed.instruction, seed.input))}{space}{seed.output.strip()}"
-            f"\n{self.mark}\n\n"
-            for seed in self.shown(task)
-        )
+        shown = ((join(seed.instruction, seed.input), seed.output.strip()) for seed in self.shown(task))
+        return plainly(turns(text for each in shown for text in each), self)
 
 
 class FewShot(OutputStyle):

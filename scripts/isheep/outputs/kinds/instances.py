@@ -42,6 +42,8 @@ class Instances(OutputStyle):
         Sampling(temperature=0.0, top_p=1.0, max_tokens=350), description="How instances are drawn."
     )
 
+    goes_on = False  # it writes inputs of its own for an instruction
+
     @property
     def files(self) -> tuple[str, ...]:
         """Both files of demonstrations."""

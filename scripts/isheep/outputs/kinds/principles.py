@@ -20,7 +20,7 @@ from isheep.errors import UserError
 from isheep.outputs.exemplars import MARK, TASK, Leaks, parted, read_exemplars, read_principles, write
 from isheep.outputs.style import OutputStyle
 from isheep.serving.addressee import Addressee
-from isheep.serving.chat import join, neutralise, user
+from isheep.serving.chat import conversation, neutralise, transcript, user
 from isheep.serving.engines.base import Completion, Prompt
 
 if TYPE_CHECKING:
@@ -86,13 +86,13 @@ class Principles(OutputStyle):
 
     def prompt(self, row: Row, model: Addressee) -> Prompt:
         """Return principles, examples and task as plain text for any model; in a verbose round, a user's message."""
-        task = join(row["instruction"], row["input"])
         if verbose := self._verbose(row):
+            *before, last = conversation(row)
             ask = model.load(_read, verbose.ask)
-            return model.template.render(user(f"{ask}\n\n{task}"))
+            return model.template.render([*before, *user(f"{ask}\n\n{last['content']}")])
         principles = model.load(read_principles, self.principles)
         shown = model.load(read_exemplars, self.exemplars)
-        text = write(principles, shown, neutralise(task, model.control_tokens))
+        text = write(principles, shown, neutralise(transcript(row), model.control_tokens))
         return Prompt(text, add_special_tokens=True)
 
     def stop(self, model: Addressee) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ class Principles(OutputStyle):
             return [{"thoughts": None, "output": self.opened(completion.text), "leaked": None}]
         thoughts, begins = parted(completion.text)
         output = self.opened(completion.text[begins:])
-        leaked = self.leaks.found(output, join(row["instruction"], row["input"]))
+        leaked = self.leaks.found(output, transcript(row))
         return [{"thoughts": thoughts, "output": output, "leaked": leaked}]
 
     def _verbose(self, row: Row) -> Verbose | None:

@@ -42,7 +42,7 @@ class SeedAnswers(PairSource):
 
     def candidates(self, rows: Sequence[Row], run: Run) -> list[Candidate]:
         """Return each own answer with the seed's before it, about which no engine can say how many tokens it has."""
-        answers = {seed.id: seed.output for seed in read_seeds(run.seeds.path)}
+        answers = {seed.id: seed.answer for seed in read_seeds(run.seeds.path)}
         found = []
         for row in rows:
             (seed,) = row["seeds"]

@@ -19,7 +19,9 @@ class Pool(Given):
     """Stage generate_prompts: prompts come from a file; round i takes rows i, i + parts, i + 2 parts, ..."""
 
     kind: Literal["pool"] = Field("pool", description="Where prompts come from.")
-    path: File = Field(description="JSON Lines, JSON, CSV, TSV or Parquet with instruction (or prompt), and input.")
+    path: File = Field(
+        description="JSON Lines, JSON, CSV, TSV or Parquet with instruction (or prompt) and input, or `messages`."
+    )
     parts: int = Field(1, ge=1, description="Disjoint parts of the pool; at least as many as rounds.")
     compare_with: tuple[Literal["seeds", "round", "earlier_rounds"], ...] = Field(
         ("round",), description="What an instruction is compared with."
@@ -36,6 +38,10 @@ class Pool(Given):
         rows = len(read_pool(self.path))
         if rows < self.parts:
             raise UserError(f"prompts.parts: {self.parts} parts of {rows} prompts ({self.path}); some would be empty")
+
+    def goes_on(self, seeds: Sequence[Seed]) -> bool:
+        """Return whether a prompt goes on with a conversation."""
+        return any("history" in row for row in read_pool(self.path))
 
     def given(self, material: Material) -> Iterator[Row]:
         """Yield the prompts of the round's part, each with its place in the pool (from 0)."""

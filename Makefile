@@ -78,6 +78,10 @@ demo: env ## two rounds of SmolLM2-135M-Instruct on the CPU; call it again after
 demo-base: ## three rounds from the base model Gemma 3 270M on the CPU (ACCEPT_GEMMA_TERMS=yes)
 	@$(MAKE) --no-print-directory demo DEMO=config/demo-base.yaml
 
+.PHONY: demo-recipes
+demo-recipes: env ## every recipe for one short round on SmolLM2-135M-Instruct, on the CPU
+	@snakemake study --config study=config/test/recipes-small.yaml
+
 PYTEST := python -m pytest
 
 .PHONY: test

@@ -3,7 +3,8 @@
 python -m isheep.whatif results/RUN --grid FILE
 
 Only what was written can be replayed: a prompt that other rules would have let through was never answered, and an
-answer that they would have let through was never assessed. Both are counted beside what is kept.
+answer that they would have let through was never assessed. Both are counted beside what is kept. A budget of tokens is
+spent on what was written, in its order; prompts cost what their requests cost the run, an equal share each.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from isheep.config.overlay import lay
 from isheep.config.places import Places
 from isheep.config.run import Run
 from isheep.data.rows import Row, read_rows, write_rows
+from isheep.documents.rounds import read_funnel
 from isheep.errors import UserError, command
 from isheep.filters.registry import resolve
 from isheep.health.stage import Files, measure
-from isheep.outputs.answers import filter_rows
-from isheep.prompts.maker import PromptMaker
+from isheep.outputs.answers import affordable, filter_rows
+from isheep.prompts.maker import Collected, PromptMaker
 from isheep.results import Run as Finished
 from isheep.runner.portable import ROOT
 from isheep.stages.measure_data import benchmark_files
@@ -39,7 +41,7 @@ REPLAYED = ("generate_prompts", "filter_outputs")
 class Kept:
     """What a setting keeps of d_i; `unanswered` and `unassessed` rows would have needed a model."""
 
-    prompts: int
+    prompts: list[Row]
     filtered: int
     unanswered: int
     unassessed: int
@@ -67,19 +69,37 @@ class Rounds:
 
     def replay(self, run: Run, i: int, earlier: list[Row]) -> Kept:
         """Return what a setting keeps of d_i, given the prompts that it kept of earlier rounds."""
-        prompts = {row["id"] for row in self.prompts(run, i, earlier)}
+        collected = self.collected(run, i, earlier)
+        prompts = {row["id"] for row in collected.rows}
         outputs = [row for row in self.rows(i, "outputs") if _prompt_of(row) in prompts]
-        passed, _, _ = filter_rows(outputs, resolve("outputs", run.outputs.rules), i)
+        budget = run.outputs.budget
+        most = affordable(outputs, budget, self.cost(i, collected)) if budget else None
+        passed, _, _ = filter_rows(outputs, resolve("outputs", run.outputs.rules), i, most)
         scored = {row["id"]: row for row in self.rows(i, self.scored_by)}
         assessed = [scored[row["id"]] for row in passed if row["id"] in scored]
         selected = [row for row, why in zip(assessed, run.select.dropped(assessed), strict=True) if why is None]
         unanswered = len(prompts - {_prompt_of(row) for row in outputs})
-        return Kept(len(prompts), len(passed), unanswered, len(passed) - len(assessed), assessed, selected)
+        return Kept(collected.rows, len(passed), unanswered, len(passed) - len(assessed), assessed, selected)
 
-    def prompts(self, run: Run, i: int, earlier: list[Row]) -> list[Row]:
-        """Return the prompts of d_i that a setting's rules and de-duplication keep, of all that the model wrote."""
+    def cost(self, i: int, collected: Collected) -> int:
+        """Return the tokens that writing prompts took, those rejected too: the run's, up to the last request needed.
+
+        Exact where as many requests were needed as the run sent.
+        """
+        told = read_funnel(self.finished.file_of(i, "prompts").with_name("prompts.funnel.json"))
+        sent = told.get("requests", 0)
+        needed = collected.rows[-1]["request"] + 1 if collected.full and sent else sent
+        return round(told.get("completion_tokens", 0) * min(1.0, needed / max(sent, 1)))
+
+    def collected(self, run: Run, i: int, earlier: list[Row]) -> Collected:
+        """Return the prompts of d_i that a setting's rules and de-duplication keep, of all that the model wrote.
+
+        Those that were given, by a pool or the seeds, are read again.
+        """
         maker = PromptMaker.of(run, i)
         collected = maker.begin(earlier if "earlier_rounds" in run.prompts.compare_with else [])
+        if not run.prompts.asks:
+            return collected
         rules = {rule.name for rule in resolve("prompts", self.run.prompts.rules)} | {"near_duplicate"}
         written = [*self.rows(i, "prompts"), *self.rows(i, "prompts", rejected=True)]
         for row in sorted(written, key=lambda row: row["id"]):
@@ -87,7 +107,7 @@ class Rounds:
                 rule = row.get("rule")
                 task = {key: value for key, value in row.items() if key not in ("rule", "like")}
                 maker.sort(task, None if rule in rules else rule, collected)
-        return collected.rows
+        return collected
 
 
 def _prompt_of(row: Row) -> str:
@@ -126,8 +146,8 @@ def replay(finished: Finished, settings: Mapping[str, dict[str, Any]]) -> Iterat
             selected: list[str] = []
             for i in range(run.rounds):
                 kept = rounds.replay(run, i, earlier)
-                earlier += rounds.prompts(run, i, earlier)
-                yield (label, f"d_{i}", kept.prompts, kept.filtered, len(kept.selected), kept.unanswered,
+                earlier += kept.prompts
+                yield (label, f"d_{i}", len(kept.prompts), kept.filtered, len(kept.selected), kept.unanswered,
                        kept.unassessed, *_health(run, i, rounds, kept, Path(folder), selected))  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import yaml
 from isheep.config import Config, load
 from isheep.config.generate import COMMAND, files, scalar
 from isheep.config.run import Run
+from isheep.workflow.study import lay_out
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +40,17 @@ def test_schema_accepts_every_config_in_the_repository():
     configs = [*ROOT.glob("config/*.yaml"), *ROOT.glob("config/test/*.yaml")]
     assert len(configs) >= 2
     for path in configs:
-        jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), schema)
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if "vary" in config:  # a study is runs once it is laid out
+            config = {"study": str(path)}
+            assert lay_out(config, ROOT) is not None and len(config["runs"]) >= 3
+        jsonschema.validate(config, schema)
+
+
+def test_every_recipe_has_a_short_round_on_real_weights():
+    vary = yaml.safe_load((ROOT / "config/test/recipes-small.yaml").read_text(encoding="utf-8"))["vary"]["recipe"]
+    assert sorted(vary) == sorted(path.stem for path in (ROOT / "config/recipes").glob("*.yaml"))
+    assert all(name == settings["recipe"] for name, settings in vary.items())
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ import json
 
 from workplace import Workplace
 
+from isheep import whatif
+from isheep.results import Run
+
 BASE = {
     "preset": "fake",
     "rounds": 1,
@@ -27,7 +30,7 @@ def rows(place: Workplace, file: str) -> list[dict]:
     return [json.loads(line) for line in (place.folder / "results" / file).read_text().splitlines()]
 
 
-def test_earlier_turns_stay_with_their_rows_up_to_what_is_published(tmp_path):
+def test_earlier_turns_stay_with_their_rows_up_to_what_is_published(tmp_path, monkeypatch):
     alone = {**BASE, "recipe": "i_sheep", "select": {"kind": "quantile", "column": "pmi", "share": 0.9, "floor": 2}}
     pairs = {**BASE, "recipe": "salmon", "pairs": {"floor": 1, "per_pair": 4, "discrimination": {"pairs": 4}}}
     made = []
@@ -55,4 +58,7 @@ def test_earlier_turns_stay_with_their_rows_up_to_what_is_published(tmp_path):
     assert max(counts) - min(counts) == 4
     assert "| `history` |" in (published / "alone/published/d_0/README.md").read_text()
     assert "earlier turns" in (published / "alone/report.html").read_text()
+    monkeypatch.chdir(tmp_path / "parts")
+    ((_, _, prompts, *_),) = whatif.replay(Run("results/alone"), {"as it ran": {}})
+    assert prompts == len(rows(place, "alone/d_0/prompts.jsonl")), "a pool's prompts are replayed once"
     assert "verified:" in place.snakemake("verify").stdout

@@ -19,6 +19,8 @@ def test_thresholds_over_one_d_0_end_in_a_table_and_a_plot_and_a_replay_agrees(t
     place.configure({"mine": {**FAKE, "rounds": 1}})
     above = {str(value): {"select": {"kind": "threshold", "above": {"quality": value}, "floor": 1}} for value in (2, 6)}
     above["0"] = {"assess": {"assessors": []}, "select": {"kind": "none"}}
+    paid = {"outputs": {"budget": 3000}, "select": {"kind": "none"}}
+    above["paid"] = {**paid, "assess": {"assessors": []}}
     (tmp_path / "cuts.yaml").write_text(yaml.safe_dump({"vary": {"threshold": above}}))
     place.snakemake("study", "--config", "study=cuts.yaml")
 
@@ -26,7 +28,7 @@ def test_thresholds_over_one_d_0_end_in_a_table_and_a_plot_and_a_replay_agrees(t
         json.loads(file.read_text())["made"]["tokens"]["completion"]
         for file in tmp_path.glob("results/*/d_0/records/generate_outputs.json")
     ]
-    assert len(asked) == 1 and asked[0] > 0, "three runs, one d_0"
+    assert len(asked) == 1 and asked[0] > 0, "four runs, one d_0"
     assert len(list(tmp_path.glob("results/*/d_0/.work/assess_outputs"))) == 1
     with open(tmp_path / "results/studies/cuts.csv") as handle:
         rows = list(csv.DictReader(handle))
@@ -36,18 +38,20 @@ def test_thresholds_over_one_d_0_end_in_a_table_and_a_plot_and_a_replay_agrees(t
     assert {name: selected[name] for name in "26"} == {
         name: trained[name]["rows"] + trained[name]["heldout_rows"] for name in "26"
     }
-    assert {row["run"] for row in rows} == {"cuts-0", "cuts-2", "cuts-6"}
+    assert {row["run"] for row in rows} == {"cuts-0", "cuts-2", "cuts-6", "cuts-paid"}
     assert "<svg" in (tmp_path / "results/studies/cuts.svg").read_text()
     assert (tmp_path / "results/comparisons/cuts.html").is_file()
 
-    changed = {"6": {"select": {"above": {"quality": 6}}}, "all": {"select": {"kind": "none"}}}
+    changed = {"6": {"select": {"above": {"quality": 6}}}, "all": {"select": {"kind": "none"}}, "paid": paid}
     monkeypatch.chdir(tmp_path)
     told = {row[0]: dict(zip(whatif.HEADS, row, strict=True)) for row in whatif.replay(Run("results/cuts-2"), changed)}
     assert told["6"]["selected"] == selected["6"], "what is replayed is what that run did"
     assert told["all"]["selected"] == told["all"]["filtered"] > selected["6"]
     assert (told["6"]["unanswered"], told["6"]["unassessed"]) == (0, 0)
-    strict = {"strict": {"prompts": {"similarity": 0.2}}}
-    (row,) = whatif.replay(Run("results/cuts-2"), strict)
-    assert 0 < dict(zip(whatif.HEADS, row, strict=True))["prompts"] < told["6"]["prompts"]
+    afforded = {row["threshold"]: int(float(row["value"])) for row in rows if row["metric"] == "filter_outputs.rows"}
+    assert 0 < told["paid"]["filtered"] == afforded["paid"] < afforded["2"], "a budget is replayed as it was spent"
+    strict = {"strict": {"prompts": {"similarity": 0.2}}, "forgetful": {"prompts": {"similarity": 0.2, "forget": 2}}}
+    few, more = (row[whatif.HEADS.index("prompts")] for row in whatif.replay(Run("results/cuts-2"), strict))
+    assert 0 < few < more < told["6"]["prompts"]
     with pytest.raises(UserError, match="select reads 'cluster', which finished rows lack"):
         list(whatif.replay(Run("results/cuts-2"), {"x": {"select": {"kind": "density"}}}))

@@ -68,6 +68,11 @@ def questions(row: Mapping[str, Any]) -> list[str]:
     return [*(turn["content"] for turn in history(row) if turn["role"] == "user"), row["instruction"]]
 
 
+def said(row: Mapping[str, Any]) -> str:
+    """Return all that is said in a row before its output as one text that names no speakers; for rules to search."""
+    return "\n\n".join([*(turn["content"] for turn in history(row)), row["instruction"], row["input"]])
+
+
 def user_text(row: Mapping[str, Any]) -> str:
     """Return all that the user says in a row: prompts are likened by this text, since "Go on." alone says nothing."""
     return "\n\n".join(questions(row))

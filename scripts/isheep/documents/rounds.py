@@ -19,6 +19,7 @@ class StageFunnel(TypedDict):
     rows_out: int
     rejected: dict[str, int]
     completion_tokens: NotRequired[int]  # of generate_prompts and generate_outputs
+    requests: NotRequired[int]  # of generate_prompts
 
 
 Verdict = Literal["separates", "weak", "chance", "inverted", "unmeasured"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from isheep.data.conversations import history, said
 from isheep.filters import drift, text
 from isheep.filters.registry import Row, output_rule
-from isheep.serving.chat import conversation
 from isheep.serving.reasoning import MARKERS, left_over
 
 ONLY_NO_INPUT = re.compile(
@@ -90,11 +90,6 @@ KEEPS_TEXT = text.phrases(
 ANNOUNCES = re.compile(r"\w[\"')*]{0,3}:\**\Z")
 
 
-def _prompt(row: Row) -> str:
-    """Return all that is said before the output; a conversation's speakers are not named."""
-    return "\n\n".join(turn["content"] for turn in conversation(row))
-
-
 @output_rule("over_context", sets=("default",))
 def over_context(row: Row) -> bool:
     """Drop rows whose prompt alone filled the model's context, so that nothing was generated."""
@@ -137,7 +132,7 @@ def reasoning(row: Row) -> bool:
     """
     if row["finish_reason"] == "reasoning":
         return True
-    return left_over(row["output"]) and not any(marker in _prompt(row) for marker in MARKERS)
+    return left_over(row["output"]) and not any(marker in said(row) for marker in MARKERS)
 
 
 @output_rule("leftover_marker", sets=("default",))
@@ -146,7 +141,7 @@ def leftover_marker(row: Row) -> bool:
 
     These are marks of the formats in which models are shown tasks. A word that the prompt itself uses is not one.
     """
-    prompt = _prompt(row).lower()
+    prompt = said(row).lower()
     marks = (match[0].lower() for match in MARKER.finditer(row["output"]))
     return any("instruction" not in prompt if "instruction" in mark else "response" not in prompt for mark in marks)
 
@@ -166,7 +161,7 @@ def continues_dialogue(row: Row) -> bool:
     are exempt, and so is an output that begins with "Question:"; I-SHEEP drops these as well.
     """
     output = row["output"].strip()
-    prompt = _prompt(row)
+    prompt = said(row)
     if not (DIALOGUE.search(prompt) or TURN.search(prompt)) and (_next_turn(output) or SYSTEM.search(output)):
         return True
     question = QUESTION.search(output)
@@ -197,9 +192,9 @@ def asks_back(row: Row) -> bool:
     """
     output = text.LIST_MARK.sub("", row["output"]).replace("\u2019", "'")
     kinds = {_kind(chunk.strip()) for chunk in CHUNKS.split(output) if chunk.strip()}
-    if "answer" in kinds or MESSAGE.search(_prompt(row)):
+    if "answer" in kinds or MESSAGE.search(said(row)):
         return False
-    asked = "question" in kinds and ANSWERABLE.search(row["instruction"]) and not _wants_questions(_prompt(row))
+    asked = "question" in kinds and ANSWERABLE.search(row["instruction"]) and not _wants_questions(said(row))
     return "request" in kinds or bool(asked)
 
 
@@ -218,7 +213,7 @@ def multiple_choice_continuation(row: Row) -> bool:
     Also an output that is nothing but options A, B, C after an instruction that ends with a question. Prompts that want
     or hold options are exempt. I-SHEEP drops every lone letter A to E before a full stop or in parentheses.
     """
-    if CHOICES.search(_prompt(row)) or OPTION_GIVEN.search(_prompt(row)):
+    if CHOICES.search(said(row)) or OPTION_GIVEN.search(said(row)):
         return False
     if CHOICES_HEADER.search(row["output"]) or OPTIONS_AFTER_QUESTION.search(row["output"]):
         return True
@@ -233,7 +228,7 @@ def language_drift(row: Row) -> bool:
     A prompt calls for a script by holding it, by naming a language or country that uses it, or by speaking of
     translation or languages. I-SHEEP drops every Chinese character.
     """
-    return drift.drifts(_prompt(row), row["output"])
+    return drift.drifts(said(row), row["output"])
 
 
 @output_rule("echoes_prompt", sets=("default",))
@@ -247,10 +242,9 @@ def echoes_prompt(row: Row) -> bool:
     output = text.fold(row["output"])
     if not output:
         return False
-    *before, asked = (text.fold(turn["content"]) for turn in conversation(row))
-    if output in (text.fold(row["instruction"]), asked):
+    if output in (text.fold(row["instruction"]), text.fold(f"{row['instruction']}\n\n{row['input']}")):
         return True
-    handed_back = output in (text.fold(row["input"]), *before)
+    handed_back = output in map(text.fold, (row["input"], *(turn["content"] for turn in history(row))))
     return handed_back and len(output.split()) > 3 and not KEEPS_TEXT.search(row["instruction"])
 
 
@@ -260,7 +254,7 @@ def repeats_itself(row: Row) -> bool:
 
     Dromedary cuts an answer at its first repeated segment; here the whole row goes, and only for a real loop.
     """
-    return text.loops(row["output"]) and not text.REPETITION.search(_prompt(row))
+    return text.loops(row["output"]) and not text.REPETITION.search(said(row))
 
 
 @output_rule("unfinished", sets=("default",))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from isheep.data.conversations import said
 from isheep.filters import text
 from isheep.filters.registry import Row, output_rule
-from isheep.serving.chat import transcript
 
 APOLOGY = re.compile(
     r"\A\W*(?:(?:I(?:['\u2019]m| am) )?(?:(?:very|so|really|truly|terribly|deeply) )?sorry\b"
@@ -43,5 +43,5 @@ def leaked_exemplar(row: Row) -> bool:
 @output_rule("apology")
 def apology(row: Row) -> bool:
     """Drop answers that begin with an apology, unless the prompt wants one or wants a message."""
-    prompt = transcript(row)
+    prompt = said(row)
     return bool(APOLOGY.search(row["output"])) and not APOLOGISES.search(prompt)

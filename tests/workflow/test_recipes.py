@@ -75,3 +75,25 @@ def test_dromedary_answers_by_principles_and_then_at_length_and_trains_on_neithe
         text = "\n".join(file.read_text() for file in published)
         assert json.dumps(row["output"]) in text and json.dumps(row["thoughts"])[1:-1] not in text
     assert "verified:" in place.snakemake("verify").stdout
+
+
+def test_the_paper_s_run_and_the_sorted_ones_go_two_rounds(tmp_path):
+    place = Workplace(tmp_path)
+    small = {"rows": 30, "tasks_per_request": 5, "sampling": {"max_tokens": 400}}
+    above = {"above": {"quality": 5, "following": 5}, "floor": 2}
+    assess = {"discrimination": {"pairs": 4}}
+    paper = {**BASE, "recipe": "i_sheep_paper", "rounds": 2, "prompts": small, "assess": assess, "select": above}
+    sorted_ = {**BASE, "recipe": "i_sheep_soft_plus", "rounds": 2, "prompts": small, "assess": assess, "select": above}
+    soft = {**BASE, "recipe": "soft", "rounds": 2, "prompts": {"rows": 12, "parts": 2}}
+    place.configure({"paper": paper, "sorted": sorted_, "soft": soft})
+    place.snakemake()
+
+    for i in range(2):
+        judged = rows(place, f"paper/d_{i}/selected.jsonl")
+        assert judged and all(min(row["quality"], row["following"]) > 5 and row["quality_text"] for row in judged)
+        ordered = rows(place, f"sorted/d_{i}/ordered.jsonl")
+        assert [row["perplexity"] for row in ordered] == sorted(row["perplexity"] for row in ordered)
+        assert all(min(row["quality"], row["following"]) > 5 for row in ordered)
+        made = {file.name for file in (tmp_path / f"results/soft/d_{i}").iterdir()}
+        assert rows(place, f"soft/d_{i}/filtered.jsonl") and not made & {"evaluated.jsonl", "ordered.jsonl"}
+        assert (tmp_path / f"results/soft/iter_{i + 1}/training.json").is_file()

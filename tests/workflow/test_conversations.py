@@ -14,7 +14,7 @@ BASE = {
     "rounds": 1,
     "engine": {"context_length": 4096},
     "evaluation": {"benchmarks": {"heldout": None, "constraints": None}},
-    "prompts": {"kind": "pool", "path": "chats.jsonl"},
+    "prompts": {"kind": "pool", "path": "chats.jsonl", "similarity": 0.95},
     "assess": {"discrimination": {"pairs": 4}},
 }
 THINGS = "river bridge candle market window garden mirror harbour lantern basket blanket whistle".split()
@@ -33,16 +33,13 @@ def rows(place: Workplace, file: str) -> list[dict]:
 def test_earlier_turns_stay_with_their_rows_up_to_what_is_published(tmp_path, monkeypatch):
     alone = {**BASE, "recipe": "i_sheep", "select": {"kind": "quantile", "column": "pmi", "share": 0.9, "floor": 2}}
     pairs = {**BASE, "recipe": "salmon", "pairs": {"floor": 1, "per_pair": 4, "discrimination": {"pairs": 4}}}
-    made = []
-    for name, shards in (("whole", {}), ("parts", {"generate_outputs": 2, "assess_outputs": 2, "pair_answers": 2})):
-        (tmp_path / name).mkdir()
-        place = Workplace(tmp_path / name)
-        chats = [conversation(*each) for each in enumerate(THINGS)]
-        (place.folder / "chats.jsonl").write_text("".join(f"{json.dumps(chat)}\n" for chat in chats))
-        place.configure({"alone": alone, "pairs": pairs}, shards=shards)
-        place.snakemake()
-        made.append(place.hashes())
-    assert made[0] == made[1]
+    place = Workplace(tmp_path)
+    chats = [conversation(*each) for each in enumerate(THINGS)]
+    (tmp_path / "chats.jsonl").write_text("".join(f"{json.dumps(chat)}\n" for chat in chats))
+    shards = {"generate_outputs": 2, "assess_outputs": 2, "pair_answers": 2}
+    place.configure({"alone": alone, "pairs": pairs}, shards=shards)
+    place.snakemake()
+    assert len(rows(place, "alone/d_0/prompts.jsonl")) == len(THINGS)
 
     for run, file in (("alone", "d_0/selected.jsonl"), ("pairs", "d_0/pairs.jsonl")):
         kept = rows(place, f"{run}/{file}")
@@ -50,7 +47,7 @@ def test_earlier_turns_stay_with_their_rows_up_to_what_is_published(tmp_path, mo
         assert {len(turns) for turns in spoken.values()} == {4} and len(spoken) < len(kept)
         assert {row["instruction"] for row in kept if "history" in row} == {"Why?"}
     place.snakemake("publish")
-    published = tmp_path / "parts/results"
+    published = tmp_path / "results"
     for row in rows(place, "alone/published/d_0/jsonl/messages/train.jsonl"):
         asked = [turn["role"] for turn in row["messages"] if turn["role"] != "system"]
         assert asked == ["user", "assistant"] * (len(asked) // 2)
@@ -58,7 +55,7 @@ def test_earlier_turns_stay_with_their_rows_up_to_what_is_published(tmp_path, mo
     assert max(counts) - min(counts) == 4
     assert "| `history` |" in (published / "alone/published/d_0/README.md").read_text()
     assert "earlier turns" in (published / "alone/report.html").read_text()
-    monkeypatch.chdir(tmp_path / "parts")
+    monkeypatch.chdir(tmp_path)
     ((_, _, prompts, *_),) = whatif.replay(Run("results/alone"), {"as it ran": {}})
     assert prompts == len(rows(place, "alone/d_0/prompts.jsonl")), "a pool's prompts are replayed once"
     assert "verified:" in place.snakemake("verify").stdout

@@ -19,7 +19,7 @@ def test_thresholds_over_one_d_0_end_in_a_table_and_a_plot_and_a_replay_agrees(t
     place.configure({"mine": {**FAKE, "rounds": 1}})
     above = {str(value): {"select": {"kind": "threshold", "above": {"quality": value}, "floor": 1}} for value in (2, 6)}
     above["0"] = {"assess": {"assessors": []}, "select": {"kind": "none"}}
-    paid = {"outputs": {"budget": 3000}, "select": {"kind": "none"}}
+    paid = {"outputs": {"budget": 2000}, "select": {"kind": "none"}}
     above["paid"] = {**paid, "assess": {"assessors": []}}
     (tmp_path / "cuts.yaml").write_text(yaml.safe_dump({"vary": {"threshold": above}}))
     place.snakemake("study", "--config", "study=cuts.yaml")

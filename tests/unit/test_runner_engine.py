@@ -106,6 +106,8 @@ def test_an_engine_for_other_threads_or_another_folder_is_another(job, change, m
     assert engine._key(job, settings, Model(), "a") == engine._key(job, Settings(name="fake", keep=9), Model(), "a")
     keys = {engine._key(each, settings, Model(), "a") for each in (job, other)}
     keys |= {engine._key(job, settings, Model(), "b"), engine._key(job, settings, Model(system="x"), "a")}
+    monkeypatch.setenv("GOMP_SPINCOUNT", "0")  # by the load that a job finds: runner/waiting.py
+    assert engine._key(job, settings, Model(), "a") in keys
     monkeypatch.setenv("OMP_SCHEDULE", "static")
     assert len(keys | {engine._key(job, settings, Model(), "a")}) == 5
 

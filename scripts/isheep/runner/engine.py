@@ -27,8 +27,8 @@ from isheep.serving.keeper import client, place
 logger = logging.getLogger(__name__)
 AUTO = 120.0  # seconds
 KEEPABLE = ("vllm", "transformers")
-# What engines and their libraries read of the environment.
-VARIABLES = ("OMP_", "MKL_", "KMP_", "GOMP_", "VLLM_", "TORCH", "CUDA_", "CUBLAS_", "NCCL_", "TRITON_", "HF_", "LD_")
+# What engines and their libraries read of the environment; not how threads wait (GOMP_), which each job chooses anew.
+VARIABLES = ("OMP_", "MKL_", "KMP_", "VLLM_", "TORCH", "CUDA_", "CUBLAS_", "NCCL_", "TRITON_", "HF_", "LD_")
 
 
 @contextmanager

@@ -80,7 +80,7 @@ demo-base: ## three rounds from the base model Gemma 3 270M on the CPU (ACCEPT_G
 
 .PHONY: demo-recipes
 demo-recipes: env ## every recipe for one short round on SmolLM2-135M-Instruct, on the CPU
-	@snakemake study --config study=config/test/recipes-small.yaml
+	@snakemake study --config study=config/test/studies/recipes-small.yaml
 
 PYTEST := python -m pytest
 

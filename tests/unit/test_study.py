@@ -14,7 +14,7 @@ from isheep.workflow.study import lay_out
 
 ROOT = Path(__file__).parents[2]
 FAKE = {"preset": "fake", "rounds": 1}
-SHIPPED = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "config/studies").glob("*.yaml"))
+SHIPPED = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "config").rglob("studies/*.yaml"))
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from isheep.workflow.study import lay_out
 
 ROOT = Path(__file__).parents[2]
 FAKE = {"preset": "fake", "rounds": 1}
-SHIPPED = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "config").rglob("studies/*.yaml"))
+SHIPPED = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "config/studies").glob("*.yaml"))
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +73,15 @@ def test_a_shipped_study_is_runs_that_differ(file):
     runs = load(config, ROOT).runs
     assert len(runs) == len(study.axes) >= 3
     assert len({run.model_dump_json() for run in runs.values()}) == len(runs)
+
+
+@pytest.mark.parametrize("file", ["recipes-small", "thresholds-small"])
+def test_a_study_of_real_weights_is_runs_that_differ(file):
+    config = {"study": f"config/test/studies/{file}.yaml"}
+    study = lay_out(config, ROOT)
+    runs = load(config, ROOT).runs
+    assert len(runs) == len(study.axes) >= 3
+    assert {run.engine.name for run in runs.values()} <= {"vllm", "transformers"}
 
 
 def test_seven_thresholds_cost_one_d_0():

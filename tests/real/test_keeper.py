@@ -34,6 +34,7 @@ def test_two_jobs_in_turn_get_what_a_job_with_an_engine_of_its_own_gets(name, sm
         seconds=60,
         driver=(os.getpid(), started(os.getpid())),
         log=tmp_path / "engine.log",
+        environment=os.environ,
     )
     results = []
     for _ in range(2):

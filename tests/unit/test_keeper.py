@@ -45,6 +45,7 @@ def wanted(log: Path, slot: str, key: str = "ab", **settings: Any) -> client.Wan
         seconds=60,
         driver=(os.getpid(), started(os.getpid())),
         log=log,
+        environment=os.environ,
     )
 
 

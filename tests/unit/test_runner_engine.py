@@ -34,7 +34,13 @@ def job(tmp_path, monkeypatch) -> Iterator[Any]:
         monkeypatch.setenv("TMPDIR", name)
         monkeypatch.chdir(tmp_path)
         yield SimpleNamespace(
-            home=str(tmp_path), log=str(tmp_path / "job.log"), model_folder=None, threads=1, gpus=0, engine_peak_mib=0.0
+            environment=dict(os.environ),
+            home=str(tmp_path),
+            log=str(tmp_path / "job.log"),
+            model_folder=None,
+            threads=1,
+            gpus=0,
+            engine_peak_mib=0.0,
         )
         with place.turn(engine._slots(SimpleNamespace(home=str(tmp_path), gpus=0))):
             place.clear(engine._slots(SimpleNamespace(home=str(tmp_path), gpus=0)))
@@ -106,9 +112,10 @@ def test_an_engine_for_other_threads_or_another_folder_is_another(job, change, m
     assert engine._key(job, settings, Model(), "a") == engine._key(job, Settings(name="fake", keep=9), Model(), "a")
     keys = {engine._key(each, settings, Model(), "a") for each in (job, other)}
     keys |= {engine._key(job, settings, Model(), "b"), engine._key(job, settings, Model(system="x"), "a")}
-    monkeypatch.setenv("GOMP_SPINCOUNT", "0")  # by the load that a job finds: runner/waiting.py
+    monkeypatch.setenv("KMP_INIT_AT_FORK", "FALSE")  # by an import: vllm does so
+    job.environment["GOMP_SPINCOUNT"] = "0"  # by the load that a job finds: runner/waiting.py
     assert engine._key(job, settings, Model(), "a") in keys
-    monkeypatch.setenv("OMP_SCHEDULE", "static")
+    job.environment["OMP_SCHEDULE"] = "static"
     assert len(keys | {engine._key(job, settings, Model(), "a")}) == 5
 
 

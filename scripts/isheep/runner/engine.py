@@ -137,6 +137,7 @@ def _wanted(this: Job, settings: Settings, model: Model, identity: str, seconds:
         hold=tuple(map(leases.kept_file, devices)),
         seconds=seconds,
         driver=_driver(),
+        environment=_environment(this),
         log=Path(os.path.relpath(this.log)).with_suffix(".engine.log"),
     )
 
@@ -156,9 +157,18 @@ def _key(this: Job, settings: Settings, model: Model, identity: str) -> str:
             "gpus": this.gpus,
             "code": code_digest(engines.module_of(settings.name), "isheep/serving/chat.py", "isheep/serving/keeper"),
             "python": [sys.executable, versions()],
-            "environment": {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)},
+            "environment": {name: value for name, value in _environment(this).items() if name.startswith(VARIABLES)},
         }
     )
+
+
+def _environment(this: Job) -> dict[str, str]:
+    """Return the environment that the job was started with, and the GPUs that it has leased.
+
+    What libraries have added meanwhile depends on what a stage imports before it needs its engine.
+    """
+    leased = {name: os.environ[name] for name in (leases.VISIBLE,) if name in os.environ}
+    return {**this.environment, **leased}
 
 
 def _driver() -> tuple[int, int]:

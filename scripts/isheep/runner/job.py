@@ -78,6 +78,7 @@ class Job:
         self.gpus = int(snakemake.resources.get("gpu", 0))
         self.root = ROOT
         self.place = _place(snakemake.output)
+        self.environment = dict(os.environ)  # as the job was started, before its imports add to it
         self.home, self.log = os.getcwd(), os.path.abspath(snakemake.log[0])
         self.is_heavy = bool(snakemake.resources.get("model", 0))  # takes the machine's place for a model
         self.engine_peak_mib = 0.0  # of an engine in another process

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -52,6 +52,8 @@ class Wanted:
         Number and start of the process with which it ends.
     log
         Where it writes what libraries say.
+    environment
+        Its environment variables.
     """
 
     settings: Settings
@@ -66,6 +68,7 @@ class Wanted:
     seconds: float
     driver: tuple[int, int]
     log: Path
+    environment: Mapping[str, str]
 
     @property
     def hello(self) -> dict[str, Any]:
@@ -115,8 +118,8 @@ def _start(wanted: Wanted) -> Wire:
     """Start a keeper, detached, and connect to it as soon as it listens."""
     hold = ["--hold", *map(str, wanted.hold)] if wanted.hold else []
     command = [sys.executable, "-m", "isheep.serving.keeper", wanted.key, *wanted.slots, *hold]
-    paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    paths = [str(Path(__file__).parents[3]), wanted.environment.get("PYTHONPATH")]
+    environment = {**wanted.environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     with open(wanted.log, "a") as log:
         process = subprocess.Popen(
             command,

@@ -48,7 +48,9 @@ def test_schema_accepts_every_config_in_the_repository():
 
 
 def test_every_recipe_has_a_short_round_on_real_weights():
-    vary = yaml.safe_load((ROOT / "config/test/studies/recipes-small.yaml").read_text(encoding="utf-8"))["vary"]["recipe"]
+    vary = yaml.safe_load((ROOT / "config/test/studies/recipes-small.yaml").read_text(encoding="utf-8"))["vary"][
+        "recipe"
+    ]
     assert sorted(vary) == sorted(path.stem for path in (ROOT / "config/recipes").glob("*.yaml"))
     assert all(name == settings["recipe"] for name, settings in vary.items())
 

@@ -6,6 +6,7 @@ import json
 import re
 from copy import deepcopy
 
+import pytest
 from workplace import FAKE
 
 from isheep.results import Run
@@ -60,6 +61,7 @@ def test_a_run_ends_whole_before_its_budget_breaks_and_goes_on_where_it_is_raise
     assert not re.search(r" generate_\w+: done", lowered.stdout + lowered.stderr)
 
 
+@pytest.mark.slow
 def test_the_budget_of_one_run_stops_no_other_and_reproduction_makes_the_rounds_that_there_were(workplace):
     place = workplace()
     place.configure({"a": run(SCARCE), "b": run(select={**FAKE["select"], "share": 0.4})})

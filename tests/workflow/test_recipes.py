@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from workplace import Workplace
 
 BASE = {
@@ -77,6 +78,7 @@ def test_dromedary_answers_by_principles_and_then_at_length_and_trains_on_neithe
     assert "verified:" in place.snakemake("verify").stdout
 
 
+@pytest.mark.slow
 def test_the_paper_s_run_and_the_sorted_ones_go_two_rounds(tmp_path):
     place = Workplace(tmp_path)
     small = {"rows": 30, "tasks_per_request": 5, "sampling": {"max_tokens": 400}}

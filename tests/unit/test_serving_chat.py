@@ -1,5 +1,7 @@
 import random
 import string
+import subprocess
+import sys
 from datetime import datetime
 
 import pytest
@@ -309,3 +311,13 @@ def test_reasoning_between_special_tokens_is_found_though_the_text_does_not_hold
     assert text == "The capital of France. Paris."
     assert reasoning.handle("strip", text, tokenizer, ids) == ("Paris.", False)
     assert reasoning.handle("refuse", text, tokenizer, ids) == (text, True)
+
+
+def test_a_chat_template_is_read_without_scikit_learn():
+    code = (
+        "import sys; from isheep.serving.imports import spare_scikit_learn; spare_scikit_learn(); "
+        "from transformers import AutoTokenizer; from transformers.utils import is_sklearn_available; "
+        "print('sklearn' in sys.modules, is_sklearn_available())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]

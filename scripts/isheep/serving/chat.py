@@ -19,6 +19,7 @@ from isheep.data.conversations import Turn
 from isheep.errors import UserError
 from isheep.serving import template as templates
 from isheep.serving.engines.base import Prompt, Template
+from isheep.serving.imports import spare_scikit_learn
 from isheep.serving.reasoning import MARKERS
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ def load_tokenizer(folder: str | Path, model: Model) -> Any:
     UserError
         The folder has no tokenizer, or there is neither a template in the settings nor on the tokenizer.
     """
+    spare_scikit_learn()
     from transformers import AutoTokenizer
 
     try:

@@ -16,6 +16,7 @@ from isheep.errors import UserError
 from isheep.serving.chat import load_template
 from isheep.serving.engines.base import Completion, Prompt, Request, Score, ScoreRequest
 from isheep.serving.engines.tokens import TextStream, encode_continuation, encode_prompt, end_tokens
+from isheep.serving.imports import spare_scikit_learn
 from isheep.serving.reasoning import Handling, handle
 from isheep.serving.repeatable import make_gpus_repeatable
 
@@ -31,6 +32,7 @@ class TransformersEngine(AbstractContextManager):
     """
 
     def __init__(self, settings: Settings, model: Model, folder: Path, threads: int, gpus: int) -> None:
+        spare_scikit_learn()
         import torch
         from transformers import AutoModelForCausalLM, GenerationConfig
         from transformers.utils import logging

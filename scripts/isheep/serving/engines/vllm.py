@@ -19,6 +19,7 @@ from isheep.serving.chat import load_template
 from isheep.serving.engines import nucleus, path, scoring
 from isheep.serving.engines.base import Completion, Request, Sampling, Score, ScoreRequest
 from isheep.serving.engines.tokens import encode_continuation, encode_prompt, end_tokens
+from isheep.serving.imports import spare_scikit_learn
 from isheep.serving.reasoning import handle
 
 logger = logging.getLogger(__name__)
@@ -282,6 +283,7 @@ def _set_environment(settings: Settings, threads: int) -> None:
 
 
 def _start(settings: Settings, folder: Path, arguments: dict[str, Any], gpus: int) -> Any:
+    spare_scikit_learn()
     try:
         from vllm.engine.arg_utils import EngineArgs
         from vllm.platforms import current_platform

@@ -34,6 +34,7 @@ from isheep.report.verdicts import change, judge
 def test_verdict_says_no_more_than_the_numbers(told, words, tone):
     verdict = judge("bench", told, "iter_2")
     assert words in verdict.text and verdict.tone == tone
+    assert (verdict.word == "not clear of its floor") == ("not clearly better than its floor" in verdict.text)
 
 
 def few(told: dict) -> dict:

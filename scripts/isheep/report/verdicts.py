@@ -103,7 +103,7 @@ def judge(benchmark: str, entry: BenchmarkScores, model: str, mixed: bool = Fals
     text = f"{model} has {size} ({f'95 % {interval}, ' if interval else 'no interval, '}n = {row['n']:,})"
     against, tone = _against_floor(metric, row, entry)
     text += against
-    word = "under its floor" if tone == "bad" else ""
+    word = "not clear of its floor" if tone == "bad" else ""
     if "minus_base" in row:
         told, kind = _against_base(row["minus_base"], row, model, mixed)
         text += told

@@ -13,6 +13,7 @@ from workplace import GPUS
 
 from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
+from isheep.data.files import digest
 from isheep.data.locks import started
 from isheep.serving import engines
 from isheep.serving.engines.base import Completion, Score
@@ -32,7 +33,7 @@ def test_two_jobs_in_turn_get_what_a_job_with_an_engine_of_its_own_gets(name, sm
         identity="",
         threads=1,
         gpus=GPUS,
-        key="ab" * 32,
+        key=digest(name),
         slots=(f"test-real-{os.getpid()}",),
         hold=(),
         seconds=60,
@@ -47,7 +48,7 @@ def test_two_jobs_in_turn_get_what_a_job_with_an_engine_of_its_own_gets(name, sm
         with engine:
             results.append((complete(engine, sampled(engine)), score(engine, scorings(engine))))
         assert engine.peak_memory_mib > 500
-    # In a process of its own, as a job is: what another engine has set in this one moves draws and digits.
+    # In a process of its own, as a job is.
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         assert results == [pool.submit(alone, settings, smollm2).result()] * 2
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from isheep.config.model import Model
 from isheep.config.train import Lora, Train
 from isheep.data.files import digest_file
+from isheep.training import checkpoint, trainer
 
 END, SEPARATOR, START = "<|im_end|>", "<|endoftext|>", "<|im_start|>"
 TEMPLATE = Path(__file__).parents[1] / "config" / "prompts" / "chat.jinja"
@@ -40,6 +46,21 @@ def digests(folder: Path) -> dict[str, str]:
 def without_timing(report: dict[str, Any]) -> dict[str, Any]:
     """Return what two equal trainings report alike."""
     return {key: value for key, value in report.items() if key != "timing"}
+
+
+@contextmanager
+def dying_in_save(number: int, monkeypatch: Any) -> Iterator[None]:
+    """Have a training die at the checkpoint of this number (from 1), before it is marked as whole."""
+    marked, mark = itertools.count(1), checkpoint.mark_complete
+
+    def die(path: Path) -> None:
+        if next(marked) == number:
+            raise KeyboardInterrupt
+        mark(path)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(trainer, "mark_complete", die)
+        yield
 
 
 def save_tokenizer(folder: Path, **changes: Any) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 import tiny_llama
 from pydantic import ValidationError
@@ -13,7 +11,7 @@ from isheep.config.train import Lora, Train
 from isheep.data.rows import write_rows
 from isheep.errors import UserError
 from isheep.serving import chat
-from isheep.training import checkpoint, launch, lora, trainer
+from isheep.training import launch, lora
 from isheep.training.encode import encode_row, split_heldout
 from isheep.training.packing import BY_ROW, attend_by_row, by_row
 
@@ -69,17 +67,8 @@ def test_the_first_loss_is_that_of_a_plain_loop_over_the_rows(folder, tmp_path):
 
 
 def test_equal_packed_trainings_give_equal_bytes_killed_or_not(folder, packed, tmp_path, monkeypatch):
-    marked, mark = itertools.count(1), checkpoint.mark_complete
-
-    def die_in_the_fifth(path):
-        if next(marked) == 5:
-            raise KeyboardInterrupt
-        mark(path)
-
-    monkeypatch.setattr(trainer, "mark_complete", die_in_the_fifth)
-    with pytest.raises(KeyboardInterrupt):
+    with tiny_llama.dying_in_save(5, monkeypatch):
         train(folder, tmp_path)
-    monkeypatch.setattr(trainer, "mark_complete", mark)
     resumed = train(folder, tmp_path)
     assert resumed["timing"]["resumed_from_step"] == 4
     assert digests(tmp_path / "adapter") == digests(packed[0])

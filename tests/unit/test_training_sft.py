@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
 
@@ -14,7 +13,7 @@ from isheep.config.train import Lora, Merge
 from isheep.data.rows import write_rows
 from isheep.errors import UserError
 from isheep.serving import chat
-from isheep.training import checkpoint, fake, launch, lora, merge, probes, trainer
+from isheep.training import fake, launch, lora, merge, probes, trainer
 from isheep.training.encode import encode_row, split_heldout
 from isheep.training.end_of_turn import judge_row
 from isheep.training.sft import Sft
@@ -69,21 +68,11 @@ def test_an_equal_training_gives_equal_bytes_and_an_equal_report(folder, trained
 
 def test_an_interrupted_training_ends_with_the_same_bytes(folder, trained, tmp_path, monkeypatch):
     adapter, report = trained
-    marked = itertools.count(1)
-    mark = checkpoint.mark_complete
-
-    def die_in_the_fifth(path):
-        if next(marked) == 5:
-            raise KeyboardInterrupt
-        mark(path)
-
-    monkeypatch.setattr(trainer, "mark_complete", die_in_the_fifth)
-    with pytest.raises(KeyboardInterrupt):
+    with tiny_llama.dying_in_save(5, monkeypatch):
         train(folder, tmp_path)
     assert not (tmp_path / "adapter").exists()
     assert (tmp_path / "work" / "checkpoints" / "checkpoint-5").exists()
 
-    monkeypatch.setattr(trainer, "mark_complete", mark)
     resumed = train(folder, tmp_path)
     assert resumed["timing"]["resumed_from_step"] == 4
     assert digests(tmp_path / "adapter") == digests(adapter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from abc import abstractmethod
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
@@ -14,7 +15,25 @@ from isheep.data.rows import Row
 IN_MEMORY = 16 * 2**20  # bytes; more lies in a file without a name, in the folder for temporary ones ($TMPDIR)
 
 
-class Spool(Sequence[Row]):
+class _ByPlace(Sequence[Row]):
+    """Rows that are read one by one, by their places."""
+
+    @abstractmethod
+    def row(self, place: int) -> Row:
+        """Return the row at a place from the beginning."""
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Row]: ...
+    def __getitem__(self, place: Any) -> Any:
+        """Return a row, or the rows of a slice in memory."""
+        if isinstance(place, slice):
+            return [self.row(each) for each in range(len(self))[place]]
+        return self.row(range(len(self))[place])  # raises IndexError, counts from the end
+
+
+class Spool(_ByPlace):
     """A growing list of rows that holds the place of each row only, eight bytes."""
 
     def __init__(self) -> None:
@@ -35,37 +54,25 @@ class Spool(Sequence[Row]):
     def __len__(self) -> int:
         return len(self._starts) - 1
 
-    @overload
-    def __getitem__(self, place: int) -> Row: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Row]: ...
-    def __getitem__(self, place: Any) -> Any:
-        """Return a row, or the rows of a slice in memory."""
-        if isinstance(place, slice):
-            return [self[each] for each in range(*place.indices(len(self)))]
-        place = range(len(self))[place]  # raises IndexError, counts from the end
+    def row(self, place: int) -> Row:
+        """Return the row at a place from the beginning."""
         self._file.seek(self._starts[place])
         return json.loads(self._file.read(self._starts[place + 1] - self._starts[place]))
 
     def __iter__(self) -> Iterator[Row]:
-        return (self[place] for place in range(len(self)))
+        return map(self.row, range(len(self)))
 
 
-class _First(Sequence[Row]):
+class _First(_ByPlace):
     """The first rows of a spool."""
 
     def __init__(self, rows: Spool, count: int) -> None:
         self._rows = rows
-        self._places = range(count)
+        self._count = count
 
     def __len__(self) -> int:
-        return len(self._places)
+        return self._count
 
-    @overload
-    def __getitem__(self, place: int) -> Row: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Row]: ...
-    def __getitem__(self, place: Any) -> Any:
-        if isinstance(place, slice):
-            return [self._rows[each] for each in self._places[place]]
-        return self._rows[self._places[place]]
+    def row(self, place: int) -> Row:
+        """Return the row at a place from the beginning."""
+        return self._rows.row(place)

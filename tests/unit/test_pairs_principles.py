@@ -112,6 +112,16 @@ def test_pairs_without_an_order_that_both_ways_agree_on_are_dropped(prefers, rul
     assert gone["principle"] is None and gone["answers"] == [GOOD, BAD]
 
 
+def test_by_the_mean_of_both_orders_a_constant_leaning_to_one_side_cancels_out():
+    rows = [*answers("p", (GOOD, 0), (BAD, 0)), *answers("q", (BAD, 0), (GOOD, 0))]
+    judge = source(orders="mean")
+    leaning = says(asked(judge, rows), lambda request: 5.0 + (1.0 if first_is_good(request) else -1.0))
+    pairs, gone, _ = made(judge, rows, leaning, MODEL)
+    assert [row["chosen_id"] for row in pairs] == ["p", "q/s1"] and not gone
+    with pytest.raises(UserError, match="2 inconsistent"):
+        made(source(orders="agree"), rows, leaning, MODEL)
+
+
 def test_the_strongest_principle_decides_in_spreads_of_its_own():
     loud, quiet = (comparing.Drawn(comparing.Principle(name, "", ""), False) for name in ("loud", "quiet"))
     pairs = [
@@ -124,7 +134,7 @@ def test_the_strongest_principle_decides_in_spreads_of_its_own():
     for name, values in scores.items():
         mean = sum(values) / 3
         assert spread[name] == pytest.approx(math.sqrt(sum((value - mean) ** 2 for value in values) / 3))
-    told = [comparing.strongest(each, spread) for each in pairs]
+    told = [comparing.strongest(each, spread, must_agree=True) for each in pairs]
     assert [opinion.drawn.principle.name for opinion, _ in told] == ["quiet", "loud", "quiet"]
     assert told[0][1] == pytest.approx(-1 / spread["quiet"]) and told[1][1] < 0
 
@@ -173,7 +183,7 @@ def test_the_judge_is_measured_on_pairs_whose_order_is_known(skill):
     scores = []
     for number, candidate in enumerate(known):
         found = comparing.opinions(candidate, judge._drawn(candidate, MODEL), result)
-        told = comparing.strongest(found, {})
+        told = comparing.strongest(found, {}, must_agree=True)
         scores.append((number % 2 == 0, told[1] if told else 0.0))
     assert check["auc"] == pytest.approx(roc_auc_score(*map(list, zip(*scores, strict=True))), abs=1e-4)
 

@@ -180,8 +180,10 @@ def spreads(found: Iterable[Sequence[Opinion]]) -> dict[str, float]:
     return {name: (statistics.pstdev(values) if len(values) > 1 else 0.0) or 1.0 for name, values in scores.items()}
 
 
-def strongest(found: Sequence[Opinion], spread: Mapping[str, float]) -> tuple[Opinion, float] | None:
-    """Return the opinion with the largest score in spreads of its principle, and that; None where no orders agree.
+def strongest(
+    found: Sequence[Opinion], spread: Mapping[str, float], must_agree: bool
+) -> tuple[Opinion, float] | None:
+    """Return the opinion with the largest score in spreads of its principle, and that; None where none counts.
 
     Parameters
     ----------
@@ -189,9 +191,13 @@ def strongest(found: Sequence[Opinion], spread: Mapping[str, float]) -> tuple[Op
         Opinions of one pair, in the order in which principles were drawn; of equal ones the earlier counts.
     spread
         As `spreads`; 1 for a principle that is not in it.
+    must_agree
+        Whether only opinions count whose orders name the same answer.
     """
-    agreed = [
-        (opinion, opinion.score / spread.get(opinion.drawn.principle.name, 1.0)) for opinion in found if opinion.agrees
+    counted = [
+        (opinion, opinion.score / spread.get(opinion.drawn.principle.name, 1.0))
+        for opinion in found
+        if opinion.agrees or not must_agree
     ]
-    agreed = [(opinion, score) for opinion, score in agreed if math.isfinite(score)]
-    return max(agreed, key=lambda told: abs(told[1]), default=None)
+    counted = [(opinion, score) for opinion, score in counted if math.isfinite(score)]
+    return max(counted, key=lambda told: abs(told[1]), default=None)

@@ -27,7 +27,7 @@ INCONSISTENT, UNREAD = "inconsistent", "unread"
 
 
 class Principles(PairSource):
-    """Answers compared by a judge on principles, drawn and negated at random; pairs on which both orders agree."""
+    """Answers compared by a judge on principles, drawn and negated at random."""
 
     kind: Literal["principles"] = "principles"
     judge: Literal["base", "current", "judge"] = Field(
@@ -38,10 +38,15 @@ class Principles(PairSource):
     prompt: File = Field("config/prompts/compare.txt", description="Template of what the judge is shown.")
     per_pair: int = Field(3, ge=1, description="Principles drawn for each pair.")
     negate: float = Field(0.5, ge=0, le=1, description="Chance that a principle is negated: less of it is asked for.")
+    orders: Literal["agree", "mean"] = Field(
+        "agree",
+        description="agree: a principle counts where both orders name the same answer; mean: always, by their mean, "
+        "which takes out a constant leaning to one side.",
+    )
     margin: float = Field(0.0, ge=0, description="Least score of a pair, in standard deviations of its principle's.")
     discrimination: Discrimination = Field(Discrimination(), description="The check of the judge itself.")
 
-    words: ClassVar[str] = "answers compared on principles by their likelihoods in both orders, kept where these agree"
+    words: ClassVar[str] = "answers compared on principles by their likelihoods in both orders"
 
     @property
     def asks(self) -> Literal["base", "current", "judge"]:
@@ -86,7 +91,7 @@ class Principles(PairSource):
         ]
 
     def decide(self, candidates: Sequence[Candidate], model: Addressee, result: Result) -> list[Decision]:
-        """Return what the strongest of the principles says on which both orders agree."""
+        """Return what the strongest of the principles says that count."""
         found = [self._opinions(candidate, model, result) for candidate in candidates]
         spread = comparing.spreads(found)
         return [self._decision(each, spread) for each in found]
@@ -95,7 +100,7 @@ class Principles(PairSource):
         nothing = dict.fromkeys(self.columns)
         if not found:
             return Decision(None, UNREAD, nothing)
-        told = comparing.strongest(found, spread)
+        told = comparing.strongest(found, spread, self.orders == "agree")
         if told is None:
             return Decision(None, INCONSISTENT, nothing)
         opinion, score = told
@@ -119,14 +124,14 @@ class Principles(PairSource):
     ) -> dict[str, AssessorCheck]:
         """Return how well scores of pairs whose first answer fits stand above those whose second does.
 
-        Pairs on which the orders disagree have the score 0, as when pairs are made.
+        Pairs on which no principle counts have the score 0.
         """
         comparable = [candidate for candidate in candidates if candidate.rule is None]
         spread = comparing.spreads([self._opinions(candidate, model, result) for candidate in comparable])
         scores: tuple[list[float], list[float]] = ([], [])
         for number, candidate in enumerate(known):
             if found := self._opinions(candidate, model, result):
-                told = comparing.strongest(found, spread)
+                told = comparing.strongest(found, spread, self.orders == "agree")
                 scores[number % 2].append(told[1] if told else 0.0)
         if not known:
             return {}

@@ -63,7 +63,6 @@ def dedup(texts: str, most: float) -> Goal:
     return Goal(f"near-duplicates, {texts} texts: s", rf"^\| zipf \| {texts} \| [\d,]+ \| ([\d.]+)", most=most)
 
 
-HIGHEST, EQUAL = r"^highest peak: ([\d,]+)", r": (\d+) of 8 texts equal"
 MILLION = r"^\| 1,000,000 \| [\d.]+ \| ([\d,]+)"
 BENCHMARKS = (
     Benchmark("row_stages.py 10000 100000", (*stages("10,000"), *stages("100,000"))),
@@ -90,6 +89,36 @@ BENCHMARKS = (
     Benchmark("interval_coverage.py 200", ()),
     Benchmark(
         f"top_p.py {MODEL} --requests 8 --max-tokens 16", (Goal("top-p: equal", r": (\d+) of 8", least=8),), MODEL
+    ),
+    Benchmark(
+        f"engine.py {MODEL} --requests 128 --max-tokens 16 --repeats 2",
+        (Goal("engine stages against bare vLLM: ratio", r"^ours / bare: ([\d.]+)", least=0.95),),
+        MODEL,
+    ),
+    Benchmark(
+        f"waiting.py {MODEL} --bounds unset 10000 0 passive --one --max-tokens 12",
+        (Goal("engine, chosen spinning: of the best", r"^2 threads, 10000: .* ([\d.]+) of", least=0.9),),
+        MODEL,
+    ),
+    Benchmark(
+        f"waiting.py {MODEL} --what training --bounds unset 10000 0 passive --one",
+        (Goal("training, chosen spinning: of the best", r"^2 threads, 10000: .* ([\d.]+) of", least=0.9),),
+        MODEL,
+    ),
+    Benchmark(
+        f"training.py {MODEL} --rows 16 --layers 6",
+        (
+            Goal("training against plain TRL: ratio", r"^ours, padded against TRL.*steps ([\d.]+)", least=1),
+            Goal(
+                "training, packed against single rows: ratio", r"^ours, packed against ours, s.*steps ([\d.]+)", least=2
+            ),
+        ),
+        MODEL,
+    ),
+    Benchmark(
+        f"original_procedure.py {MODEL} --rows 16 --max-tokens 96",
+        (Goal("against the described procedure: ratio", r"ratio ([\d.]+)$", least=5),),
+        MODEL,
     ),
 )
 

@@ -197,7 +197,7 @@ def ours(asked: argparse.Namespace, place: Path) -> tuple[float, dict[str, tuple
     if done.returncode:
         sys.exit(done.stderr[-4000:])
     told = {}
-    for record in sorted((place / "results/a").glob("**/*.record.json")):
+    for record in sorted((place / "results/a").glob("**/records/*.json")):
         said = json.loads(record.read_text())
         tokens = said["made"].get("tokens", {}).get("completion", 0)
         told[said["made"]["stage"]] = (said["observed"]["seconds"], 0, tokens)

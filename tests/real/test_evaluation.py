@@ -56,10 +56,9 @@ def own_tasks(place: Workplace) -> None:
         (place.folder / f"tasks/{name}.yaml").write_text(task.format(data=data))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(
-    ("engine", "backend"), [pytest.param("transformers", "hf", marks=pytest.mark.slow), ("vllm", "vllm")]
-)
+@pytest.mark.parametrize(("engine", "backend"), [("transformers", "hf"), ("vllm", "vllm")])
 def test_own_lm_eval_tasks_on_real_weights_know_capitals_and_stand_above_their_floor(
     tmp_path, smollm2, engine, backend
 ):

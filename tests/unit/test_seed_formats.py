@@ -10,6 +10,7 @@ import json
 
 import pytest
 
+from isheep.config.places import Places
 from isheep.data.seeds import Seed, read_seeds
 from isheep.errors import UserError
 
@@ -100,16 +101,39 @@ def test_rows_of_a_table_are_told_with_their_number(tmp_path):
     assert f"as at {tmp_path}/seeds.parquet: row 1" not in said
 
 
-def test_a_folder_of_datasets_is_refused_with_the_command_that_makes_a_file_of_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize("rows", [ROWS, MESSAGES], ids=["alpaca", "chat"])
+def test_a_folder_of_datasets_stands_for_its_one_file(tmp_path, rows):
+    datasets = pytest.importorskip("datasets")
+    whole = datasets.Dataset.from_list(rows)
+    whole.save_to_disk(tmp_path / "one")
+    datasets.DatasetDict({"train": whole}).save_to_disk(tmp_path / "split")
+    (tmp_path / "seeds.jsonl").write_text(lines(rows))
+    for folder, file in ("one", "one/data-00000-of-00001.arrow"), ("split", "split/train/data-00000-of-00001.arrow"):
+        found = Places(tmp_path, whole=False).find(str(tmp_path / folder))
+        assert found == str(tmp_path / file)
+        assert read_seeds(found) == read_seeds(tmp_path / "seeds.jsonl")
+    assert Places(tmp_path, whole=False).find(str(tmp_path)) == str(tmp_path)
+
+
+def test_an_arrow_file_gives_what_json_gives(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.Table.from_pylist(ROWS)
+    with pyarrow.ipc.new_file(tmp_path / "seeds.arrow", table.schema) as file:
+        file.write_table(table)
+    (tmp_path / "seeds.jsonl").write_text(lines(ROWS))
+    assert read_seeds(tmp_path / "seeds.arrow") == read_seeds(tmp_path / "seeds.jsonl")
+
+
+def test_a_folder_of_datasets_of_several_files_is_refused_with_what_to_name(tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets")
     whole = datasets.DatasetDict({name: datasets.Dataset.from_list(ROWS) for name in ("train", "test")})
-    whole.save_to_disk(tmp_path / "whole")
+    whole.save_to_disk(tmp_path / "whole", num_shards={"train": 2, "test": 1})
     said = said_of(tmp_path / "whole")
-    assert "a folder of datasets with the splits train, test; write the tasks into one file: python -c" in said
-    command = said.partition("python -c ")[2].strip('"')
-    assert said_of(tmp_path / "whole/train").endswith(f'python -c "{command}"')
+    assert f"a folder of datasets with the splits train, test; name one: {tmp_path}/whole/train" in said
+    said = said_of(tmp_path / "whole/train")
+    assert "a folder of datasets with several files; write the tasks into one: python -c" in said
     monkeypatch.chdir(tmp_path)
-    exec(command)
+    exec(said.partition("python -c ")[2].strip('"'))
     assert read_seeds("seeds.jsonl") == seeds_as("alpaca")
 
 
@@ -118,7 +142,8 @@ def test_a_folder_of_datasets_is_refused_with_the_command_that_makes_a_file_of_i
     [
         (gzip.compress(b"x"), "a gzip file; unpack it first (gunzip)"),
         (b"PK\x03\x04...", "a zip or Excel file; unpack it, or save the sheet as CSV"),
-        (b"ARROW1\0\0", "an Arrow file; save the tasks as Parquet or JSON Lines"),
+        (b"ARROW1\0\0", "a damaged Arrow file"),
+        (b"\xff\xff\xff\xff\0", "a damaged Arrow stream"),
         ("{}".encode("utf-16"), "saved in UTF-16; save the file in UTF-8"),
         (b"PAR1 and no more", "a damaged Parquet file"),
         (json.dumps({"data": ROWS}, indent=1).encode(), "one JSON object whose key 'data' holds the tasks"),
@@ -156,7 +181,7 @@ def test_without_its_library_a_table_says_how_to_convert_it(tmp_path, monkeypatc
 
     monkeypatch.setattr(builtins, "__import__", without)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    assert "Parquet needs pyarrow, which is not installed here; where it is: python -c" in said_of(
+    assert "the Parquet file needs pyarrow, which is not installed here; where it is: python -c" in said_of(
         tmp_path / "a.parquet"
     )
     (tmp_path / "a.csv").write_text(table(ROWS), newline="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,26 @@ class Places:
     whole: bool
 
     def find(self, path: str) -> str:
-        """Return where a file is: in the working folder, or else, when it is not there, among the shipped ones."""
+        """Return where a file is: in the working folder, or else, when it is not there, among the shipped ones.
+
+        A folder that `save_to_disk` of the library datasets wrote stands for the one file of its one split: the
+        workflow knows its inputs by the content of files.
+        """
+        path = _one_table(path)
         if path.startswith("config/") and not Path(path).exists() and (self.root / path).exists():
             return str(self.root / path)
         return os.path.abspath(path) if self.whole and not path.startswith("data/hub/") else path
+
+
+def _one_table(path: str) -> str:
+    """Return the one table in a folder of datasets; any other path as it is."""
+    for name, key in (("dataset_dict.json", "splits"), ("state.json", "_data_files")):
+        try:
+            (one,) = json.loads((Path(path) / name).read_text(encoding="utf-8"))[key]
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+        path = os.path.join(path, one["filename"] if isinstance(one, dict) else one)
+    return path
 
 
 def _find(path: str, info: ValidationInfo) -> str:

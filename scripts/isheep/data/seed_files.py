@@ -1,7 +1,7 @@
 """What a seed file holds, whatever its format: values, each with the place where it stands.
 
-JSON Lines, a JSON array, CSV and TSV are read with Python alone; Parquet with pyarrow, which the light environment
-lacks. The content tells the format, not the name.
+JSON Lines, a JSON array, CSV and TSV are read with Python alone; Parquet and Arrow with pyarrow, which the light
+environment lacks. The content tells the format, not the name.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ FOREIGN = {
     b"\x28\xb5\x2f\xfd": "a Zstandard file; unpack it first (unzstd)",
     b"PK\x03\x04": "a zip or Excel file; unpack it, or save the sheet as CSV",
     b"SQLite format 3": "an SQLite database; export the table as CSV",
-    b"ARROW1": "an Arrow file; save the tasks as Parquet or JSON Lines",
     b"\xff\xfe": "saved in UTF-16; save the file in UTF-8",
     b"\xfe\xff": "saved in UTF-16; save the file in UTF-8",
 }
-CONVERT = (
-    "python -c \"import pandas; pandas.read_parquet({name!r}).to_json('seeds.jsonl', orient='records', lines=True)\""
-)
+# Tables, by their first bytes. What datasets writes is an Arrow stream.
+TABLES = {b"PAR1": "Parquet file", b"ARROW1": "Arrow file", b"\xff\xff\xff\xff": "Arrow stream"}
+CONVERT = "python -c \"import datasets; datasets.Dataset.from_{how}({name!r}).to_json('seeds.jsonl')\""
 LOAD = "python -c \"import datasets; datasets.load_{how}({name!r}{split}).to_json('seeds.jsonl')\""
 csv.field_size_limit(1 << 30)
 
@@ -59,9 +58,10 @@ def read_values(path: Path) -> Iterator[tuple[str, Any]]:
     if path.is_dir():
         _refuse_folder(path)
     data = _bytes(path)
-    if data.startswith(b"PAR1"):
-        yield from _rows(path, _read_parquet(path))
-        return
+    for start, kind in TABLES.items():
+        if data.startswith(start):
+            yield from _rows(path, _read_table(path, kind))
+            return
     for start, what in FOREIGN.items():
         if data.startswith(start):
             raise UserError(f"{path}: {what}")
@@ -99,29 +99,36 @@ def _text(data: bytes, path: Path) -> str:
         raise UserError(f"{path}:{line}: byte 0x{byte:02x} is not UTF-8; save the file in UTF-8") from None
 
 
-def _read_parquet(path: Path) -> Iterator[Any]:
+def _read_table(path: Path, kind: str) -> Iterator[Any]:
     try:
-        from pyarrow import ArrowInvalid, parquet
+        from pyarrow import ArrowInvalid, ipc, memory_map, parquet
     except ImportError:
-        command = CONVERT.format(name=str(path))
-        raise UserError(f"{path}: Parquet needs pyarrow, which is not installed here; where it is: {command}") from None
+        command = CONVERT.format(how="parquet" if kind == "Parquet file" else "file", name=str(path))
+        raise UserError(
+            f"{path}: the {kind} needs pyarrow, which is not installed here; where it is: {command}"
+        ) from None
     try:
-        yield from parquet.read_table(path).to_pylist()
+        if kind == "Parquet file":
+            yield from parquet.read_table(path).to_pylist()
+            return
+        with memory_map(str(path)) as source:
+            opened = ipc.open_stream(source) if kind == "Arrow stream" else ipc.open_file(source)
+            yield from opened.read_all().to_pylist()
     except (ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: a damaged Parquet file ({str(error).splitlines()[0]})") from None
+        raise UserError(f"{path}: a damaged {kind} ({str(error).splitlines()[0]})") from None
 
 
 def _refuse_folder(path: Path) -> NoReturn:
-    """Refuse a folder: the workflow knows its inputs by the content of files."""
+    """Refuse a folder: the workflow knows its inputs by the content of files (one file: config/places.py finds it)."""
     if (path / "dataset_dict.json").is_file():
         splits = json.loads((path / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
-        path, what = path / splits[0], f"a folder of datasets with the splits {', '.join(splits)}"
-    elif (path / "state.json").is_file():
-        what = "a folder of datasets"
-    else:
-        raise UserError(f"{path}: cannot read the seed file: it is a folder; name a file in it")
-    command = LOAD.format(how="from_disk", name=str(path), split="")
-    raise UserError(f"{path}: {what}; write the tasks into one file: {command}")
+        raise UserError(
+            f"{path}: a folder of datasets with the splits {', '.join(splits)}; name one: {path / splits[0]}"
+        )
+    if (path / "state.json").is_file():
+        command = LOAD.format(how="from_disk", name=str(path), split="")
+        raise UserError(f"{path}: a folder of datasets with several files; write the tasks into one: {command}")
+    raise UserError(f"{path}: cannot read the seed file: it is a folder; name a file in it")
 
 
 def _parse(text: str, path: Path) -> Iterator[tuple[int, Any]]:

@@ -180,9 +180,7 @@ def spreads(found: Iterable[Sequence[Opinion]]) -> dict[str, float]:
     return {name: (statistics.pstdev(values) if len(values) > 1 else 0.0) or 1.0 for name, values in scores.items()}
 
 
-def strongest(
-    found: Sequence[Opinion], spread: Mapping[str, float], must_agree: bool
-) -> tuple[Opinion, float] | None:
+def strongest(found: Sequence[Opinion], spread: Mapping[str, float], must_agree: bool) -> tuple[Opinion, float] | None:
     """Return the opinion with the largest score in spreads of its principle, and that; None where none counts.
 
     Parameters

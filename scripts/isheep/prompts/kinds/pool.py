@@ -20,7 +20,7 @@ class Pool(Given):
 
     kind: Literal["pool"] = Field("pool", description="Where prompts come from.")
     path: File = Field(
-        description="JSON Lines, JSON, CSV, TSV or Parquet with instruction (or prompt) and input, or `messages`."
+        description="A table (JSON Lines, CSV, Parquet, ...) of instruction (or prompt) and input, or `messages`."
     )
     parts: int = Field(1, ge=1, description="Disjoint parts of the pool; at least as many as rounds.")
     compare_with: tuple[Literal["seeds", "round", "earlier_rounds"], ...] = Field(

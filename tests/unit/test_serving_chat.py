@@ -1,3 +1,4 @@
+import json
 import random
 import string
 import subprocess
@@ -12,6 +13,7 @@ from isheep.errors import UserError
 from isheep.serving import chat, reasoning
 from isheep.serving.engines.base import Prompt
 from isheep.serving.engines.tokens import TextStream, encode_continuation, encode_prompt, end_tokens
+from isheep.serving.imports import TRUSTED
 from isheep.training.encode import encode_row
 
 EVERY = [(kind, name) for kind in zoo.KINDS for name in zoo.TEMPLATES]
@@ -321,3 +323,25 @@ def test_a_chat_template_is_read_without_scikit_learn():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]
+
+
+def test_a_generic_tokenizer_is_read_without_torch_as_it_is_with_it(tmp_path):
+    zoo.tokenizer("byte_level").save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    code = (
+        "import sys; from isheep.config.model import Model; from isheep.serving.chat import load_tokenizer; "
+        "mine = load_tokenizer(sys.argv[1], Model()); print('torch' in sys.modules); "
+        "from transformers import AutoTokenizer; theirs = AutoTokenizer.from_pretrained(sys.argv[1]); "
+        "print(type(mine) is type(theirs), mine.init_kwargs == theirs.init_kwargs, "
+        "mine.backend_tokenizer.to_str() == theirs.backend_tokenizer.to_str())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "True", "True"]
+
+
+def test_only_families_whose_folders_name_the_right_class_are_read_so():
+    from transformers.models.auto import tokenization_auto as known
+
+    assert not TRUSTED & known.MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS
+    assert all(known.TOKENIZER_MAPPING_NAMES.get(name) != "MistralCommonBackend" for name in TRUSTED)
+    assert set(known.CONFIG_MAPPING_NAMES) >= TRUSTED

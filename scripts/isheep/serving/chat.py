@@ -19,7 +19,7 @@ from isheep.data.conversations import Turn
 from isheep.errors import UserError
 from isheep.serving import template as templates
 from isheep.serving.engines.base import Prompt, Template
-from isheep.serving.imports import spare_scikit_learn
+from isheep.serving.imports import spare_scikit_learn, without_torch
 from isheep.serving.reasoning import MARKERS
 
 logger = logging.getLogger(__name__)
@@ -69,11 +69,16 @@ def load_tokenizer(folder: str | Path, model: Model) -> Any:
     UserError
         The folder has no tokenizer, or there is neither a template in the settings nor on the tokenizer.
     """
-    spare_scikit_learn()
-    from transformers import AutoTokenizer
-
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=model.trust_remote_code)
+        if without_torch(Path(folder)):
+            from transformers import PreTrainedTokenizerFast
+
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        else:
+            spare_scikit_learn()
+            from transformers import AutoTokenizer
+
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=model.trust_remote_code)
     except (OSError, ValueError) as error:
         raise UserError(f"{folder}: no usable tokenizer ({str(error).splitlines()[0]})") from None
     if model.chat_template:

@@ -107,7 +107,7 @@ class Job(job.Job):
         self.settings = config.load({"runs": {"bench": asked}}, ROOT).runs["bench"]
         self.params = SimpleNamespace(model_folder=None)
         self.wildcards = SimpleNamespace(run="bench")
-        self.tokens = {}
+        self.tokens, self.is_heavy, self.is_final = {}, False, True
         declared = import_module(f"isheep.stages.{name}").STAGE
         word = {"filter_outputs": "outputs", "assess_outputs": "filtered", "select_data": "evaluated"}
         self.input = job.Files(rows=str(folder / f"{word.get(name, 'prompts')}.jsonl"))

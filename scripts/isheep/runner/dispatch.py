@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from isheep.data.files import digest
@@ -105,7 +105,7 @@ class Dispatcher:
         request without its limit, then the limit: with max_tokens raised from 128 to 256, `3f…/128` answers the
         request whose key would be `3f…/256`, unless that answer was cut by its limit.
         """
-        asked = asdict(request)
+        asked = _plain(request)
         limit = asked.get("sampling", {}).pop("max_tokens", None) if isinstance(asked.get("sampling"), dict) else None
         content = digest(asked)
         exact = content if limit is None else f"{content}/{limit}"
@@ -142,7 +142,7 @@ class Dispatcher:
         for result in ask(draw()):
             request = drawn.pop(result.id)
             key, place = self._find(request)
-            kept = asdict(result)
+            kept = _plain(result)
             if place is None:  # else a wave asks the same twice
                 place = self.journal.append(key, kept)
             self._keep_place(request, place)
@@ -172,6 +172,12 @@ class Results(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """Return what a dataclass holds, those in its fields as well; unlike asdict it copies nothing else."""
+    held = ((field.name, getattr(value, field.name)) for field in fields(value))
+    return {name: _plain(each) if is_dataclass(each) else each for name, each in held}
 
 
 def _scored(tokens: int | Sequence[int]) -> int:

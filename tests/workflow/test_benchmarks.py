@@ -1,0 +1,45 @@
+"""Benchmarks that need no weights, in sizes that say nothing: they run to their end and print what is read there."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from workplace import REPOSITORY
+
+pytestmark = pytest.mark.slow
+SMALL = {
+    "row_stages.py": "60",
+    "many_rows.py": "1000",
+    "dedup.py": "200",
+    "health_speed.py": "60",
+    "dry_run.py": "--runs 1 --rounds 1 --shards 1 --repeats 1",
+    "merge_memory.py": "1 {}/merge",
+    "rehearsal.py": "--prompts 200 --shards 2",
+}
+
+
+def table():
+    described = importlib.util.spec_from_file_location("table", REPOSITORY / "benchmarks/__main__.py")
+    module = importlib.util.module_from_spec(described)
+    sys.modules["table"] = module
+    described.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_benchmark_ends_and_its_figures_are_found(tmp_path, name):
+    words = [word.replace("{}", str(tmp_path)) for word in SMALL[name].split()]
+    command = [sys.executable, str(REPOSITORY / "benchmarks" / name), *words]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "scripts")}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = [each for each in table().BENCHMARKS if each.command.startswith(name)]
+    # Patterns name the sizes of `make bench`; here any number of rows will do.
+    patterns = [re.sub(r"\d+(,\d{3})+", lambda _: r"[\d,]+", goal.pattern) for goal in found.goals]
+    missing = [pattern for pattern in patterns if not re.search(pattern, done.stdout, re.MULTILINE)]
+    assert found.goals and not [pattern for pattern in missing if "opens in" not in pattern], done.stdout

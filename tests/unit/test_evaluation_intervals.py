@@ -119,6 +119,12 @@ def test_a_fitted_share_of_no_lengths_is_the_plain_one():
 # --- one model, without bounds
 
 
+def test_what_is_never_negative_has_no_limit_below_nothing():
+    limits = interval(metric([0.1, 0.1, 0.1, 40.0], unit="words"))
+    assert limits.low == 0 and limits.high > 10
+    assert interval(metric([0.1, 0.1, 0.1, 40.0], unit="nats")).low < 0
+
+
 def test_symmetric_items_get_students_interval():
     words = np.arange(100.0)
     low, high = stats.t.interval(0.95, 99, words.mean(), words.std(ddof=1) / 10)
@@ -259,14 +265,14 @@ def test_a_statistic_of_all_items_is_left_one_out():
     def widest(rows):
         return max(rows) - min(rows) if len(rows) > 1 else None
 
-    spread = whole({"a": 0.0, "b": 1.0, "c": 4.0}, widest, 3, "words")
+    spread = whole({"a": 0.0, "b": 1.0, "c": 4.0}, widest, 3, "nats")
     # Without a 3, b 4, c 1: pseudo-values deviate by 2 (8/3 - 3), 2 (8/3 - 4), 2 (8/3 - 1).
     error = (sum(x * x for x in (-2 / 3, -8 / 3, 10 / 3)) / 3 / 2) ** 0.5
     assert interval(spread).low == pytest.approx(4 - t_quantile(0.95, 2) * error, rel=0.2)
     same = paired(spread, spread)
     assert (same.value, same.low, same.high, same.n) == (0, 0, 0, 3)
-    assert interval(whole({"a": 1.0, "b": 2.0}, widest, 2, "words")) is None
-    assert paired(whole({"a": 1.0}, widest, 1, "words"), spread) is None
+    assert interval(whole({"a": 1.0, "b": 2.0}, widest, 2, "nats")) is None
+    assert paired(whole({"a": 1.0}, widest, 1, "nats"), spread) is None
 
 
 # --- all
@@ -274,7 +280,7 @@ def test_a_statistic_of_all_items_is_left_one_out():
 
 def test_the_order_of_items_does_not_matter():
     terms = [(f"i{number}", number % 7, 3.0) for number in range(50)]
-    for unit in ("share", "words"):
+    for unit in ("share", "nats"):
         one, other = (
             ratio([(id, above / 7, below) for id, above, below in order], unit) for order in (terms, terms[::-1])
         )

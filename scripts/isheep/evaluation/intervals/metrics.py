@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BOUNDS = {"share": (0.0, 1.0), "1-10": (1.0, 10.0), "Spearman's rho": (-1.0, 1.0)}
 """Units whose values lie between two bounds."""
+NEVER_NEGATIVE = frozenset({"bits per byte", "words", "tokens"})
+"""Other units whose values have a least one, which is 0."""
 FREE = (0.0, 1.0)
 """What is taken for bounds of other units: nothing is rescaled."""
 
@@ -51,7 +53,10 @@ def interval(metric: Metric, level: float = 0.95) -> Interval | None:
         return None
     n, quantile = len(mine.shares), t_quantile(level, mine.effective - 1)
     if bounds is None:
-        return skewed(mine.value, mine.influence, quantile) if n > 1 else None
+        limits = skewed(mine.value, mine.influence, quantile) if n > 1 else None
+        if limits and metric.unit in NEVER_NEGATIVE:
+            return Interval(max(0.0, limits.low), limits.high)  # a few items of very different sizes reach below
+        return limits
     if mine.right_or_wrong:
         return agresti_coull(mine.value, n, normal_quantile(level))
     effective = effective_items(mine.value, squares(mine.influence), n)

@@ -329,15 +329,17 @@ def end_driving(finished):
 
 
 def print_summaries():
-    """Print every run's summary and where its report is, but not after targets that have something else to say."""
-    if workflow.dag_settings.targets:
+    """Print every run's summary and where its report is, of a study where its files are; nothing after other targets."""
+    asked = set(workflow.dag_settings.targets)
+    if asked - {"study"}:
         return
     for run in graph.config.runs:
         summary = PLACE / Path("results") / run / "summary.txt"
-        if summary.exists():
+        if summary.exists() and not asked:
             print(summary.read_text())
         if stop := budget.stopped(graph, run):
             print(f"{run}: {stop}")
-    for page in targets.pages(graph):
-        if (PLACE / Path(page)).exists():
-            print(f"Report: {PLACE}{page} (open it in a browser)")
+    for file in [*studied(), *targets.comparison(graph)] if asked else targets.pages(graph):
+        if (PLACE / Path(file)).exists():
+            what = {".csv": "Table", ".svg": "Plot"}.get(Path(file).suffix, "Report")
+            print(f"{what}: {PLACE}{file}" + (" (open it in a browser)" if what == "Report" else ""))

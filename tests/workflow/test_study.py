@@ -22,7 +22,11 @@ def test_thresholds_over_one_d_0_end_in_a_table_and_a_plot_and_a_replay_agrees(t
     paid = {"outputs": {"budget": 2000}, "select": {"kind": "none"}}
     above["paid"] = {**paid, "assess": {"assessors": []}}
     (tmp_path / "cuts.yaml").write_text(yaml.safe_dump({"vary": {"threshold": above}}))
-    place.snakemake("study", "--config", "study=cuts.yaml")
+    done = place.snakemake("study", "--config", "study=cuts.yaml")
+    table, plot, page = (
+        f"results/{path}" for path in ("studies/cuts.csv", "studies/cuts.svg", "comparisons/cuts.html")
+    )
+    assert f"Table: {table}\nPlot: {plot}\nReport: {page} (open it in a browser)\n" in done.stdout
 
     asked = [
         json.loads(file.read_text())["made"]["tokens"]["completion"]
@@ -30,7 +34,7 @@ def test_thresholds_over_one_d_0_end_in_a_table_and_a_plot_and_a_replay_agrees(t
     ]
     assert len(asked) == 1 and asked[0] > 0, "four runs, one d_0"
     assert len(list(tmp_path.glob("results/*/d_0/.work/assess_outputs"))) == 1
-    with open(tmp_path / "results/studies/cuts.csv") as handle:
+    with open(tmp_path / table) as handle:
         rows = list(csv.DictReader(handle))
     selected = {row["threshold"]: int(float(row["value"])) for row in rows if row["metric"] == "select_data.rows"}
     trained = {name: json.loads((tmp_path / f"results/cuts-{name}/iter_1/training.json").read_text()) for name in "026"}
@@ -39,8 +43,8 @@ def test_thresholds_over_one_d_0_end_in_a_table_and_a_plot_and_a_replay_agrees(t
         name: trained[name]["rows"] + trained[name]["heldout_rows"] for name in "26"
     }
     assert {row["run"] for row in rows} == {"cuts-0", "cuts-2", "cuts-6", "cuts-paid"}
-    assert "<svg" in (tmp_path / "results/studies/cuts.svg").read_text()
-    assert (tmp_path / "results/comparisons/cuts.html").is_file()
+    assert "<svg" in (tmp_path / plot).read_text()
+    assert (tmp_path / page).is_file()
 
     changed = {"6": {"select": {"above": {"quality": 6}}}, "all": {"select": {"kind": "none"}}, "paid": paid}
     monkeypatch.chdir(tmp_path)

@@ -339,7 +339,7 @@ def print_summaries():
             print(summary.read_text())
         if stop := budget.stopped(graph, run):
             print(f"{run}: {stop}")
-    for file in [*studied(), *targets.comparison(graph)] if asked else targets.pages(graph):
+    study_files = [*studied(), *targets.comparison(graph)] if asked else []
+    for file in study_files or targets.pages(graph):
         if (PLACE / Path(file)).exists():
-            what = {".csv": "Table", ".svg": "Plot"}.get(Path(file).suffix, "Report")
-            print(f"{what}: {PLACE}{file}" + (" (open it in a browser)" if what == "Report" else ""))
+            print(targets.line(f"{PLACE}{file}"))

@@ -48,3 +48,9 @@ def comparison(graph: Graph) -> list[str]:
 def pages(graph: Graph) -> list[str]:
     """Return the pages that people read: one a run, and one that compares several."""
     return [*(f"results/{run}/report.html" for run in graph.config.runs), *comparison(graph)]
+
+
+def line(file: str) -> str:
+    """Return the line that tells a person where a page, a table or a plot is."""
+    what = {".csv": "Table: {}", ".svg": "Plot: {}"}
+    return what.get(Path(file).suffix, "Report: {} (open it in a browser)").format(file)

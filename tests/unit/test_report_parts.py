@@ -181,6 +181,21 @@ def test_curve_carries_its_numbers_and_its_floors():
     assert "base" in shown and "iter_1" in shown and "echo, lol" in shown and "%" in shown
 
 
+def test_more_runs_than_colours_are_told_apart_and_none_is_drawn_beside_the_axis():
+    rows = [row for run in range(20) for row in points(1, 2, series=f"run {run}")]
+    svg = ElementTree.fromstring(charts.curves(rows, "share"))
+    marks = [each for each in svg.iter("{http://www.w3.org/2000/svg}path") if "run" in (each.get("aria-label") or "")]
+    drawn = {(each.get("fill"), each.get("d")) for each in marks}
+    assert len(marks) == 40 and len(drawn) == 20
+    assert all(float(each.get("transform")[10:].partition(",")[0]) > 0 for each in marks)
+
+
+def test_runs_are_named_without_what_all_of_them_begin_with():
+    assert compare.short_names(["s-a-1", "s-a-2", "s-b"]) == {"s-a-1": "a-1", "s-a-2": "a-2", "s-b": "b"}
+    assert compare.short_names(["a", "a-b"]) == {"a": "a", "a-b": "a-b"}
+    assert compare.short_names(["only-one"]) == {"only-one": "only-one"}
+
+
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name != "megabyte"])
 def test_hostile_names_stay_text_in_a_drawing(name):
     plain = charts.curves([*points(1, 2, series="a"), *points(2, 3, series="b")], "share", [{"value": 1, "label": "c"}])

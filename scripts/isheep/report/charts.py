@@ -18,12 +18,14 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f
 # Odd values, so that page.css finds them and gives them the colours of the theme.
 INK, MUTED, GRID, FAINT = "#101112", "#505152", "#d0d1d2", "#b0b1b2"
 WIDTH, HEIGHT = 330, 170
+SHORT = 22  # characters of a name that leaves room for another one beside it
 LABELS = 96  # room for the names of floors, right of the drawing
 FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")  # not in XML
 CONFIG = {
     "background": "transparent",
     "font": FONT,
+    "padding": {"left": 5, "top": 5, "bottom": 5, "right": 14},  # the widths of texts are estimates
     "view": {"stroke": None},
     "axis": {
         **{"labelColor": MUTED, "titleColor": MUTED, "gridColor": GRID, "domainColor": FAINT, "tickColor": FAINT},
@@ -94,8 +96,13 @@ def _colour(series: Sequence[str]) -> Any:
 
     names = list(dict.fromkeys(series))
     palette = [COLOURS[place % len(COLOURS)] for place in range(len(names))]
-    legend = alt.Legend(symbolOpacity=1) if len(names) > 1 else None
+    legend = _legend(names) if len(names) > 1 else None
     return alt.Color("series:N", scale=alt.Scale(domain=names, range=palette), legend=legend)
+
+
+def _legend(names: Sequence[str]) -> Any:
+    """Return the legend of some series; long names stand below each other, so that none is cut off."""
+    return _altair().Legend(symbolOpacity=1, columns=2 if max(map(len, names)) <= SHORT else 1, labelLimit=WIDTH - 40)
 
 
 def curves(rows: Sequence[Row], unit: str, floors: Sequence[Row] = (), prefix: str = "iter_", base: str | None = None,
@@ -118,7 +125,8 @@ def curves(rows: Sequence[Row], unit: str, floors: Sequence[Row] = (), prefix: s
     alt = _altair()
 
     names = list(dict.fromkeys(row["series"] for row in rows))
-    beside = {name: (place - (len(names) - 1) / 2) * 0.07 for place, name in enumerate(names)}
+    apart = min(0.07, 0.4 / len(names)) if names else 0
+    beside = {name: (place - (len(names) - 1) / 2) * apart for place, name in enumerate(names)}
     rounds = [row["x"] for row in rows]
     data = alt.Data(values=[{**row, "x": row["x"] + beside[row["series"]]} for row in rows])
     domain = _domain([row.get(key) for row in rows for key in ("value", "low", "high")], floors, zero)
@@ -142,13 +150,16 @@ def _lines(chart: Any, y: Any, names: Sequence[str]) -> list[Any]:
     if len(names) == 1:
         return [line, chart.mark_circle(size=60, opacity=1).encode(y=y, description="label:N")]
     dashes, shapes = (
-        alt.Scale(domain=list(names), range=[of[place % len(of)] for place in range(len(names))])
+        # Where there are more runs than colours, the next ones with a colour have another shape.
+        alt.Scale(
+            domain=list(names), range=[of[(place + place // len(COLOURS)) % len(of)] for place in range(len(names))]
+        )
         for of in (DASHES, SHAPES)
     )
     points = chart.mark_point(size=60, opacity=1, filled=True).encode(y=y, description="label:N")
     return [
         line.encode(strokeDash=alt.StrokeDash(field, scale=dashes, legend=None)),
-        points.encode(shape=alt.Shape(field, scale=shapes, legend=alt.Legend())),
+        points.encode(shape=alt.Shape(field, scale=shapes, legend=_legend(names))),
     ]
 
 

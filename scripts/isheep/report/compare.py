@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ def render(reports: Sequence[Report], paper: Part, name: str = "config", assets:
         assets,
         name=name,
         reports=reports,
+        names=short_names([report.run for report in reports]),
         settings=changed,
         seeds=by_seed(reports, scores),
         against=against_settings(reports, changed, scores),
@@ -58,6 +60,13 @@ def render(reports: Sequence[Report], paper: Part, name: str = "config", assets:
     )
 
 
+def short_names(runs: Sequence[str]) -> dict[str, str]:
+    """Return runs by their names, and each without the words that all begin with: `study-a`, `study-b` are a and b."""
+    words = [run.split("-") for run in runs]
+    common = next((n for n, heads in enumerate(zip(*words, strict=False)) if len(set(heads)) > 1), 0)
+    return {run: "-".join(word[common:]) for run, word in zip(runs, words, strict=True)}
+
+
 def changed_settings(reports: Sequence[Report]) -> list[tuple[str, list[str]]]:
     """Return every setting in which the runs are not all alike, with its value in each."""
     compared = [without_places({k: v for k, v in report.settings.items() if k not in ASIDE}) for report in reports]
@@ -71,6 +80,8 @@ def _value(settings: Any, place: str) -> str:
             settings = settings[int(key[1:-1])] if key.startswith("[") else settings[key]
         except (KeyError, IndexError, TypeError):
             return "\N{EN DASH}"
+    if isinstance(settings, list | dict):
+        return json.dumps(settings, ensure_ascii=False).replace('"', "")
     return "\N{EN DASH}" if settings is None else str(settings)
 
 
@@ -97,12 +108,13 @@ def curve(reports: Sequence[Report], benchmark: str, metric: str) -> Drawing | N
     """Return a metric over rounds with one line a run; None when no run has it."""
     points: list[charts.Row] = []
     last: BenchmarkScores | None = None
+    names = short_names([report.run for report in reports])
     for report in reports:
         for i, entry in _entries(report, benchmark).items():
             row = entry["metrics"].get(metric)
             if row and row["value"] is not None:
                 last = entry
-                points.append(point(i, report.run, f"{report.run}, iter_{i}", row))
+                points.append(point(i, names[report.run], f"{report.run}, iter_{i}", row))
     if last is None:
         return None
     unit, better = last["metrics"][metric]["unit"], last["metrics"][metric]["better"]
@@ -162,9 +174,10 @@ def _cell(row: charts.Row) -> Part:
 
 def did(reports: Sequence[Report]) -> list[Drawing]:
     """Return drawings of what the loop did in each run: rows kept, held-out loss."""
+    names = short_names([report.run for report in reports])
     kept = [
         {
-            **{"x": data.i, "series": report.run, "value": rows, "low": None, "high": None},
+            **{"x": data.i, "series": names[report.run], "value": rows, "low": None, "high": None},
             "label": f"{report.run}, d_{data.i}: {rows:,} rows selected",
         }
         for report in reports
@@ -174,7 +187,7 @@ def did(reports: Sequence[Report]) -> list[Drawing]:
     ]
     loss = [
         {
-            **{"x": model.i, "series": report.run, "value": heldout["after"], "low": None, "high": None},
+            **{"x": model.i, "series": names[report.run], "value": heldout["after"], "low": None, "high": None},
             "label": f"{report.run}, iter_{model.i}: {heldout['after']:.3f} nats a token",
         }
         for report in reports

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-import resource
-import sys
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -57,12 +55,6 @@ def _cpu_lines() -> list[str]:
     with suppress(OSError):
         return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     return []
-
-
-def peak_memory_mib() -> float:
-    """Return the most main memory that this process, or one that it started and that has ended, ever held."""
-    usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return round(max(usage) / (1024 if sys.platform != "darwin" else 1024**2), 1)
 
 
 def write_record(path: str | Path, made: dict[str, Any], observed: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
 from isheep.data.locks import started
 from isheep.errors import UserError
+from isheep.runner.memory import forget_peak, own_peak_mib
 from isheep.serving import engines
 from isheep.serving.embedding import packed
 from isheep.serving.keeper import place
@@ -146,7 +147,7 @@ class Session:
         finally:
             for stream in self._streams.values():
                 stream.close()
-        self._wire.send(peak_memory_mib=peak_mib())
+        self._wire.send(peak_memory_mib=own_peak_mib())
 
     def _open(self, stream: int, asks: str) -> None:
         self._streams[stream] = getattr(self._engine, asks)(self._requests(stream, asks))
@@ -195,21 +196,6 @@ def telling(wire: Wire) -> Iterator[None]:
         yield
     finally:
         logging.getLogger("isheep").removeHandler(told)
-
-
-def forget_peak() -> None:
-    """Have the kernel count this process's peak of memory from now on, where it can."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_mib() -> float:
-    """Return the most main memory that this process held since `forget_peak`, in MiB; 0 where nobody knows."""
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return round(int(line.split()[1]) / 1024, 1)
-    return 0.0
 
 
 def main() -> None:

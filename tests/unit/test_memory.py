@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from isheep.runner.memory import peak_memory_mib
+from isheep.serving.memory import peak_memory_mib
 
-CODE = "from isheep.runner.memory import peak_memory_mib; held = bytearray({mib} << 20); print(peak_memory_mib())"
+CODE = "from isheep.serving.memory import peak_memory_mib; held = bytearray({mib} << 20); print(peak_memory_mib())"
 
 
 def told(mib: int) -> float:

@@ -20,13 +20,13 @@ from isheep.data.files import contents_of, digest, digest_artifact, read_json
 from isheep.data.rows import Stream
 from isheep.errors import UserError
 from isheep.runner.leases import lease
-from isheep.runner.memory import peak_memory_mib
 from isheep.runner.origin import find_origin
 from isheep.runner.portable import ROOT, portable, portable_places, renamed
 from isheep.runner.progress import LiveHandler, no_live_line, title
 from isheep.runner.record import hardware, versions, write_record
 from isheep.runner.waiting import waiting
 from isheep.serving import models
+from isheep.serving.memory import peak_memory_mib
 
 logger = logging.getLogger(__name__)
 # Inputs that a record does not name: a model is known by its identity file, markers of shards say nothing about the

@@ -29,11 +29,11 @@ from isheep.config.engine import Engine as Settings
 from isheep.config.model import Model
 from isheep.data.locks import started
 from isheep.errors import UserError
-from isheep.runner.memory import forget_peak, own_peak_mib
 from isheep.serving import engines
 from isheep.serving.embedding import packed
 from isheep.serving.keeper import place
 from isheep.serving.keeper.wire import Gone, Wire, request_of
+from isheep.serving.memory import forget_peak, own_peak_mib
 
 logger = logging.getLogger("isheep.serving.keeper")
 LOOK = 0.5  # seconds between two looks at the driver

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -30,6 +31,12 @@ def run(**settings):
 
 def seven(**settings):
     return run(model={"hub": "Qwen/Qwen1.5-7B", "path": None, "chat_template": "config/prompts/chat.jinja"}, **settings)
+
+
+@pytest.fixture(autouse=True)
+def roomy(monkeypatch):
+    """A disk with a tebibyte free, whatever this one has."""
+    monkeypatch.setattr(fit.shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**40))
 
 
 # What is published of each: billions of weights, as counted from the weights' files. Of presets: test_presets.py.

@@ -79,7 +79,8 @@ def test_time_of_shards_counts(finished):
 
 def test_comparison_names_what_differs_and_counts_shared_work_for_both(finished):
     page = read(finished, "comparisons/config.html")
-    assert '<th scope="row">select.share</th><td>0.5</td><td>0.3</td>' in page
+    shown = "".join(f'<td title="{value}"><span>{value}</span></td>' for value in (0.5, 0.3))
+    assert f'<th scope="row">select.share</th>{shown}' in page
     assert "Stages made once for several runs are counted here too; they lie in a" in read(finished, "b/report.html")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isheep.assess.base import Scale
 from isheep.data.rows import Row, read_rows, write_rows
 from isheep.health.diversity import diversity, vendi
 from isheep.health.duplicates import duplicates
@@ -62,7 +63,7 @@ def main(count: int) -> None:
         ids = {row["id"] for row in sample}
         rows = (lambda: read_rows(now), lambda: chain.from_iterable(map(read_rows, earlier)))
         timed("duplicates", lambda: duplicates(*rows, lambda: seeds("config/seeds/isheep.jsonl"), ids, 0.7))
-        timed("scores", lambda: scores(read_rows(now), {"quality": "judge"}))
+        timed("scores", lambda: scores(read_rows(now), {"quality": Scale(1, 10)}))
         timed("overlap", lambda: overlap(read_rows(now), EVALUATION, (13, 8)))
         timed("vendi", lambda: vendi(np.random.default_rng(0).normal(size=(500, 576))))
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 SMALL = {
     "row_stages.py": "60",
     "many_rows.py": "1000",
-    "dedup.py": "200",
+    "dedup.py": "4000",
     "health_speed.py": "60",
     "dry_run.py": "--runs 1 --rounds 1 --shards 1 --repeats 1",
     "merge_memory.py": "1 {}/merge",

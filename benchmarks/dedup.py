@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import sys
 import time
 from collections import defaultdict
@@ -21,6 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from isheep.data.dedup import NearDuplicates
+from isheep.serving.memory import peak_memory_mib
 
 GOALS = {4_000: 0.7, 10_000: 2, 20_000: None, 100_000: 60, 1_000_000: 1800}
 SOURCES = ("config/seeds/isheep.jsonl", "config/evaluation/heldout.jsonl", "config/evaluation/constraints.jsonl")
@@ -63,7 +63,7 @@ def search(kind: str, count: int) -> tuple[int, float, int]:
         start = time.process_time()
         new += pool.admit(str(number), text) is None
         seconds += time.process_time() - start
-    return new, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return new, seconds, int(peak_memory_mib())
 
 
 def loop(kind: str, count: int) -> tuple[int, float, int]:
@@ -78,7 +78,7 @@ def loop(kind: str, count: int) -> tuple[int, float, int]:
             seconds += time.process_time() - start
         if pool.admit(str(number), text) is None:
             kept.append(text)
-    return len(kept), seconds * EVERY, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return len(kept), seconds * EVERY, int(peak_memory_mib())
 
 
 def main(most: int) -> None:

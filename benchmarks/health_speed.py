@@ -7,7 +7,6 @@ are near-duplicates and hardly any search ends early.
 from __future__ import annotations
 
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from isheep.health.overlap import overlap
 from isheep.health.sample import draw
 from isheep.health.scores import scores
 from isheep.health.stage import seeds
+from isheep.serving.memory import peak_memory_mib
 
 WORDS = [f"w{number}" for number in range(30_000)]
 WEIGHTS = [1 / (number + 10) for number in range(30_000)]
@@ -66,7 +66,7 @@ def main(count: int) -> None:
         timed("scores", lambda: scores(read_rows(now), {"quality": Scale(1, 10)}))
         timed("overlap", lambda: overlap(read_rows(now), EVALUATION, (13, 8)))
         timed("vendi", lambda: vendi(np.random.default_rng(0).normal(size=(500, 576))))
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        memory = peak_memory_mib()
         print(f"all        {time.perf_counter() - start:6.1f} s, {memory:.0f} MiB")
 
 

@@ -8,7 +8,6 @@ stages. Of the journal every line is noted and every tenth result is read. Each 
 
 from __future__ import annotations
 
-import resource
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from isheep.data.rows import stored, write_parted, write_rows
 from isheep.runner.journal import Journal
 from isheep.select.kinds.quantile import Quantile
 from isheep.select.rows import select
+from isheep.serving.memory import peak_memory_mib
 
 PRINT = "f" * 64
 ANSWER = "The river that runs through it is long and slow, and in the spring it is high."
@@ -68,7 +68,7 @@ def measured(work: Callable[[Path, int], None], folder: Path, count: int) -> tup
     """Return processor seconds and peak MiB of this process."""
     before = time.process_time()
     work(folder, count)
-    return time.process_time() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return time.process_time() - before, peak_memory_mib()
 
 
 def main(sizes: list[int]) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from isheep.data.files import digest_artifact
 from isheep.data.rows import read_rows
 from isheep.runner import job, stage
 from isheep.serving.engines.base import Completion, Request, Score, ScoreRequest
+from isheep.serving.memory import peak_memory_mib
 
 ROOT = Path(__file__).resolve().parents[1]
 GOAL_MS, GOAL_MIB = 0.3, 2048
@@ -183,7 +183,7 @@ def child(name: str, rows: int, folder: Path) -> dict[str, float]:
         asking(name, rows, folder, nobody, finish=True)
     else:
         {"record": record, "report": report, "publish": publish}.get(name, make)(name, rows, folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_memory_mib()
     return {"cpu": time.process_time() - before, "seconds": time.monotonic() - started, "mib": peak}
 
 

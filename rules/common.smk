@@ -339,7 +339,7 @@ def print_summaries():
             print(summary.read_text())
         if stop := budget.stopped(graph, run):
             print(f"{run}: {stop}")
-    study_files = [*studied(), *targets.comparison(graph)] if asked else []
-    for file in study_files or targets.pages(graph):
+    compared = targets.comparison(graph)
+    for file in [*studied(), *compared] if asked else targets.pages(graph):
         if (PLACE / Path(file)).exists():
             print(targets.line(f"{PLACE}{file}"))

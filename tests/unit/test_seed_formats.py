@@ -113,6 +113,8 @@ def test_a_folder_of_datasets_stands_for_its_one_file(tmp_path, rows):
         assert found == str(tmp_path / file)
         assert read_seeds(found) == read_seeds(tmp_path / "seeds.jsonl")
     assert Places(tmp_path, whole=False).find(str(tmp_path)) == str(tmp_path)
+    (tmp_path / "state.json").write_text('{"_data_files": [3]}')
+    assert Places(tmp_path, whole=False).find(str(tmp_path)) == str(tmp_path)
 
 
 def test_an_arrow_file_gives_what_json_gives(tmp_path):

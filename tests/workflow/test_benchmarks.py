@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
+import runpy
 import subprocess
 import sys
 
@@ -23,14 +23,6 @@ SMALL = {
 }
 
 
-def table():
-    described = importlib.util.spec_from_file_location("table", REPOSITORY / "benchmarks/__main__.py")
-    module = importlib.util.module_from_spec(described)
-    sys.modules["table"] = module
-    described.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("name", SMALL)
 def test_a_benchmark_ends_and_its_figures_are_found(tmp_path, name):
     words = [word.replace("{}", str(tmp_path)) for word in SMALL[name].split()]
@@ -38,7 +30,8 @@ def test_a_benchmark_ends_and_its_figures_are_found(tmp_path, name):
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "scripts")}
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
-    (found,) = [each for each in table().BENCHMARKS if each.command.startswith(name)]
+    table = runpy.run_path(str(REPOSITORY / "benchmarks/__main__.py"))
+    (found,) = [each for each in table["BENCHMARKS"] if each.command.startswith(name)]
     # Patterns name the sizes of `make bench`; here any number of rows will do.
     patterns = [re.sub(r"\d+(,\d{3})+", lambda _: r"[\d,]+", goal.pattern) for goal in found.goals]
     missing = [pattern for pattern in patterns if not re.search(pattern, done.stdout, re.MULTILINE)]

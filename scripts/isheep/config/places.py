@@ -43,9 +43,9 @@ def _one_table(path: str) -> str:
     for name, key in (("dataset_dict.json", "splits"), ("state.json", "_data_files")):
         try:
             (one,) = json.loads((Path(path) / name).read_text(encoding="utf-8"))[key]
+            path = os.path.join(path, one["filename"] if isinstance(one, dict) else one)
         except (OSError, ValueError, LookupError, TypeError):
-            continue
-        path = os.path.join(path, one["filename"] if isinstance(one, dict) else one)
+            continue  # no such folder, or one that holds several
     return path
 
 

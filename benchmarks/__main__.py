@@ -96,6 +96,11 @@ BENCHMARKS = (
         MODEL,
     ),
     Benchmark(
+        f"judging.py {MODEL} --rows 6",
+        (Goal("scores drawn as text against likelihoods: ratio", r"^drawn as text / .*: ([\d.]+)$", least=10),),
+        MODEL,
+    ),
+    Benchmark(
         f"waiting.py {MODEL} --bounds unset 10000 0 passive --one --max-tokens 12",
         (Goal("engine, chosen spinning: of the best", r"^2 threads, 10000: .* ([\d.]+) of", least=0.9),),
         MODEL,

@@ -18,8 +18,8 @@ import numpy as np
 from isheep.assess.discrimination import auc
 from isheep.evaluation.base import Metric, ratio, whole
 from isheep.evaluation.intervals import interval, paired
-from isheep.evaluation.mt_bench import rank_correlation
-from isheep.evaluation.pairwise import at_equal_length
+from isheep.evaluation.kinds.mt_bench import rank_correlation
+from isheep.evaluation.kinds.pairwise import at_equal_length
 
 SIZES = (24, 71, 200)
 RESAMPLES = 1000

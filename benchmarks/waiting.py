@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from alternate import Worker, busy, in_turn, median, serve
 
-from isheep.runner.waiting import waiting
+from isheep.runner.job import WAITING
 
 LENGTHS = (41, 64, 29, 52)  # tokens of the rows of a training step
 
@@ -63,7 +63,7 @@ def training(folder: Path, threads: int) -> Callable[[], dict[str, Any]]:
 
 def variables(bound: str, threads: int) -> dict[str, str | None]:
     """Return the environment of a bound."""
-    chosen = waiting()["GOMP_SPINCOUNT"]
+    chosen = WAITING["GOMP_SPINCOUNT"]
     told = {"unset": (None, None), "passive": ("passive", None), "chosen": (None, chosen)}.get(bound, (None, bound))
     return {"OMP_WAIT_POLICY": told[0], "GOMP_SPINCOUNT": told[1], "OMP_NUM_THREADS": str(threads)}
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from harness import ANSWERING, KILLS, KILLS_A_LIFE, STAGES, SURVIVED, FaultPlace, draw_kills, every_stage, finished
+from harness import (
+    ANSWERING,
+    KILLS,
+    KILLS_A_LIFE,
+    STAGES,
+    SURVIVED,
+    FaultPlace,
+    Kill,
+    draw_kills,
+    every_stage,
+    finished,
+    small,
+)
 
 LIVES = [(seed, min(KILLS_A_LIFE, KILLS - seed * KILLS_A_LIFE)) for seed in range(-(-KILLS // KILLS_A_LIFE))]
 
@@ -45,3 +57,22 @@ def test_the_same_seed_draws_the_same_kills_and_all_of_them_reach_every_stage():
     assert {kill.stage for kill in drawn} == set(STAGES)
     assert {kill.moment for kill in drawn} == {"answer", "torn", "line", "publish", "clock", "noted"}
     assert {kill.whom for kill in drawn} == {"driver", "job", "both"}
+
+
+@pytest.mark.slow
+def test_killed_while_it_decides_on_another_round_it_makes_the_same_rounds(place, tmp_path_factory):
+    short = small(rounds=2, health={"measures": []}, evaluation={"benchmarks": {"heldout": None, "constraints": None}})
+    free = finished(tmp_path_factory.mktemp("free"), short)
+    place.configure({"a": short | {"budget": {"hours": 1000}}})
+    for moment, number, whom in (
+        ("publish", 1, "job"),
+        ("publish", 1, "both"),
+        ("clock", 0, "driver"),
+        ("noted", 1, "driver"),
+    ):
+        (place.folder / "results/a/iter_1/budget.json").unlink(missing_ok=True)
+        place.kill(Kill("check_budget", moment, number, whom))
+    place.finish()
+    made = place.hashes()
+    assert made.pop("results/a/iter_1/budget.json"), "hours that were measured, so no bytes to compare"
+    assert made == free.hashes() and place.leftovers() == []

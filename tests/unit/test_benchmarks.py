@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import sys
@@ -104,3 +105,12 @@ def test_bounds_of_waiting_are_variables_of_the_runtime():
     assert variables("unset", 2) == {"OMP_WAIT_POLICY": None, "GOMP_SPINCOUNT": None, "OMP_NUM_THREADS": "2"}
     assert variables("passive", 2)["OMP_WAIT_POLICY"] == "passive"
     assert variables("1000", 1) == {"OMP_WAIT_POLICY": None, "GOMP_SPINCOUNT": "1000", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.parametrize("file", sorted(REPOSITORY.glob("benchmarks/*.py")), ids=lambda file: file.stem)
+def test_what_a_benchmark_imports_of_the_package_is_there(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("isheep"):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name) or importlib.import_module(f"{node.module}.{alias.name}")

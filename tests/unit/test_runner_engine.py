@@ -113,7 +113,7 @@ def test_an_engine_for_other_threads_or_another_folder_is_another(job, change, m
     keys = {engine._key(each, settings, Model(), "a") for each in (job, other)}
     keys |= {engine._key(job, settings, Model(), "b"), engine._key(job, settings, Model(system="x"), "a")}
     monkeypatch.setenv("KMP_INIT_AT_FORK", "FALSE")  # by an import: vllm does so
-    job.environment["GOMP_SPINCOUNT"] = "0"  # by the load that a job finds: runner/waiting.py
+    job.environment["GOMP_SPINCOUNT"] = "0"  # how threads wait decides no byte
     assert engine._key(job, settings, Model(), "a") in keys
     job.environment["OMP_SCHEDULE"] = "static"
     assert len(keys | {engine._key(job, settings, Model(), "a")}) == 5

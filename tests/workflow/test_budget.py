@@ -71,3 +71,18 @@ def test_the_budget_of_one_run_stops_no_other_and_reproduction_makes_the_rounds_
     assert (place.folder / "results/comparisons/config.html").is_file()
     alone = place.snakemake("reproduce", "--config", f"manifest={place.folder}/results/a/manifest.json")
     assert "a: identical:" in alone.stdout
+
+
+@pytest.mark.slow
+def test_each_run_of_a_study_has_the_budget_of_its_base(workplace):
+    place = workplace()
+    place.configure({"mine": run(SCARCE, health={"measures": []})})
+    (place.folder / "seeds.yaml").write_text("vary: {seed: [0, 1]}\n")
+    done = place.snakemake("study", "--config", "study=seeds.yaml")
+    for name in ("seeds-0", "seeds-1"):
+        assert f"{name}: Stopped by its budget after 1 of 2 rounds, with iter_1: " in done.stdout
+        assert rounds_there(place, name) == ["d_0"] and not decision(place, 1, name)["goes_on"]
+    assert "seeds-0" in (place.folder / "results/studies/seeds.csv").read_text()
+    place.configure({"mine": run(AMPLE, health={"measures": []})})
+    place.snakemake("study", "--config", "study=seeds.yaml")
+    assert rounds_there(place, "seeds-1") == ["d_0", "d_1"]

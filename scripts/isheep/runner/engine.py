@@ -27,7 +27,7 @@ from isheep.serving.keeper import client, place
 logger = logging.getLogger(__name__)
 AUTO = 120.0  # seconds
 KEEPABLE = ("vllm", "transformers")
-# What engines and their libraries read of the environment; not how threads wait (GOMP_), which each job chooses anew.
+# What engines and their libraries read of the environment; not how threads wait (GOMP_), which decides no byte.
 VARIABLES = ("OMP_", "MKL_", "KMP_", "VLLM_", "TORCH", "CUDA_", "CUBLAS_", "NCCL_", "TRITON_", "HF_", "LD_")
 
 

@@ -24,7 +24,6 @@ from isheep.runner.origin import find_origin
 from isheep.runner.portable import ROOT, portable, portable_places, renamed
 from isheep.runner.progress import LiveHandler, no_live_line, title
 from isheep.runner.record import hardware, versions, write_record
-from isheep.runner.waiting import waiting
 from isheep.serving import models
 from isheep.serving.memory import peak_memory_mib
 
@@ -39,6 +38,9 @@ QUIET = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
 }
+# Threads that wait for each other sleep at once: spinning gains a tenth on a machine where nobody else works, and takes
+# four fifths where somebody does (docs/performance.md). Read by libgomp when torch loads it; it decides no byte.
+WAITING = {"GOMP_SPINCOUNT": "0"}
 
 
 class Files(dict[str, Any]):
@@ -224,7 +226,7 @@ def _place(output: Any) -> str:
 @contextmanager
 def of(snakemake: Any, stage: str) -> Iterator[Job]:
     """Run a rule's script: log to its file and the terminal; end a user's mistake in one message, no traceback."""
-    for name, value in (QUIET | waiting()).items():
+    for name, value in (QUIET | WAITING).items():
         os.environ.setdefault(name, value)
     if not snakemake.resources.get("gpu", 0):
         os.environ.setdefault("DS_ACCELERATOR", "cpu")

@@ -18,7 +18,7 @@ from zlib import crc32
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from isheep.data.rows import stored, write_parted, write_rows
+from isheep.data.rows import StoredRows, write_parted, write_rows
 from isheep.runner.journal import Journal
 from isheep.select.kinds.quantile import Quantile
 from isheep.select.rows import select
@@ -59,7 +59,7 @@ def read_journal(folder: Path, count: int) -> None:
 
 def select_rows(folder: Path, count: int) -> None:
     """Keep half of the rows, and write both halves."""
-    sifted = select(stored(folder / "evaluated.jsonl"), Quantile(column="pmi", share=0.5), 0)
+    sifted = select(StoredRows(folder / "evaluated.jsonl"), Quantile(column="pmi", share=0.5), 0)
     paths = [folder / "selected.jsonl", folder / "selected.rejected.jsonl"]
     assert sum(write_parted(paths, ((row, int(rule is not None)) for row, rule in sifted))) == count
 

@@ -218,7 +218,7 @@ def test_plan_asks_for_every_row_and_then_for_the_shuffled_copies():
     run = Run(select=KeepAll(), assess=Assess(assessors=(Pmi(),), discrimination=Discrimination(pairs=3)))
     rows = [row(number, f"answer {number}") for number in range(5)]
     todo = plan(run, Template(), judge=0, round_number=1, rows=rows)
-    asked = list(todo.asked)
+    asked = list(todo.asked())
     assert [each["id"] for each in asked[:5]] == [each["id"] for each in rows]
     assert len(asked) == 8
     assert all(each["id"].endswith("/shuffled") for each in asked[5:])

@@ -1,13 +1,14 @@
 """Files: whole or not at all, and one encoding."""
 
 import hashlib
+import json
 import os
 import tracemalloc
 
 import pytest
 
 from isheep.data.files import digest, digest_files, digest_named, encode, publish
-from isheep.data.rows import read_rows, write_rows
+from isheep.data.rows import StoredRows, Stream, read_rows, write_rows
 from isheep.errors import UserError
 
 
@@ -87,3 +88,16 @@ def test_memory_does_not_grow_with_the_size_of_what_is_hashed(tmp_path):
         tracemalloc.stop()
     assert one == other == hashlib.sha256(bytes(1 << 27)).hexdigest()
     assert most < 1 << 22
+
+
+def test_the_parts_of_stored_rows_are_those_of_any_stream_and_nobody_parses_the_rows_of_others(tmp_path):
+    file, rows = tmp_path / "rows.jsonl", [{"id": str(n)} for n in range(7)]
+    file.write_text("\ufeff\n" + "\n \n".join(json.dumps(row) for row in rows) + "\n")
+    for count in (1, 3, 8):
+        parts = [list(StoredRows(file).part(number, count)) for number in range(count)]
+        assert parts == [list(Stream(lambda: rows).part(number, count)) for number in range(count)]
+        assert sorted(row["id"] for part in parts for row in part) == [row["id"] for row in rows]
+    file.write_text('{"id": "0"}\nbroken\n')
+    assert list(StoredRows(file).part(0, 2)) == [{"id": "0"}]
+    with pytest.raises(UserError, match=r"rows.jsonl:2: not a line of JSON"):
+        list(StoredRows(file).part(1, 2))

@@ -208,7 +208,7 @@ answered, _, _ = answers.answer(prompts, run.outputs, done.__getitem__, 0).parte
 answered[0]["output"] = "LOUD"
 kept, dropped, _ = answers.filter_rows(answered, resolve("outputs", run.outputs.rules), 0).parted()
 todo = plan(run, FakeTemplate(), 0, 0, kept)
-done.update((result.id, result) for result in engine.score(stage.scorings(todo.asked, todo.assessors)))
+done.update((result.id, result) for result in engine.score(stage.scorings(todo.asked(), todo.assessors)))
 assessed, _, _ = stage.assess_rows(todo.rows, todo.assessors, done.__getitem__, 0).parted()
 selected, left, _ = select(assessed, run.select, 0).parted()
 health = {"round": 0, "generated": {"output": {"words": {"n": len(answered)}}}}

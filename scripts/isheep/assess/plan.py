@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -24,10 +24,10 @@ class Plan:
     pairs: Sequence[tuple[Row, Row]]
     assessors: Panel
 
-    @property
-    def asked(self) -> Stream[Row]:
-        """Everything that gets scores: the rows, then the shuffled copies."""
-        return Stream(lambda: chain(self.rows, (shuffled for _, shuffled in self.pairs)))
+    def asked(self, part: Callable[[Iterable[Row]], Iterable[Row]] = iter) -> Stream[Row]:
+        """Return all that gets scores, or a job's part of it: of the rows, then of the shuffled copies."""
+        copies = [shuffled for _, shuffled in self.pairs]
+        return Stream(lambda: chain(part(self.rows), part(copies)))
 
 
 def plan(run: Run, template: Template, judge: int | None, round_number: int, rows: Iterable[Row]) -> Plan:

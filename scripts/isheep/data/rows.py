@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -24,9 +25,32 @@ class Stream(Generic[Item]):
     def __iter__(self) -> Iterator[Item]:
         return iter(self._make())
 
+    def part(self, number: int, count: int) -> Stream[Item]:
+        """Return every `count`-th item from `number` (from 0) on."""
+        return Stream(lambda: islice(self, number, None, count))
 
-def read_rows(path: str | Path) -> Iterator[Row]:
+
+class StoredRows(Stream[Row]):
+    """The rows of a file, read anew each time that they are walked; of a part only its own lines are parsed."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(lambda: read_rows(path))
+        self._path = path
+
+    def part(self, number: int, count: int) -> Stream[Row]:
+        """Return every `count`-th row from `number` (from 0) on."""
+        return Stream(lambda: read_rows(self._path, number, count))
+
+
+def read_rows(path: str | Path, first: int = 0, step: int = 1) -> Iterator[Row]:
     """Yield the rows of a JSON Lines file, one object a line.
+
+    Parameters
+    ----------
+    path
+        The file; blank lines are passed over.
+    first, step
+        Every `step`-th row from the `first` (from 0) on; the others are not parsed.
 
     Raises
     ------
@@ -34,8 +58,12 @@ def read_rows(path: str | Path) -> Iterator[Row]:
         A line is not a JSON object; the message names file and line.
     """
     with open(path, encoding="utf-8-sig") as handle:
+        seen = 0
         for number, line in enumerate(handle, start=1):
-            if not line.strip():
+            if line.isspace():
+                continue
+            seen += 1
+            if (seen - 1 - first) % step:
                 continue
             try:
                 row = json.loads(line)
@@ -68,8 +96,3 @@ def write_parted(paths: Sequence[str | Path], rows: Iterable[tuple[Row, int]]) -
                 handles[number].write(encode(row) + "\n")
                 counts[number] += 1
     return counts
-
-
-def stored(path: str | Path) -> Stream[Row]:
-    """Return the rows of a file, read anew each time that they are walked."""
-    return Stream(lambda: read_rows(path))

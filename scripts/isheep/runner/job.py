@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +124,7 @@ class Job:
 
     def part(self, rows: Iterable[Any]) -> Stream[Any]:
         """Return every n-th row: those that this job asks about."""
-        number, count = self.shard
-        return Stream(lambda: islice(rows, number, None, count))
+        return (rows if isinstance(rows, Stream) else Stream(lambda: rows)).part(*self.shard)
 
     def work_folder(self, fingerprint: str) -> Path:
         """Return the undeclared folder of this stage for what its results depend on, beside its files."""

@@ -8,7 +8,7 @@ from itertools import chain
 from isheep.assess import discrimination
 from isheep.assess import stage as assessing
 from isheep.assess.plan import plan
-from isheep.data.rows import Stream, stored
+from isheep.data.rows import StoredRows, Stream
 from isheep.runner import stage
 from isheep.runner.dispatch import Send
 from isheep.runner.job import Job
@@ -50,12 +50,12 @@ class Work(ByOwnJudge):
 
     def __init__(self, this: Job) -> None:
         super().__init__(this)
-        rows = stored(this.input.rows)
+        rows = StoredRows(this.input.rows)
         self.plan = plan(this.run, self.template, judge(this.run, this.round), this.round, rows)
 
     def requests(self, send: Send) -> None:
         """Send what the assessors ask about every row."""
-        asked = self.job.part(self.plan.asked), self.plan.assessors
+        asked = self.plan.asked(self.job.part), self.plan.assessors
         self.results = send(Stream(lambda: chain(assessing.completions(*asked), assessing.scorings(*asked))))
 
     def finish(self) -> stage.Made:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isheep.data.rows import stored
+from isheep.data.rows import StoredRows
 from isheep.documents.rounds import read_funnel
 from isheep.filters.registry import resolve
 from isheep.outputs.answers import affordable, filter_rows
@@ -34,7 +34,7 @@ STAGE = Stage(
 def make(this: Job) -> Made:
     """Return the rows within the budget that no rule drops, and the others."""
     rules = resolve("outputs", this.run.outputs.rules)
-    rows, most = stored(this.input.rows), None
+    rows, most = StoredRows(this.input.rows), None
     if budget := this.run.outputs.budget:
         (costs,) = this.input.get("costs", [])
         most = affordable(rows, budget, read_funnel(costs)["completion_tokens"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from isheep.config.run import Run
 from isheep.config.section import deciding
-from isheep.data.rows import Stream, read_rows
+from isheep.data.rows import Row, StoredRows, Stream
 from isheep.outputs import answers
 from isheep.runner import stage
 from isheep.runner.code import kinds_in
@@ -54,15 +54,19 @@ class Work(stage.Work):
 
     def __init__(self, this: Job) -> None:
         super().__init__(this)
-        self.wanted = Stream(lambda: answers.sampled(read_rows(this.input.rows), this.run.outputs.samples))
+        self.prompts = StoredRows(this.input.rows)
 
     def requests(self, send: Send) -> None:
         """Send every prompt, as often as it is answered, as the model is addressed."""
         plain = self.plain(writer(self.run, self.job.round))
-        wanted = self.job.part(self.wanted)
+        wanted = self._sampled(self.job.part(self.prompts))
         given = (self.run.outputs, self.template, plain, self.run.seed, self.job.round)
         self.results = send(Stream(lambda: answers.requests(wanted, *given)))
 
     def finish(self) -> stage.Made:
         """Return the prompts with their outputs."""
-        return {"rows": answers.answer(self.wanted, self.run.outputs, self.results.__getitem__, self.job.round)}
+        wanted = self._sampled(self.prompts)
+        return {"rows": answers.answer(wanted, self.run.outputs, self.results.__getitem__, self.job.round)}
+
+    def _sampled(self, prompts: Stream[Row]) -> Stream[Row]:
+        return Stream(lambda: answers.sampled(prompts, self.run.outputs.samples))

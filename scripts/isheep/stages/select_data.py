@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isheep.data.rows import stored
+from isheep.data.rows import StoredRows
 from isheep.runner.job import Job
 from isheep.runner.stage import Made
 from isheep.select.rows import select
@@ -24,4 +24,4 @@ STAGE = Stage(
 
 def make(this: Job) -> Made:
     """Return the rows that are kept, and the others."""
-    return {"rows": select(stored(this.input.rows), this.run.select, this.round)}
+    return {"rows": select(StoredRows(this.input.rows), this.run.select, this.round)}

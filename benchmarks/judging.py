@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -20,6 +21,7 @@ from isheep.assess import stage
 from isheep.config import load
 from isheep.config.run import Run
 from isheep.data.seeds import read_seeds
+from isheep.runner.dispatch import draw_seed
 from isheep.serving import engines
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,15 +48,16 @@ def main() -> None:
     spent: dict[str, float] = {}
     with engines.load(first.engine, first.model, asked.model.resolve(), "", threads=1, gpus=0) as engine:
         for way, run in runs.items():
-            panel = stage.build(run.assess, engine.template, None, lambda name: 0, ROOT)
+            panel = stage.build(run.assess, engine.template, None, partial(draw_seed, 0, "judging", 0), ROOT)
             texts, scored = list(stage.completions(rows, panel)), list(stage.scorings(rows, panel))
+            [*engine.complete(texts[:1]), *engine.score(scored[:1])]  # warm
             started = time.perf_counter()
-            written = sum(each.completion_tokens for each in engine.complete(texts)) if texts else 0
-            continuations = sum(1 for _ in engine.score(scored)) if scored else 0
+            written = sum(each.completion_tokens for each in engine.complete(texts))
+            read = sum(1 for _ in engine.score(scored))
             spent[way] = time.perf_counter() - started
             print(
                 f"{way}: {spent[way]:.1f} s, {len(rows)} rows, {len(texts)} texts of {written} tokens, "
-                f"{continuations} scorings; load {os.getloadavg()[0]:.1f}",
+                f"{read} scorings; load {os.getloadavg()[0]:.1f}",
                 flush=True,
             )
     print(f"drawn as text / by likelihood: {spent['drawn as text'] / spent['by likelihood']:.1f}")

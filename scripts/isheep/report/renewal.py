@@ -29,12 +29,15 @@ class Renewal(logging.Handler):
         self._last = last
         self._jobs: dict[int, str] = {}
         self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._worked: set[str] = set()  # runs of which a stage was at work since this driver began
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take notice of a job that has ended a round."""
         event, said = getattr(record, "event", None), record.__dict__
-        if event == "job_info" and self._last.get(run := said["wildcards"].get("run", "")) == said["rule_name"]:
-            self._jobs[said["jobid"]] = run
+        if event == "job_info" and said["rule_name"].removesuffix("_shard") in table():
+            self._worked.add(run := said["wildcards"].get("run", ""))
+            if self._last.get(run) == said["rule_name"]:
+                self._jobs[said["jobid"]] = run
         elif event == "job_finished" and (ended := self._jobs.pop(said["job_id"], None)):
             self.renew(ended)
 
@@ -45,14 +48,21 @@ class Renewal(logging.Handler):
             self._started[run] = write(run)
 
     def end(self, finished: bool) -> list[Path]:
-        """Write the pages of runs that have failed, and return them; take away those of runs that have finished."""
+        """Write the pages of runs that were at work and did not end; take away those of runs that have finished.
+
+        Returns
+        -------
+        list
+            The pages that there are of runs which have not ended.
+        """
         with suppress(KeyboardInterrupt):  # who stops a run twice has no use for a page
             for process in self._started.values():
                 process.wait()
             begun = [run for run in self._last if Path("results", run).is_dir()]
             for run in begun:
                 if not finished:
-                    write(run).wait()
+                    if run in self._worked:  # a study has many runs, and who stops it waits for these
+                        write(run).wait()
                 elif Path("results", run, "report.html").exists():
                     Path("results", run, PAGE).unlink(missing_ok=True)
         return [] if finished else [page for run in self._last if (page := Path("results", run, PAGE)).exists()]

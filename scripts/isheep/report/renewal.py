@@ -32,7 +32,7 @@ class Renewal(logging.Handler):
         self._worked: set[str] = set()  # runs of which a stage was at work since this driver began
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take notice of a job that has ended a round."""
+        """Take notice of whose stages are at work, and of a job that has ended a round."""
         event, said = getattr(record, "event", None), record.__dict__
         if event == "job_info" and said["rule_name"].removesuffix("_shard") in table():
             self._worked.add(run := said["wildcards"].get("run", ""))

@@ -339,6 +339,8 @@ def print_summaries():
             print(summary.read_text())
         if stop := budget.stopped(graph, run):
             print(f"{run}: {stop}")
-    for file in [*studied(), *targets.comparison(graph)] if asked else targets.pages(graph):
+    for file in (
+        [*studied(), *targets.comparison(graph)] if asked else targets.pages(graph)
+    ):
         if (PLACE / Path(file)).exists():
             print(targets.line(f"{PLACE}{file}"))

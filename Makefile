@@ -134,7 +134,8 @@ test-slurm: env ## on a SLURM cluster of its own (installs Debian's SLURM: root)
 
 .PHONY: bench
 bench: env ## every CPU benchmark in small settings, and a table of goals beside results (under 40 minutes)
-	@python benchmarks
+	@snakemake models/SmolLM2-135M-Instruct.Q4_1 --configfile config/demo.yaml
+	python benchmarks
 
 .PHONY: lint
 lint: env ## ruff, mypy, snakefmt, snakemake --lint

@@ -111,6 +111,14 @@ def test_the_shipped_config_files_load(file):
         assert load(raw, ROOT).runs
 
 
+def test_a_judge_can_be_named_by_its_preset(root):
+    judge = {"kind": "model", "preset": "qwen2.5-coder-1.5b-instruct", "model": {"system": "Be brief."}}
+    run = load({"runs": {"a": {"preset": "fake", "evaluation": {"judge": judge}}}}, ROOT).runs["a"]
+    assert len(run.evaluation.judge.model.gguf.packages) == 22 and run.evaluation.judge.model.system == "Be brief."
+    with pytest.raises(UserError, match=r"runs.a.evaluation.judge.preset: there is no models/qwen.yaml"):
+        load({"runs": {"a": {"evaluation": {"judge": {**judge, "preset": "qwen"}}}}}, ROOT)
+
+
 def test_the_settings_that_a_run_leaves_can_be_given_back(tmp_path):
     resolved = load({"runs": {"mine": {"preset": "fake", "rounds": 2}}}, ROOT).runs["mine"].model_dump(mode="json")
     file = tmp_path / "results/mine/config.yaml"

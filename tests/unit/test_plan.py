@@ -112,6 +112,19 @@ def test_a_run_that_cannot_fit_is_refused_with_the_numbers():
         plan("a", seven(resources=small)).refuse_if_it_cannot_fit()
 
 
+def test_a_stage_that_asks_another_judge_is_planned_by_the_judges_size():
+    judge = {"kind": "model", "model": {"hub": "meta-llama/Meta-Llama-3-70B"}}
+    assess = {"model": "judge", "assessors": [{"kind": "judge"}]}
+    own, judged = plan("a", seven()), plan("a", seven(assess=assess, evaluation={"judge": judge}))
+    took = {line.stage: line.seconds for line in own.lines}
+    takes = {line.stage: line.seconds for line in judged.lines}
+    assert takes["assess_outputs"] > 2 * took["assess_outputs"]
+    assert takes["generate_outputs"] == took["generate_outputs"]
+    needs = {each.what: each.needs for each in judged.fits}
+    assert needs["assess_outputs, by the judge"] > 4 * needs["probe_data"]
+    assert "assess_outputs, probe_data" in {each.what for each in own.fits}
+
+
 def test_requests_follow_settings():
     made = of_stage("generate_outputs", run(prompts={"rows": 100}, outputs={"samples": 4}), 0)
     assert made.requests == 400 and made.written == 400 * run().outputs.sampling.max_tokens // 2

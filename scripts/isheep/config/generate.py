@@ -25,6 +25,7 @@ PARTS = {
     "preset": "Name of a file in config/models/: settings that suit a model.",
     "recipe": "Name of a file in config/recipes/: settings that make a method.",
 }
+JUDGE_PRESET = "Name of a file in config/models/ whose `model` the judge is; keys of `model` lie over it."
 INTRODUCTION = """# Settings
 
 Written by `{command}` from `scripts/isheep/config/`; `config/defaults.yaml` lists the same as a config file.
@@ -48,6 +49,8 @@ def schema() -> Schema:
     run = whole["$defs"]["Run"]
     parts = {name: {"type": "string", "description": text} for name, text in PARTS.items()}
     run["properties"] = parts | run["properties"]
+    judge = whole["$defs"]["ModelJudge"]
+    judge["properties"] |= {"preset": {"type": "string", "description": JUDGE_PRESET}}
     # A run may leave any key to its recipe, its preset or the defaults.
     for section in whole["$defs"].values():
         section.pop("required", None)

@@ -17,6 +17,7 @@ from pydantic import ValidationError, create_model
 
 from isheep.config.document import Config, Shards
 from isheep.config.engine import engine_of_machine
+from isheep.config.evaluation import ModelJudge
 from isheep.config.nearest import suggest
 from isheep.config.outputs import style_of_model
 from isheep.config.overlay import lay
@@ -174,7 +175,20 @@ def _resolve(settings: Any, root: Path, keys: tuple[str, ...], mistakes: Mistake
         return lay(lay(lay(below, preset.data, Run), recipe.data, Run), own, Run)
 
     told = over({})
-    return over(style_of_model(told) | engine_of_machine(told))
+    return _judge_of_preset(over(style_of_model(told) | engine_of_machine(told)), root, keys, mistakes)
+
+
+def _judge_of_preset(told: dict[str, Any], root: Path, keys: tuple[str, ...], mistakes: Mistakes) -> dict[str, Any]:
+    """Return a run's settings with the model of the preset that `evaluation.judge` names laid under the judge's own."""
+    evaluation = told.get("evaluation")
+    judge = evaluation.get("judge") if isinstance(evaluation, dict) else None
+    if not isinstance(judge, dict) or judge.get("kind") != "model" or "preset" not in judge:
+        return told
+    own = {key: value for key, value in judge.items() if key != "preset"}
+    preset = _read_part(root / "config/models", judge["preset"], (*keys, "evaluation", "judge", "preset"), mistakes)
+    model = preset.data.get("model") if preset else None
+    judge = lay({"model": model} if model else {}, own, ModelJudge)
+    return told | {"evaluation": {**evaluation, "judge": judge}}
 
 
 def _read_part(folder: Path, name: Any, keys: tuple[str, ...], mistakes: Mistakes) -> Source | None:

@@ -25,7 +25,7 @@ from isheep.stages.table import table
 from isheep.workflow import budget
 from isheep.workflow.graph import Graph
 
-ENGINES = {"generate": "generate_prompts, generate_outputs", "assess": "assess_outputs, probe_data"}
+ENGINES = {"generate": ("generate_prompts", "generate_outputs"), "assess": ("assess_outputs", "probe_data")}
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def plan(
         What the run took so far, by the units of its budget.
     """
     learned = learned or Learned()
-    shape = None if run.engine.name in ("fake", "endpoint") else shape_of(run.model)
+    shape = _shape(run)
     needs = [run.resources.at(key, 1) for key in ("generate", "assess", "train", "evaluate", "judge")]
     on = rates.machine(gpu, any(need.gpus for need in needs))
     todo = [(stage.name, i) for stage, i in table().of_run(run) if not finished(stage.name, i)]
@@ -154,6 +154,20 @@ def plan(
     model = str(run.model.hub or run.model.path or (run.model.gguf.folder if run.model.gguf else "fake"))
     took = spent or dict.fromkeys(UNITS, 0.0)
     return Plan(name, model, shape, on, run.engine.dtype, lines, fits, learned, run.budget.limits, took)
+
+
+def _shape(run: Run) -> Shape | None:
+    return None if run.engine.name in ("fake", "endpoint") else shape_of(run.model)
+
+
+def _as_asked(stage: str, run: Run, shape: Shape | None) -> tuple[Run, Shape | None]:
+    """Return a run with the model and the engine that a stage asks, and the model's shape: its own or the judge's."""
+    judge = run.evaluation.own_judge
+    who = {"assess_outputs": run.assess.model, "pair_answers": run.pairs.asks, "judge_answers": "judge"}.get(stage)
+    if judge is None or judge.model is None or who != "judge":
+        return run, shape
+    run = run.model_copy(update={"model": judge.model, "engine": judge.engine or run.engine})
+    return run, _shape(run)
 
 
 def _lines(
@@ -174,9 +188,10 @@ def _lines(
             continue
         count = shards(stage)
         took, at = None, {}
-        if shape is not None:
+        asks, asked = _as_asked(stage, run, shape)
+        if asked is not None:
             start = rates.devices()["start_s"]["gpu" if need.gpus else "cpu"]
-            each = [rates.seconds(stage, work, shape, run, need, on) + (count - 1) * start for work in works]
+            each = [rates.seconds(stage, work, asked, asks, need, on) + (count - 1) * start for work in works]
             at = {i: seconds * learned.correction(stage, name) for i, seconds in zip(rounds, each, strict=True)}
             took = sum(at.values())
         yield Line(stage, len(rounds), len(rounds) * count, sum(works, Work()), need, took, at)
@@ -223,9 +238,14 @@ def _fits(
         return each if on.known else replace(each, least=0.0)
 
     stages = {line.stage for line in lines}
-    for key, what in ENGINES.items():
-        if stages & set(what.split(", ")):
-            yield told(fit.engine(what, key, shape, run, need(key), on.gpu_gib))
+    for key, names in ENGINES.items():
+        asking = [(name, *_as_asked(name, run, shape)) for name in names if stages & set(names)]
+        own = [name for name, asks, _ in asking if asks is run]
+        if own:
+            yield told(fit.engine(", ".join(own), key, shape, run, need(key), on.gpu_gib))
+        for name, asks, judge in asking:
+            if asks is not run and judge is not None:
+                yield told(fit.engine(f"{name}, by the judge", key, judge, asks, need(key), on.gpu_gib))
     if "train_adapter" in stages and run.train.trainer == "trl":
         yield told(fit.training(shape, run, need("train"), on.gpu_gib))
     if "merge_model" in stages:
@@ -243,7 +263,7 @@ def learn(folder: Path, gpu: bool) -> Learned:
     taken: list[Taken] = []
     for file in sorted(folder.glob("*/config.yaml")):
         run = _settings(file)
-        shape = None if run is None or run.engine.name in ("fake", "endpoint") else shape_of(run.model)
+        shape = None if run is None else _shape(run)
         if run is not None and shape is not None:
             taken += _taken(file.parent, run, shape, gpu)
     return Learned(taken)
@@ -276,5 +296,6 @@ def _taken(folder: Path, run: Run, shape: Shape, gpu: bool) -> Iterator[Taken]:
         need = need.model_copy(update={"cpus": hardware.get("threads") or need.cpus, "gpus": hardware["gpus"]})
         on = rates.machine(hardware.get("gpu"), gpu)
         work = of_stage(stage, run, made["round"] or 0)
-        if took and (planned := rates.seconds(stage, work, shape, run, need, on)):
+        asks, asked = _as_asked(stage, run, shape)
+        if asked and took and (planned := rates.seconds(stage, work, asked, asks, need, on)):
             yield Taken(folder.name, stage, planned, took)

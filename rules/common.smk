@@ -276,7 +276,9 @@ def studied():
     """What `snakemake study` makes beside all of its runs: their table and plot."""
     if study is None:
         raise WorkflowError("study: say which, with --config study=FILE")
-    return [f"results/studies/{study.name}.{end}" for end in ("csv", "svg")]
+    return [
+        f"results/studies/{study.name}.{end}" for end in ("csv", "seeds.csv", "svg")
+    ]
 
 
 def published(run):

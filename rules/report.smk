@@ -1,5 +1,5 @@
 # Report: one HTML page for each run, and one that puts several runs and the paper's tables beside each other; a
-# study's table and plot.
+# study's tables and plot.
 
 
 localrules:
@@ -71,9 +71,12 @@ rule write_study:
         records=of_every_run(graph.records),
     output:
         table="results/studies/{study}.csv",
+        seeds="results/studies/{study}.seeds.csv",
         plot="results/studies/{study}.svg",
     log:
         "logs/studies/{study}.log",
+    wildcard_constraints:
+        study=r"[^/.]+",
     params:
         runs=compared_runs,
         axes=lambda wildcards: study.axes if study else {},

@@ -23,6 +23,7 @@ from isheep.report.lineage import draw
 from isheep.report.paired import against_first
 from isheep.report.samples import Samples
 from isheep.report.sections import floor_lines, health
+from isheep.report.study import over_seeds
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -321,6 +322,23 @@ def test_runs_are_compared_item_by_item_on_what_both_answered(compared):
     assert cell["n"] == 60 and cell["text"] == shown(expected, "share", True) and nothing is None
     assert "local judge score" not in told  # it does not count
     assert told["bits per byte"][0]["word"] == "better"
+
+
+def test_a_study_s_metrics_are_pooled_over_seeds(compared):
+    frame = over_seeds(compared[:2], {"a": {"seed": "0", "way": "x"}, "b": {"seed": "5", "way": "x"}})
+    assert list(frame)[:3] == ["way", "round", "metric"] and set(frame["way"]) == {"x"}
+    found = frame[(frame["metric"] == "constraints.prompt_strict") & (frame["round"] == 2)].iloc[0]
+    scores = {
+        (run, i): [row["score"] for row in read_rows(f"results/{run}/iter_{i}/evaluation/measures.jsonl")
+                   if row["benchmark"] == "constraints"]
+        for run in "ab" for i in (0, 2)
+    }  # fmt: skip
+    means = {key: sum(values) / len(values) for key, values in scores.items()}
+    assert found["value"] == pytest.approx((means["a", 2] + means["b", 2]) / 2)
+    assert (found["n"], found["seeds"]) == (60, 2) and found["low"] < found["value"] < found["high"]
+    against = (means["a", 2] - means["a", 0] + means["b", 2] - means["b", 0]) / 2
+    assert found["minus_base"] == pytest.approx(against) and found["minus_low"] < against < found["minus_high"]
+    assert 3 not in set(frame["round"]), "only one of the seeds has it"
 
 
 def test_comparison_shows_the_paper_with_its_warning(compared):

@@ -26,7 +26,10 @@ def test_thresholds_over_one_d_0_end_in_a_table_and_a_plot_and_a_replay_agrees(t
     table, plot, page = (
         f"results/{path}" for path in ("studies/cuts.csv", "studies/cuts.svg", "comparisons/cuts.html")
     )
-    assert f"Table: {table}\nPlot: {plot}\nReport: {page} (open it in a browser)\n" in done.stdout
+    assert (
+        f"Table: {table}\nTable: results/studies/cuts.seeds.csv\nPlot: {plot}\nReport: {page} (open it in a browser)\n"
+        in done.stdout
+    )
 
     asked = [
         json.loads(file.read_text())["made"]["tokens"]["completion"]

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from isheep.data.files import digest
-from isheep.data.numbers import shown
+from isheep.data.numbers import shown, span
 from isheep.documents.tables import rows_of
+from isheep.evaluation.intervals.seeds import Pooled, pooled
 from isheep.report import charts
 from isheep.report.gather import Report
 from isheep.report.page import without_places
+from isheep.report.paired import last_metrics
 from isheep.report.sections import BETTER, Drawing, Part, note
 from isheep.report.verdicts import title, unit_of
 
@@ -36,8 +38,8 @@ def by_seed(reports: Sequence[Report], scores: pd.DataFrame) -> list[Part]:
     Returns
     -------
     list
-        runs, seeds; rows with benchmark, metric, n (runs), mean, spread (standard deviation between runs), lowest,
-        highest, as text.
+        runs, seeds; rows with benchmark, metric, n (runs), mean, interval (over seeds and items), spread (standard
+        deviation between runs), lowest, highest, as text.
     """
     groups: dict[str, list[Report]] = {}
     for report in reports:
@@ -48,24 +50,33 @@ def by_seed(reports: Sequence[Report], scores: pd.DataFrame) -> list[Part]:
         {
             "runs": [report.run for report in group],
             "seeds": [report.settings[SEED] for report in group],
-            "rows": _spread(headlines[headlines["run"].isin([report.run for report in group])]),
+            "rows": _spread(headlines[headlines["run"].isin([report.run for report in group])], _pooled(group)),
         }
         for group in groups.values()
         if len(group) > 1
     ]
 
 
-def _spread(scores: pd.DataFrame) -> list[Part]:
+def _pooled(reports: Sequence[Report]) -> dict[tuple[str, str], Pooled | None]:
+    """Return the metrics that the last models of all runs have, over seeds and items, by benchmark and metric."""
+    measured = [last_metrics(report) for report in reports]
+    shared = set.intersection(*map(set, measured))
+    return {key: pooled([metrics[key][2] for metrics in measured]) for key in shared}
+
+
+def _spread(scores: pd.DataFrame, over_seeds: Mapping[tuple[str, str], Pooled | None]) -> list[Part]:
     rows = []
     for key, group in scores.groupby(["benchmark", "metric", "unit"], sort=False):
         benchmark, metric, unit = map(str, key)
         values = group["value"]
+        both = over_seeds.get((benchmark, metric))
         figures = {"mean": values.mean(), "lowest": values.min(), "highest": values.max()}
         rows.append(
             {
                 "benchmark": benchmark,
                 "metric": title(benchmark, metric),
                 "n": len(values),
+                "interval": span({"low": both.low, "high": both.high}, unit) if both else "",
                 "spread": shown(float(values.std(ddof=1)), unit) if len(values) > 1 else "",
                 **{name: shown(float(value), unit) for name, value in figures.items()},
             }

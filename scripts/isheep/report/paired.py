@@ -19,6 +19,7 @@ from isheep.report.verdicts import change, title
 
 Part = dict[str, Any]
 Find = Callable[[str], Path]
+Metrics = dict[tuple[str, str], tuple[BenchmarkScores, Any, Metric]]
 WORDS = {"none": "no clear difference", "few": "too few items"}
 
 
@@ -36,7 +37,7 @@ def against_first(reports: Sequence[Report], find: Find = Path) -> list[Part]:
     """
     if len(reports) < 2:
         return []
-    first, *others = [_last_metrics(report, find) for report in reports]
+    first, *others = [last_metrics(report, find) for report in reports]
     rows = []
     for (benchmark, name), (entry, settings, metric) in first.items():
         cells = []
@@ -49,16 +50,25 @@ def against_first(reports: Sequence[Report], find: Find = Path) -> list[Part]:
     return rows
 
 
-def _last_metrics(report: Report, find: Find) -> dict[tuple[str, str], tuple[BenchmarkScores, Any, Metric]]:
-    """Return the headline metrics of a run's last model with what every item brings to them."""
+def last_metrics(report: Report, find: Find = Path) -> Metrics:
+    """Return `metrics_of` a run's last model that was measured; empty where none was."""
     measured = [model for model in report.models if model.i and model.scores]
-    if not measured:
-        return {}
-    last, settings = measured[-1], report.settings["evaluation"]
-    rows = _measures(report, last, find)
+    return metrics_of(report, measured[-1], find) if measured else {}
+
+
+def metrics_of(report: Report, model: Model, find: Find = Path) -> Metrics:
+    """Return the headline metrics of a run's model with what every item brings to them.
+
+    Returns
+    -------
+    dict
+        By benchmark and metric: the benchmark's entry in scores.json, its settings, the metric.
+    """
+    settings = report.settings["evaluation"]
+    rows = _measures(report, model, find)
     benchmarks = Evaluation.model_validate(settings).on
-    found: dict[tuple[str, str], tuple[BenchmarkScores, Any, Metric]] = {}
-    for name, entry in (last.scores or {"benchmarks": {}})["benchmarks"].items():
+    found: Metrics = {}
+    for name, entry in (model.scores or {"benchmarks": {}})["benchmarks"].items():
         items = [row for row in rows if row["benchmark"] == name]
         if not items or name not in benchmarks or not entry["counts"] or entry["error"]:
             continue

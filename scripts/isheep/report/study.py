@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from isheep.documents.tables import rows_of, scores_table
+from isheep.documents.tables import health_table, rows_of, scores_table
+from isheep.evaluation.intervals.seeds import pooled
 from isheep.report import compare
 from isheep.report.gather import Report
+from isheep.report.paired import metrics_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("of", "round", "metric", "value", "low", "high", "n", "unit")
+OVER_SEEDS = ("round", "metric", "value", "low", "high", "n", "seeds", "unit", "minus_base", "minus_low", "minus_high")
+SEED = "seed"
 
 
 def table(reports: Sequence[Report], axes: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
@@ -28,8 +32,9 @@ def table(reports: Sequence[Report], axes: Mapping[str, Mapping[str, str]]) -> p
     Returns
     -------
     DataFrame
-        Columns run, the axes, and `COLUMNS`: `of` is data (a stage's rows in d_i), model (a benchmark's metric of
-        iter_i), training (held-out loss in nats a token) or cost (tokens that a stage's jobs wrote, in its owner).
+        Columns run, the axes, and `COLUMNS`: `of` is data (a stage's rows in d_i, what an assessor could tell, health),
+        model (a benchmark's metric of iter_i), training (held-out loss in nats a token) or cost (tokens that a stage's
+        jobs wrote, in its owner).
     """
     import pandas as pd
 
@@ -46,6 +51,10 @@ def _numbers(report: Report) -> Iterator[tuple[Any, ...]]:
     for one in report.rounds:
         for name, funnel in one.funnels.items():
             yield "data", one.i, f"{name}.rows", funnel["rows_out"], None, None, funnel["rows_in"], "rows"
+        for name, check in (one.discrimination or {}).items():
+            yield "data", one.i, f"{name}.auc", check["auc"], check["low"], check["high"], check["n"], "share"
+        for row in rows_of(health_table([one.health] if one.health else [])):
+            yield "data", one.i, row["measure"], row["value"], None, None, row["n"], row["unit"]
     for model in report.models:
         if model.training and (loss := model.training["heldout"]):
             yield "training", model.i, "heldout_loss", loss["after"], None, None, loss["tokens"], "nats"
@@ -56,6 +65,49 @@ def _numbers(report: Report) -> Iterator[tuple[Any, ...]]:
     for stage in report.stages:
         if written := stage.tokens.get("completion", 0):
             yield "cost", stage.round, f"{stage.name}.tokens@{stage.owner}", written, None, None, None, "tokens"
+
+
+def over_seeds(reports: Sequence[Report], axes: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """Return the headline metrics of runs that differ in their seed alone, with intervals over seeds and items.
+
+    Parameters
+    ----------
+    reports, axes
+        As of `table`.
+
+    Returns
+    -------
+    DataFrame
+        The axes but the seed, and `OVER_SEEDS`: `minus_base` is the difference from iter_0, item by item. A round that
+        one of the runs lacks is left out.
+    """
+    import pandas as pd
+
+    names = [axis for axis in dict.fromkeys(axis for labels in axes.values() for axis in labels) if axis != SEED]
+    groups: dict[tuple[str, ...], list[Report]] = {}
+    for report in reports:
+        groups.setdefault(tuple(axes.get(report.run, {}).get(axis, "") for axis in names), []).append(report)
+    rows = [[*labels, *values] for labels, group in groups.items() for values in _over_seeds(group)]
+    return pd.DataFrame(rows, columns=[*names, *OVER_SEEDS])
+
+
+def _over_seeds(reports: Sequence[Report]) -> Iterator[tuple[Any, ...]]:
+    by_round = [
+        {model.i: metrics_of(report, model) for model in report.models if model.scores is not None}
+        for report in reports
+    ]
+    for i in sorted(set.intersection(*map(set, by_round))):
+        for key, (_, _, metric) in by_round[0][i].items():
+            if not all(key in measured[i] for measured in by_round):
+                continue
+            mine = [measured[i][key][2] for measured in by_round]
+            bases = [measured.get(0, {}).get(key) for measured in by_round]
+            own = pooled(mine)
+            if own is None:
+                continue
+            against = pooled(mine, [base[2] for base in bases if base]) if i and all(bases) else None
+            minus = (against.value, against.low, against.high) if against else (None, None, None)
+            yield i, ".".join(key), own.value, own.low, own.high, own.n, own.seeds, metric.unit, *minus
 
 
 def plot(reports: Sequence[Report]) -> str:

@@ -37,9 +37,10 @@ QUIET = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
 }
-# Threads that wait for each other sleep at once: spinning gains a tenth on a machine where nobody else works, and takes
-# four fifths where somebody does (docs/performance.md). Read by libgomp when torch loads it; it decides no byte.
-WAITING = {"GOMP_SPINCOUNT": "0"}
+# Threads that wait for each other turn a thousand times, some 15 us, before they sleep: enough for the short waits of a
+# machine where nobody else works, too little to take the time of whoever does (docs/performance.md). Read by libgomp
+# when torch loads it; it decides no byte.
+WAITING = {"GOMP_SPINCOUNT": "1000"}
 
 
 class Files(dict[str, Any]):

@@ -17,6 +17,8 @@ rule probe_data:
         "logs/{run}/d_{i}/probe_data.log",
     benchmark:
         "logs/{run}/d_{i}/probe_data.benchmark.tsv"
+    # Before what trains: both need the place of a kept engine, and the models that follow then share theirs.
+    priority: 1
     threads: cpus("probe_data")
     resources:
         **asks("probe_data"),

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from workplace import REPOSITORY
 
+from isheep.runner import job
 from isheep.serving.repeatable import make_repeatable
 
 
@@ -37,9 +38,9 @@ import torch
 """
 
 
-def test_threads_are_told_to_sleep_before_their_runtime_is_loaded() -> None:
+def test_threads_are_told_how_long_to_turn_before_their_runtime_is_loaded() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
     environment |= {"OMP_DISPLAY_ENV": "verbose", "PYTHONPATH": str(REPOSITORY / "scripts")}
     done = subprocess.run([sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True, check=True)
     found = re.search(r"GOMP_SPINCOUNT = '(\d+)'", done.stderr)
-    assert found and found[1] == "0"
+    assert found and found[1] == job.WAITING["GOMP_SPINCOUNT"] == "1000"

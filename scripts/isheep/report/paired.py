@@ -51,13 +51,14 @@ def against_first(reports: Sequence[Report], find: Find = Path) -> list[Part]:
 
 
 def last_metrics(report: Report, find: Find = Path) -> Metrics:
-    """Return `metrics_of` a run's last model that was measured; empty where none was."""
+    """Return the headline metrics of a run's last model that was measured; empty where none was."""
     measured = [model for model in report.models if model.i and model.scores]
-    return metrics_of(report, measured[-1], find) if measured else {}
+    found = metrics_of(report, measured[-1], find) if measured else {}
+    return {key: told for key, told in found.items() if key[1] in headline(told[0])}
 
 
 def metrics_of(report: Report, model: Model, find: Find = Path) -> Metrics:
-    """Return the headline metrics of a run's model with what every item brings to them.
+    """Return the metrics of a run's model with what every item brings to them.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def metrics_of(report: Report, model: Model, find: Find = Path) -> Metrics:
             [{"id": row["item"], **row["measures"]} for row in items]
         )
         told = settings["benchmarks"][name]
-        found |= {(name, key): (entry, told, metrics[key]) for key in headline(entry) if key in metrics}
+        found |= {(name, key): (entry, told, metrics[key]) for key in entry["metrics"] if key in metrics}
     return found
 
 

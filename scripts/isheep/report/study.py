@@ -68,7 +68,7 @@ def _numbers(report: Report) -> Iterator[tuple[Any, ...]]:
 
 
 def over_seeds(reports: Sequence[Report], axes: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
-    """Return the headline metrics of runs that differ in their seed alone, with intervals over seeds and items.
+    """Return the metrics of runs that differ in their seed alone, with intervals over seeds and items.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,9 @@ from isheep.prompts.tasks import NO_INPUT
 from isheep.serving.addressee import Addressee
 from isheep.serving.chat import neutralise
 from isheep.serving.engines.base import Completion, Prompt
+
+if TYPE_CHECKING:
+    from isheep.config.run import Run
 
 EXAMPLE = re.compile(r"^[ \t]*Example[ \t]+\d+[ \t]*:?[ \t]*$", re.MULTILINE)
 LABEL = re.compile(r"^[ \t]*Class label[ \t]*:", re.MULTILINE)
@@ -58,6 +61,11 @@ class Instances(OutputStyle):
     def columns(self) -> tuple[str, ...]:
         """The output, and why an instance cannot be used; the row's own input is replaced by the instance's."""
         return ("output", "unusable")
+
+    def contradictions(self, run: Run) -> Iterator[str]:
+        """Yield that cuts, which end an answer, would end a list of instances within its first."""
+        if self.cuts:
+            yield "outputs.cuts end an answer where another task begins, and each of outputs.kind instances is one: set []"
 
     def prompt(self, row: Row, model: Addressee) -> Prompt:
         """Return the demonstrations and the task up to its first label or example, as plain text for any model."""

@@ -32,7 +32,8 @@ def pooled(metrics: Sequence[Metric], others: Sequence[Metric] | None = None, le
     4.3). Each one's half-width by its own mean square and Student's quantile is squared and added (Howe, Journal of the
     American Statistical Association 69, 1974), less what is left when both are taken out, which both count. Where
     little changes between items and seeds that is too narrow: on each side the farther end of it and of the interval
-    over items alone, of what they have on average, is taken. Two seeds say little of seeds, and the interval shows it.
+    over items alone, of what they have on average, is taken. One seed has the latter. Two say little of seeds, and the
+    interval shows it.
 
     Parameters
     ----------
@@ -59,7 +60,9 @@ def pooled(metrics: Sequence[Metric], others: Sequence[Metric] | None = None, le
     start = bounds[0] if bounds and not others else 0.0
     value, low, high = (start + width * point for point in _crossed(mine - theirs, level))
     over_items = _over_items(metrics, others, common, level)
-    if over_items is not None:
+    if over_items is not None and len(metrics) == 1:
+        low, high = over_items.low, over_items.high
+    elif over_items is not None:
         low, high = min(low, over_items.low), max(high, over_items.high)
     if bounds:
         least, most = (-width, width) if others else bounds

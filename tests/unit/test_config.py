@@ -61,7 +61,7 @@ def test_a_section_of_another_kind_replaces_the_whole_section(root):
         ({"train": {"trainer": "fake", "nodes": 2}, "resources": {"train": {"gpus": 3}}}, "train.nodes (2) must share"),
         (
             {"outputs": {"kind": "instances", "cuts": ["new_task"]}},
-            "outputs.cuts end an answer where another task begins, and each of outputs.kind instances is one: set []",
+            "outputs.cuts end an answer where a task begins, and each of outputs.kind instances is one: set []",
         ),
         ({"outputs": {"plain": {"text": "no place"}}}, "text must hold {prompt} exactly once"),
     ],

@@ -65,7 +65,7 @@ class Instances(OutputStyle):
     def contradictions(self, run: Run) -> Iterator[str]:
         """Yield that cuts, which end an answer, would end a list of instances within its first."""
         if self.cuts:
-            yield "outputs.cuts end an answer where another task begins, and each of outputs.kind instances is one: set []"
+            yield "outputs.cuts end an answer where a task begins, and each of outputs.kind instances is one: set []"
 
     def prompt(self, row: Row, model: Addressee) -> Prompt:
         """Return the demonstrations and the task up to its first label or example, as plain text for any model."""

@@ -273,7 +273,7 @@ def made_of(run):
 
 
 def studied():
-    """What `snakemake study` makes beside all of its runs: their table and plot."""
+    """What `snakemake study` makes beside all of its runs: their tables and plot."""
     if study is None:
         raise WorkflowError("study: say which, with --config study=FILE")
     return [

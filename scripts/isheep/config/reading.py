@@ -182,15 +182,13 @@ def _judge_of_preset(told: dict[str, Any], root: Path, keys: tuple[str, ...], mi
     """Return a run's settings with the model of the preset that `evaluation.judge` names laid under the judge's own."""
     evaluation = told.get("evaluation")
     judge = evaluation.get("judge") if isinstance(evaluation, dict) else None
-    if not isinstance(evaluation, dict) or not isinstance(judge, dict) or "preset" not in judge:
-        return told
-    if judge.get("kind") != "model":
+    if not isinstance(judge, dict) or judge.get("kind") != "model" or "preset" not in judge:
         return told
     own = {key: value for key, value in judge.items() if key != "preset"}
     preset = _read_part(root / "config/models", judge["preset"], (*keys, "evaluation", "judge", "preset"), mistakes)
     model = preset.data.get("model") if preset else None
-    judge = lay({"model": model} if model else {}, own, ModelJudge)
-    return told | {"evaluation": {**evaluation, "judge": judge}}
+    laid = lay({"model": model} if model else {}, own, ModelJudge)
+    return told | {"evaluation": told["evaluation"] | {"judge": laid}}
 
 
 def _read_part(folder: Path, name: Any, keys: tuple[str, ...], mistakes: Mistakes) -> Source | None:

@@ -162,11 +162,11 @@ def _shape(run: Run) -> Shape | None:
 
 def _as_asked(stage: str, run: Run, shape: Shape | None) -> tuple[Run, Shape | None]:
     """Return a run with the model and the engine that a stage asks, and the model's shape: its own or the judge's."""
-    judge = run.evaluation.own_judge
-    who = {"assess_outputs": run.assess.model, "pair_answers": run.pairs.asks, "judge_answers": "judge"}.get(stage)
-    if judge is None or judge.model is None or who != "judge":
+    declared, judge = table()[stage], run.evaluation.own_judge
+    model = declared.weights(run) if declared.weights and declared.runs(run, 0) is None else None
+    if model is None or judge is None:
         return run, shape
-    run = run.model_copy(update={"model": judge.model, "engine": judge.engine or run.engine})
+    run = run.model_copy(update={"model": model, "engine": judge.engine or run.engine})
     return run, _shape(run)
 
 
@@ -239,12 +239,12 @@ def _fits(
 
     stages = {line.stage for line in lines}
     for key, names in ENGINES.items():
-        asking = [(name, *_as_asked(name, run, shape)) for name in names if stages & set(names)]
+        asking = [(name, *_as_asked(name, run, shape)) for name in names]
         own = [name for name, asks, _ in asking if asks is run]
-        if own:
+        if stages & set(own):
             yield told(fit.engine(", ".join(own), key, shape, run, need(key), on.gpu_gib))
         for name, asks, judge in asking:
-            if asks is not run and judge is not None:
+            if name in stages and asks is not run and judge is not None:
                 yield told(fit.engine(f"{name}, by the judge", key, judge, asks, need(key), on.gpu_gib))
     if "train_adapter" in stages and run.train.trainer == "trl":
         yield told(fit.training(shape, run, need("train"), on.gpu_gib))

@@ -1,4 +1,4 @@
-"""What a study found: one tidy table of every run, and one plot."""
+"""What a study found: one tidy table of every run, one of runs pooled over seeds, and one plot."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from isheep.documents.tables import health_table, rows_of, scores_table
 from isheep.evaluation.intervals.seeds import pooled
 from isheep.report import compare
 from isheep.report.gather import Report
+from isheep.report.groups import SEED
 from isheep.report.paired import metrics_of
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("of", "round", "metric", "value", "low", "high", "n", "unit")
 OVER_SEEDS = ("round", "metric", "value", "low", "high", "n", "seeds", "unit", "minus_base", "minus_low", "minus_high")
-SEED = "seed"
 
 
 def table(reports: Sequence[Report], axes: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
